@@ -1,0 +1,1 @@
+"""Guards tool-calling LLM agents."""

@@ -1,0 +1,329 @@
+"""ToolCall and ExecutionPlan: what an agent wants to do, as a directed acyclic graph.
+
+An edge says that the output of one call is used in an argument of another (R3). Plans are
+immutable; a running session grows its own through `gatling_guard.pipeline.state`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from enum import IntEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from gatling_guard.errors import CycleError, InputError, Issue, PlanError
+from gatling_guard.plan.values import digest, to_json
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+MAX_NODES = 10_000
+"""Most calls in one plan; more is a clear error, never a silent truncation."""
+
+
+class Provenance(IntEnum):
+    """Where data comes from. Joins by `max`: what is mixed is as bad as its worst part."""
+
+    INTERNAL = 1
+    PARTNER = 2
+    PUBLIC = 3
+    """Public, third-party or unknown: anyone may have written it."""
+
+
+class ToolCall(BaseModel):
+    """One call of one tool (R1)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    node_id: str = Field(min_length=1, max_length=256)
+    """Unique within a plan. Integers are accepted and stored as text."""
+    tool_name: str = Field(min_length=1, max_length=256)
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """JSON values, at most 64 levels deep (R5)."""
+    provenance_tier: Provenance = Provenance.PUBLIC
+    """Worst tier of the data this call works on; unknown counts as public (R51)."""
+    scope_level: int = Field(default=1, ge=1, le=10)
+    """How much data, and how sensitive: 1 minimal .. 10 maximal."""
+    volume: int | None = Field(default=None, ge=0)
+    """Rows or items asked for, where known."""
+    sensitivity: int | None = Field(default=None, ge=0, le=10)
+    """Sensitivity of the data touched, where known."""
+
+    @field_validator("node_id", mode="before")
+    @classmethod
+    def _id_as_text(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("tool_name")
+    @classmethod
+    def _name_is_text(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("must not be blank")
+        to_json(value, where="/tool_name")
+        return value
+
+    @field_validator("arguments", mode="before")
+    @classmethod
+    def _arguments_are_json(cls, value: object) -> object:
+        if not isinstance(value, Mapping):
+            raise ValueError("must be an object")
+        return to_json(value, where="/arguments")
+
+    @cached_property
+    def argument_digest(self) -> str:
+        """SHA-256 of tool name and arguments: what a memo or an approval is bound to."""
+        return digest([self.tool_name, self.arguments])
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 over everything that defines this call (R25); node id and time are left out."""
+        return digest(self.model_dump(mode="json", exclude={"node_id"}))
+
+
+class Edge(BaseModel):
+    """Data flow: the output of `source` is used in an argument of `target`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    target: str
+    argument: str | None = None
+    """JSON pointer inside the target's arguments."""
+    output: str | None = None
+    """JSON pointer inside the source's output."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_pair(cls, value: object) -> object:
+        if isinstance(value, (list, tuple)):
+            if len(value) != 2:
+                raise ValueError("an edge is [source, target]")
+            return {"source": value[0], "target": value[1]}
+        return value
+
+    @field_validator("source", "target", mode="before")
+    @classmethod
+    def _id_as_text(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class ExecutionPlan(BaseModel):
+    """Tool calls and the data flow between them: acyclic, at most `MAX_NODES` calls (R2, R4).
+
+    Raises:
+        PlanError: no node, too many, a duplicate id, a dangling edge or a self loop.
+        CycleError: the edges form a cycle.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    nodes: tuple[ToolCall, ...]
+    edges: tuple[Edge, ...] = ()
+
+    @model_validator(mode="after")
+    def _structure(self) -> ExecutionPlan:
+        issues = structure_issues([n.node_id for n in self.nodes], self.edges)
+        if issues:
+            raise PlanError(issues)
+        _order(self)
+        return self
+
+    def __len__(self) -> int:
+        """Number of calls."""
+        return len(self.nodes)
+
+    @cached_property
+    def calls(self) -> Mapping[str, ToolCall]:
+        """Calls by node id, in the order of `nodes`."""
+        return {node.node_id: node for node in self.nodes}
+
+    @cached_property
+    def parents(self) -> Mapping[str, tuple[str, ...]]:
+        """Direct sources of each node, without repeats, in the order of `edges`."""
+        found: dict[str, dict[str, None]] = {node.node_id: {} for node in self.nodes}
+        for edge in self.edges:
+            found[edge.target][edge.source] = None
+        return {node: tuple(sources) for node, sources in found.items()}
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """Node ids so that every source stands before its targets; ties in the order of `nodes`."""
+        return _order(self)
+
+    def depths(self) -> dict[str, int]:
+        """Longest distance of each node from a root; independent of numbering (R24)."""
+        depth: dict[str, int] = {}
+        for node in self.order:
+            depth[node] = 1 + max((depth[p] for p in self.parents[node]), default=-1)
+        return depth
+
+    def ancestors(self, node_id: str) -> frozenset[str]:
+        """All nodes whose output reaches `node_id`."""
+        seen: set[str] = set()
+        queue = deque(self.parents[node_id])
+        while queue:
+            node = queue.popleft()
+            if node not in seen:
+                seen.add(node)
+                queue.extend(self.parents[node])
+        return frozenset(seen)
+
+    def hashes(self) -> dict[str, str]:
+        """A hash per node over its content and, through its sources, all it depends on (R25)."""
+        found: dict[str, str] = {}
+        for node in self.order:
+            parts = [self.calls[node].content_hash, *sorted(found[p] for p in self.parents[node])]
+            found[node] = hashlib.sha256("".join(parts).encode()).hexdigest()
+        return found
+
+    def to_networkx(self) -> nx.DiGraph[str]:
+        """The plan as a `networkx.DiGraph`; node attribute `call`, edge attribute `edges`."""
+        import networkx as nx
+
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        for node in self.nodes:
+            graph.add_node(node.node_id, call=node)
+        for edge in self.edges:
+            if graph.has_edge(edge.source, edge.target):
+                graph.edges[edge.source, edge.target]["edges"].append(edge)
+            else:
+                graph.add_edge(edge.source, edge.target, edges=[edge])
+        return graph
+
+
+def structure_issues(node_ids: Sequence[str], edges: Sequence[Edge]) -> list[Issue]:
+    """What is wrong with a plan's shape, cycles apart."""
+    issues: list[Issue] = []
+    if not node_ids:
+        issues.append(Issue("/nodes", "a plan needs at least one call"))
+    if len(node_ids) > MAX_NODES:
+        issues.append(Issue("/nodes", f"{len(node_ids)} calls; at most {MAX_NODES} are allowed"))
+    seen: set[str] = set()
+    for i, node in enumerate(node_ids):
+        if node in seen:
+            issues.append(Issue(f"/nodes/{i}/node_id", f"duplicate id {node!r}"))
+        seen.add(node)
+    for i, edge in enumerate(edges):
+        for end in ("source", "target"):
+            if getattr(edge, end) not in seen:
+                issues.append(Issue(f"/edges/{i}/{end}", f"no node {getattr(edge, end)!r}"))
+        if edge.source == edge.target:
+            issues.append(Issue(f"/edges/{i}", f"self loop on {edge.source!r}"))
+    return issues
+
+
+def _order(plan: ExecutionPlan) -> tuple[str, ...]:
+    """Kahn's algorithm, stable in the order of `nodes`."""
+    waiting = {node: len(sources) for node, sources in plan.parents.items()}
+    children: dict[str, list[str]] = {node: [] for node in waiting}
+    for node, sources in plan.parents.items():
+        for source in sources:
+            children[source].append(node)
+    ready = deque(node for node, count in waiting.items() if count == 0)
+    done: list[str] = []
+    while ready:
+        node = ready.popleft()
+        done.append(node)
+        for child in children[node]:
+            waiting[child] -= 1
+            if waiting[child] == 0:
+                ready.append(child)
+    if len(done) != len(waiting):
+        raise CycleError(_find_cycle(plan.parents, [n for n, c in waiting.items() if c > 0]))
+    return tuple(done)
+
+
+def _find_cycle(parents: Mapping[str, tuple[str, ...]], left: Sequence[str]) -> list[str]:
+    """Walk backwards among nodes that never became ready until one repeats."""
+    among = set(left)
+    path: list[str] = []
+    at: dict[str, int] = {}
+    node = left[0]
+    while node not in at:
+        at[node] = len(path)
+        path.append(node)
+        node = next(p for p in parents[node] if p in among)
+    cycle = path[at[node] :]
+    cycle.reverse()
+    return [*cycle, cycle[0]]
+
+
+def _issues_of(error: Exception, at: str) -> Iterator[Issue]:
+    """The faults inside a pydantic error or one of ours, each under the pointer `at`."""
+    if isinstance(error, InputError):
+        for issue in error.issues:
+            yield Issue(at + issue.where.rstrip("/"), issue.message)
+        return
+    for detail in error.errors():  # type: ignore[attr-defined]
+        where = "".join(f"/{part}" for part in detail["loc"])
+        yield Issue(at + where, detail["msg"].removeprefix("Value error, "))
+
+
+def parse_plan(data: object, *, max_nodes: int = MAX_NODES) -> ExecutionPlan:
+    """Build a plan from foreign data, reporting every fault at once.
+
+    Args:
+        data: `{"nodes": [...], "edges": [...]}`, already parsed.
+        max_nodes: most calls to accept.
+
+    Raises:
+        PlanError: with one issue per fault and its JSON pointer.
+        CycleError: when everything else is right and the edges form a cycle.
+    """
+    from pydantic import ValidationError
+
+    if not isinstance(data, Mapping):
+        raise PlanError(f"must be an object, not {type(data).__name__}")
+    issues = [Issue(f"/{k}", "unknown key") for k in data if k not in ("nodes", "edges")]
+    nodes = _parse_items(data.get("nodes"), "nodes", ToolCall, max_nodes, issues)
+    edges = _parse_items(data.get("edges", []), "edges", Edge, 20 * max_nodes, issues)
+    if not issues:
+        issues = structure_issues([n.node_id for n in nodes], edges)
+    if issues:
+        raise PlanError(issues)
+    try:
+        return ExecutionPlan(nodes=tuple(nodes), edges=tuple(edges))
+    except ValidationError as error:  # pragma: no cover - all fields were validated above
+        raise PlanError(list(_issues_of(error, ""))) from None
+
+
+def _parse_items(
+    data: object, key: str, model: type[Any], limit: int, issues: list[Issue]
+) -> list[Any]:
+    from pydantic import ValidationError
+
+    if not isinstance(data, (list, tuple)):
+        issues.append(Issue(f"/{key}", "must be a list"))
+        return []
+    if len(data) > limit:
+        issues.append(Issue(f"/{key}", f"{len(data)} entries; at most {limit} are allowed"))
+        return []
+    found = []
+    for i, item in enumerate(data):
+        try:
+            found.append(model.model_validate(item))
+        except (ValidationError, InputError) as error:
+            issues.extend(_issues_of(error, f"/{key}/{i}"))
+    return found
+
+
+def plan_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of an execution plan."""
+    schema = ExecutionPlan.model_json_schema()
+    pair = {
+        "type": "array",
+        "prefixItems": [{"type": ["string", "integer"]}] * 2,
+        "minItems": 2,
+        "maxItems": 2,
+        "items": False,
+    }
+    schema["properties"]["edges"]["items"] = {"anyOf": [{"$ref": "#/$defs/Edge"}, pair]}
+    schema["properties"]["nodes"] |= {"minItems": 1, "maxItems": MAX_NODES}
+    schema["$defs"]["ToolCall"]["properties"]["node_id"] = {
+        "anyOf": [{"type": "string", "minLength": 1, "maxLength": 256}, {"type": "integer"}],
+    }
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

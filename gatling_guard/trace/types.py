@@ -1,0 +1,86 @@
+"""Spans of tool outputs and the lineage of argument values (design.md, section 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gatling_guard.plan import Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of a tool's output: a field of the returned object, or a sentence of free text."""
+
+    span_id: int
+    """Unique and increasing within a session."""
+    call_id: str
+    tool: str
+    path: str
+    """JSON pointer inside the output; several sentences of one field share it."""
+    text: str
+    """As returned. Scalars that are no strings in their JSON form."""
+    canonical: str
+    """`canonical(text)`."""
+    tier: Provenance
+    free_text: bool = False
+    """Cut from prose (mail body, web page), not from a short structured field."""
+    directive: bool = False
+    """Reads like an instruction to somebody."""
+
+
+Source = Literal["instruction", "system", "policy", "output", "model"]
+"""`model`: found nowhere, so the model made it up or composed it."""
+Match = Literal["exact", "substring", "words", "none"]
+"""`words`: most of its words occur there, in any order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One place an argument value may have come from."""
+
+    source: Source
+    match: Match
+    tier: Provenance
+    span: Span | None = None
+    """For `output`: the span it was found in."""
+    quote: str = ""
+    """The text around the match, at most 160 characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """All places one argument leaf may have come from; its trust is the worst of them."""
+
+    path: str
+    """JSON pointer inside the arguments; `/~key` at the end for a key that is data."""
+    argument: str
+    """Name of the top-level argument it sits under."""
+    value: None | bool | int | float | str
+    origins: tuple[Origin, ...] = ()
+    trivial: bool = False
+    """Carries no information of its own: booleans, null, empty, one-character text."""
+
+    @property
+    def tier(self) -> Provenance:
+        """The worst tier over all origins; INTERNAL when it was found nowhere."""
+        return max((o.tier for o in self.origins), default=Provenance.INTERNAL)
+
+    @property
+    def named(self) -> bool:
+        """The trusted side itself gave this value (exactly, or as a part of its text)."""
+        return any(
+            o.source in ("instruction", "system", "policy") and o.match in ("exact", "substring")
+            for o in self.origins
+        )
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """The output spans among the origins."""
+        return tuple(o.span for o in self.origins if o.span is not None)
+
+    @property
+    def only_untrusted(self) -> bool:
+        """Found in tier-3 text, and nowhere better, and not named by the trusted side."""
+        outputs = [o for o in self.origins if o.source == "output"]
+        return bool(outputs) and not self.named and all(o.tier == 3 for o in outputs)
