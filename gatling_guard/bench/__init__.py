@@ -1,1 +1,48 @@
-"""bench."""
+"""Benchmarks: recorded runs replayed through a guard, and the measures on them.
+
+Live environments are in `gatling_guard.bench.agentdojo` (extra `[bench]`).
+"""
+
+from gatling_guard.bench.intervals import Interval, bootstrap, wilson
+from gatling_guard.bench.labels import has_side_effect, read_verdicts, row_truth, step_verdicts
+from gatling_guard.bench.metrics import (
+    Cell,
+    Evaluation,
+    Outcome,
+    RowTruth,
+    Share,
+    StepTruth,
+    StepVerdict,
+    evaluate_outcomes,
+    judge,
+)
+from gatling_guard.bench.replay import Replay, Verdict, find_toolsets, open_lines, replay_trace
+from gatling_guard.bench.subject import GuardSubject, Judge, Subject, Toolset
+
+__all__ = [
+    "Cell",
+    "Evaluation",
+    "GuardSubject",
+    "Interval",
+    "Judge",
+    "Outcome",
+    "Replay",
+    "RowTruth",
+    "Share",
+    "StepTruth",
+    "StepVerdict",
+    "Subject",
+    "Toolset",
+    "Verdict",
+    "bootstrap",
+    "evaluate_outcomes",
+    "find_toolsets",
+    "has_side_effect",
+    "judge",
+    "open_lines",
+    "read_verdicts",
+    "replay_trace",
+    "row_truth",
+    "step_verdicts",
+    "wilson",
+]

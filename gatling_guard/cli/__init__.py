@@ -1,1 +1,56 @@
-"""cli."""
+"""The command line. One file per verb; exit codes are in `console`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gatling_guard.cli.bench_command import app as bench_app
+from gatling_guard.cli.check_command import check
+from gatling_guard.cli.demo_command import demo
+from gatling_guard.cli.doctor_command import doctor
+from gatling_guard.cli.evaluate_command import evaluate
+from gatling_guard.cli.ledger_command import app as ledger_app
+from gatling_guard.cli.replay_command import replay
+from gatling_guard.cli.schema_command import schema
+
+app = typer.Typer(
+    name="gatling-guard",
+    help="Guards tool-calling LLM agents: allows, repairs, holds or blocks a call before it runs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # locals hold the user's data
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from gatling_guard import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """Guards tool-calling LLM agents: allows, repairs, holds or blocks a call before it runs."""
+
+
+for verb in (check, demo, doctor, evaluate, replay, schema):
+    app.command()(verb)
+app.add_typer(bench_app, name="bench")
+app.add_typer(ledger_app, name="ledger")
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+__all__ = ["app", "main"]

@@ -1,1 +1,9 @@
-"""ledger."""
+"""Append-only, hash-chained record of what was decided and done, free of secrets."""
+
+from __future__ import annotations
+
+from gatling_guard.ledger.entry import KINDS, Entry
+from gatling_guard.ledger.ledger import KEY_VARIABLE, Ledger
+from gatling_guard.ledger.redact import Redactor, redact
+
+__all__ = ["KEY_VARIABLE", "KINDS", "Entry", "Ledger", "Redactor", "redact"]

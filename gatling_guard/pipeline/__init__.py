@@ -1,1 +1,39 @@
-"""pipeline."""
+"""One check: its stages, its deadline, its receipt, and the state of a session."""
+
+from gatling_guard.pipeline.deadline import DeadlineExceeded, DeadlineRunner, Ticket
+from gatling_guard.pipeline.monitor import Monitor, recast
+from gatling_guard.pipeline.notary import Notary
+from gatling_guard.pipeline.receipt import decision_body, outcome_body
+from gatling_guard.pipeline.stages import STAGES, VERSION, Stage, Work, opaque_code
+from gatling_guard.pipeline.state import (
+    Approval,
+    Record,
+    SessionState,
+    ToolRequest,
+    output_value,
+    stopped,
+)
+from gatling_guard.pipeline.whole import check_plan
+
+__all__ = [
+    "STAGES",
+    "VERSION",
+    "Approval",
+    "DeadlineExceeded",
+    "DeadlineRunner",
+    "Monitor",
+    "Notary",
+    "Record",
+    "SessionState",
+    "Stage",
+    "Ticket",
+    "ToolRequest",
+    "Work",
+    "check_plan",
+    "decision_body",
+    "opaque_code",
+    "outcome_body",
+    "output_value",
+    "recast",
+    "stopped",
+]

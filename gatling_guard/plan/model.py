@@ -323,7 +323,9 @@ def plan_schema() -> dict[str, Any]:
     }
     schema["properties"]["edges"]["items"] = {"anyOf": [{"$ref": "#/$defs/Edge"}, pair]}
     schema["properties"]["nodes"] |= {"minItems": 1, "maxItems": MAX_NODES}
-    schema["$defs"]["ToolCall"]["properties"]["node_id"] = {
-        "anyOf": [{"type": "string", "minLength": 1, "maxLength": 256}, {"type": "integer"}],
+    identifier = {
+        "anyOf": [{"type": "string", "minLength": 1, "maxLength": 256}, {"type": "integer"}]
     }
+    schema["$defs"]["ToolCall"]["properties"]["node_id"] = identifier
+    schema["$defs"]["Edge"]["properties"] |= {"source": identifier, "target": identifier}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

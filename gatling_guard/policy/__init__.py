@@ -1,1 +1,37 @@
-"""policy."""
+"""What is authorised: the policy, how it is read, and what its patterns mean."""
+
+from gatling_guard.policy.boundary import Boundary
+from gatling_guard.policy.flows import Flow
+from gatling_guard.policy.load import load_policy
+from gatling_guard.policy.model import (
+    EnergyBounds,
+    Hold,
+    Limits,
+    OnError,
+    Policy,
+    Role,
+    ToolRule,
+    policy_schema,
+    source_tier,
+)
+from gatling_guard.policy.patterns import full_match, glob_match, match_any, nearest, search
+
+__all__ = [
+    "Boundary",
+    "EnergyBounds",
+    "Flow",
+    "Hold",
+    "Limits",
+    "OnError",
+    "Policy",
+    "Role",
+    "ToolRule",
+    "full_match",
+    "glob_match",
+    "load_policy",
+    "match_any",
+    "nearest",
+    "policy_schema",
+    "search",
+    "source_tier",
+]

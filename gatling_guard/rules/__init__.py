@@ -1,1 +1,7 @@
-"""rules."""
+"""Hard rules: a policy and a tool's schema against one call."""
+
+from gatling_guard.rules.apply import CHECKS, apply_rules
+from gatling_guard.rules.facts import RuleFacts
+from gatling_guard.rules.finding import Finding, RuleAction
+
+__all__ = ["CHECKS", "Finding", "RuleAction", "RuleFacts", "apply_rules"]

@@ -1,1 +1,46 @@
-"""trace."""
+"""Canonical forms, spans of outputs, lineage of arguments, authority, recorded traces."""
+
+from gatling_guard.trace.authority import Authority
+from gatling_guard.trace.canonical import canonical
+from gatling_guard.trace.directive import is_directive, sentences
+from gatling_guard.trace.formats import load_toolsets, read_traces, tool_from_row, trace_from_row
+from gatling_guard.trace.lineage import LineageIndex
+from gatling_guard.trace.mentions import addresses_in, as_number, dates_in, domain_of, numbers_in
+from gatling_guard.trace.messages import (
+    from_langchain_messages,
+    from_openai_messages,
+    to_openai_messages,
+)
+from gatling_guard.trace.recorder import RecordedStep, RecordedTrace, Recorder, append_trace
+from gatling_guard.trace.spans import cut_spans
+from gatling_guard.trace.types import Lineage, Match, Origin, Source, Span
+
+__all__ = [
+    "Authority",
+    "Lineage",
+    "LineageIndex",
+    "Match",
+    "Origin",
+    "RecordedStep",
+    "RecordedTrace",
+    "Recorder",
+    "Source",
+    "Span",
+    "addresses_in",
+    "append_trace",
+    "as_number",
+    "canonical",
+    "cut_spans",
+    "dates_in",
+    "domain_of",
+    "from_langchain_messages",
+    "from_openai_messages",
+    "is_directive",
+    "load_toolsets",
+    "numbers_in",
+    "read_traces",
+    "sentences",
+    "to_openai_messages",
+    "tool_from_row",
+    "trace_from_row",
+]

@@ -1,0 +1,60 @@
+# Every target makes its own virtual environment when there is none: Python >= 3.11 and pip are enough.
+# Another interpreter: `make PYTHON=python3.12 test`. Another environment: `make VENV=/tmp/env test`.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+# The first interpreter that runs and is new enough (a pyenv shim may exist and not run).
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+endif
+# The stamps carry the Python version, so that another PYTHON makes the environment again.
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+DEMO := $(VENV)/.demo-stamp-$(VERSION)
+DEV := $(VENV)/.dev-stamp-$(VERSION)
+INSTALLS_FROM := pyproject.toml constraints.txt scripts/install.sh
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench lint types docs format clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(DEMO)  ## See a guarded agent being attacked (needs no torch and no framework)
+	@$(BIN)/gatling-guard demo
+
+test: $(DEV)  ## Run all tests; narrow with ARGS="tests/plan -x"
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: lint types docs  ## Run everything that judges the code without its tests
+
+lint: $(DEV)  ## Style, format and the order of imports between rooms
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+types: $(DEV)  ## Strict types of the packages, the tests and the examples
+	@$(BIN)/mypy
+
+docs: $(DEV)  ## Run every code block of the README and of docs/
+	@$(BIN)/python -m pytest -q tests/test_docs.py
+
+format: $(DEV)  ## Format the code and sort its imports
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(DEV)  ## Live AgentDojo environments, guarded and unguarded, and the latency of a check
+	@$(BIN)/gatling-guard bench agentdojo
+	@$(BIN)/python benchmarks/latency.py
+
+clean:  ## Remove the environment and everything that was built
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(DEMO): $(INSTALLS_FROM)
+	@scripts/install.sh $(VENV) "$(PYTHON)" "" $@
+
+# What the tests need includes what the demo needs.
+$(DEV): $(INSTALLS_FROM)
+	@scripts/install.sh $(VENV) "$(PYTHON)" dev,langchain,bench $@
+	@touch $(DEMO)

@@ -1,0 +1,153 @@
+"""Which session a call belongs to, and what an adapter remembers beside it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from langchain_core.messages import BaseMessage
+
+from gatling_adapters.langchain.messages import answered, trusted_texts
+from gatling_guard import Guard, Session, ToolRequest
+
+MAX_RESULTS = 256
+"""Results kept per run, to answer a call again that LangGraph replays."""
+RUN_KEY = "gatling_run"
+"""State field that names the run where the framework has no thread id."""
+
+
+@dataclass
+class Batch:
+    """The holds of one parallel batch in a `ToolNode`, asked about together."""
+
+    payload: list[dict[str, Any]]
+    execution: Any = None
+    """The node execution that has been answered; LangGraph counts interrupts per execution."""
+    applied: bool = False
+
+
+@dataclass
+class Memory:
+    """What an adapter remembers beside one session; it must not refer to the session itself."""
+
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    read: set[str] = field(default_factory=set)
+    """Keys of calls whose outcome this adapter has told the session."""
+    asked: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Questions put to a person, by call key: a replay must put them again, in order."""
+    batches: dict[str, Batch] = field(default_factory=dict)
+    results: OrderedDict[str, Any] = field(default_factory=OrderedDict)
+
+    def keep(self, key: str, result: Any) -> None:
+        """Remember a result, the oldest giving way."""
+        with self.lock:
+            self.results[key] = result
+            while len(self.results) > MAX_RESULTS:
+                self.results.popitem(last=False)
+
+    def first(self, key: str) -> bool:
+        """Whether the outcome of this call is news."""
+        with self.lock:
+            new = key not in self.read
+            self.read.add(key)
+            return new
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A session and what the adapter remembers beside it."""
+
+    session: Session
+    memory: Memory
+
+    def catch_up(self, messages: Sequence[BaseMessage], system: str | None = None) -> None:
+        """Tell the session what the history says and it has not heard: user, system, outputs.
+
+        After a restart the session is empty and the history is in the checkpoint; a cached result
+        that another middleware returned never passed through us either.
+        """
+        self.session.observe(system=system)
+        for kind, text in trusted_texts(messages):
+            if kind == "user":
+                self.session.observe(user=text)
+            else:
+                self.session.observe(system=text)
+        for request, output in answered(messages):
+            if self.memory.first(str(request.call_id)):
+                self.ran(request, output)
+
+    def ran(self, request: ToolRequest, output: Any) -> None:
+        """Record a call that ran without passing through us."""
+        key = str(request.call_id)
+        try:
+            self.session.adopt(request, output)
+        except Exception:  # arguments that cannot be read: its output still counts
+            self.session.settle(key, output)
+        if not self.session.knows(key):  # proposed, and answered by something else
+            self.session.settle(key, output)
+        if not self.session.knows(key):  # refused, and it ran all the same
+            self.session.adopt(ToolRequest(request.name, request.arguments, f"{key}!"), output)
+
+
+class Runs:
+    """Finds the session of a run: given, by framework id, current, or new.
+
+    What is remembered of a run lives exactly as long as its session.
+
+    Args:
+        guard: the guard; None only where `session` is given.
+        session: use this one session.
+        role: role of the policy for sessions made here.
+        otherwise: the last resort, where the policy allows one; a new session by default.
+    """
+
+    def __init__(
+        self,
+        guard: Guard | None,
+        session: Session | None,
+        role: str | None,
+        otherwise: Callable[[], Session | None] | None = None,
+    ) -> None:
+        self.guard, self.session, self.role, self.otherwise = guard, session, role, otherwise
+        self._lock = threading.Lock()
+        self._memories: WeakKeyDictionary[Session, Memory] = WeakKeyDictionary()
+
+    def find(self, config: Mapping[str, Any] | None, state: Any) -> Run | None:
+        """The run, or None where the policy wants a session and there is none."""
+        session = self.session or self._session(config, state)
+        if session is None:
+            return None
+        with self._lock:
+            memory = self._memories.get(session)
+            if memory is None:
+                memory = self._memories[session] = Memory()
+        return Run(session, memory)
+
+    def fresh(self) -> Run:
+        """A run of its own for one call: shadow mode lets calls run that belong to none."""
+        assert self.guard is not None, "without a session there is a guard"
+        return Run(self.guard.session(role=self.role), Memory())
+
+    def _session(self, config: Mapping[str, Any] | None, state: Any) -> Session | None:
+        guard = self.guard
+        assert guard is not None, "without a session there is a guard"
+        thread = thread_id(config)
+        if thread is not None:
+            return guard.session_for(thread, role=self.role)
+        current = guard.current_session()
+        if current is not None or guard.policy.require_session:
+            return current
+        named = state.get(RUN_KEY) if isinstance(state, Mapping) else getattr(state, RUN_KEY, None)
+        if named:
+            return guard.session_for(str(named), role=self.role)
+        return self.otherwise() if self.otherwise else guard.session(role=self.role)
+
+
+def thread_id(config: Mapping[str, Any] | None) -> str | None:
+    """LangGraph's own id of a run, where it has one."""
+    found = ((config or {}).get("configurable") or {}).get("thread_id")
+    return None if found is None else str(found)

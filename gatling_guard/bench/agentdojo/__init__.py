@@ -1,0 +1,40 @@
+"""Live environments of the package `agentdojo` (extra `[bench]`), no language model.
+
+Importing this room imports `agentdojo`, which takes seconds: import it inside functions.
+"""
+
+from gatling_guard.bench.agentdojo.attacks import ATTACKS, MARKER_FREE
+from gatling_guard.bench.agentdojo.episode import Episode, Holds, Stage, Step
+from gatling_guard.bench.agentdojo.run import (
+    DEFAULT_ATTACKS,
+    Settings,
+    Trial,
+    Trials,
+    play,
+    run_benchmark,
+)
+from gatling_guard.bench.agentdojo.tally import ALL, AttackTally, BenignTally, Tallies, tally
+from gatling_guard.bench.agentdojo.world import SUITES, VERSION, World
+
+__all__ = [
+    "ALL",
+    "ATTACKS",
+    "DEFAULT_ATTACKS",
+    "MARKER_FREE",
+    "SUITES",
+    "VERSION",
+    "AttackTally",
+    "BenignTally",
+    "Episode",
+    "Holds",
+    "Settings",
+    "Stage",
+    "Step",
+    "Tallies",
+    "Trial",
+    "Trials",
+    "World",
+    "play",
+    "run_benchmark",
+    "tally",
+]

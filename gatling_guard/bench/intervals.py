@@ -1,0 +1,61 @@
+"""How sure a share is: Wilson score intervals, and a bootstrap that resamples whole tasks."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+Z95 = 1.959963984540054
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A 95 % interval of a share."""
+
+    low: float
+    high: float
+
+
+def wilson(hits: int, total: int, z: float = Z95) -> Interval | None:
+    """Wilson score interval; None without any trial.
+
+    Treats every row as independent. Rows of one task are near-copies, so on recorded runs it is
+    too narrow: read it beside `bootstrap`.
+
+    Args:
+        hits: rows that count, 0 <= hits <= total.
+        total: rows.
+        z: quantile of the normal distribution.
+    """
+    if total <= 0:
+        return None
+    share, z2 = hits / total, z * z
+    centre = (share + z2 / (2 * total)) / (1 + z2 / total)
+    half = z * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total)) / (1 + z2 / total)
+    return Interval(max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
+
+
+def bootstrap(
+    groups: Mapping[Hashable, tuple[int, int]], *, seed: int = 0, resamples: int = RESAMPLES
+) -> Interval | None:
+    """Percentile interval over resampled groups; None without any row.
+
+    Args:
+        groups: (hits, rows) of each group, here each user task.
+        seed: same seed, same interval, in any process.
+        resamples: how often to draw as many groups as there are.
+    """
+    cells = list(groups.values())
+    if not sum(rows for _, rows in cells):
+        return None
+    rng = random.Random(seed)
+    shares = sorted(_drawn(cells, rng) for _ in range(resamples))
+    return Interval(shares[round(0.025 * (resamples - 1))], shares[round(0.975 * (resamples - 1))])
+
+
+def _drawn(cells: Sequence[tuple[int, int]], rng: random.Random) -> float:
+    drawn = rng.choices(cells, k=len(cells))
+    return sum(hits for hits, _ in drawn) / max(1, sum(rows for _, rows in drawn))

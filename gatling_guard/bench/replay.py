@@ -1,0 +1,142 @@
+"""Recorded runs put to a guard step by step: what `gatling-guard replay` does.
+
+For step i the guard has seen the instruction, the system text, the tool schemas, and the earlier
+steps with the outputs of those that it let run; nothing else of the row. The loop is open: the
+recorded run goes on as it was, whatever was decided. A call that was stopped is not settled, so
+its recorded output is never shown.
+"""
+
+from __future__ import annotations
+
+import lzma
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from gatling_guard.bench.subject import Judge, Subject, Toolset
+from gatling_guard.catalog import ToolSpec, spec_digest
+from gatling_guard.decision import Allowed, Decision, Repaired
+from gatling_guard.errors import InputError, Issue
+from gatling_guard.pipeline import ToolRequest
+from gatling_guard.plan import digest
+from gatling_guard.trace import RecordedStep, RecordedTrace, load_toolsets, read_traces
+
+Toolsets = Mapping[str, tuple[ToolSpec, ...]]
+Verdict = dict[str, Any]
+"""`{"id", "steps": [{"action", "energy", "arguments", "reasons"}]}`."""
+
+
+def replay_trace(subject: Subject, trace: RecordedTrace) -> Verdict:
+    """Decide on every step of one trace in a run of its own.
+
+    Args:
+        subject: what is put to the test.
+        trace: with its toolsets resolved (`RecordedTrace.with_tools`).
+    """
+    seen = trace.visible()
+    judge = subject.begin(_toolset(seen), seen.instruction, seen.system)
+    steps = [_decide(judge, f"call-{i}", step) for i, step in enumerate(seen.steps, start=1)]
+    return {"id": trace.id, "steps": steps}
+
+
+def _decide(judge: Judge, call_id: str, step: RecordedStep) -> dict[str, Any]:
+    decision = judge.check(ToolRequest(step.tool, step.arguments, call_id))
+    if isinstance(decision, (Allowed, Repaired)):
+        judge.settle(call_id, step.output)
+    return _line(decision, step)
+
+
+def _line(decision: Decision, step: RecordedStep) -> dict[str, Any]:
+    judged = decision.arguments if isinstance(decision, (Allowed, Repaired)) else step.arguments
+    return {
+        "action": decision.action,
+        "energy": {name: round(value, 6) for name, value in decision.energy.as_dict().items()},
+        "arguments": judged,
+        "reasons": list(decision.reasons),
+    }
+
+
+def _toolset(trace: RecordedTrace) -> Toolset:
+    key = digest([[spec.name, spec_digest(spec)] for spec in trace.tools])
+    return Toolset(key, trace.tools)
+
+
+@dataclass
+class Replay:
+    """One file on its way through a subject. Iterate it once; then read the counts.
+
+    Attributes:
+        issues: every line that could not be used, with its place.
+    """
+
+    path: Path
+    toolsets: Toolsets = field(default_factory=dict)
+    limit: int | None = None
+    issues: list[Issue] = field(default_factory=list)
+    rows: int = 0
+    actions: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("allow", "repair", "hold", "block"), 0)
+    )
+
+    def traces(self) -> Iterator[RecordedTrace]:
+        """The usable traces, one in memory at a time, toolsets resolved.
+
+        Raises:
+            TraceError: the file itself cannot be read.
+        """
+        for trace in read_traces(self.path, on_error="collect", issues=self.issues):
+            if self.limit is not None and self.rows >= self.limit:
+                return
+            try:
+                ready = trace.with_tools(self.toolsets)
+            except InputError as error:
+                self.issues += [Issue(f"trace {trace.id!r}", i.message, str(self.path))
+                                for i in error.issues]  # fmt: skip
+                continue
+            self.rows += 1
+            yield ready
+
+    def run(self, subject: Subject) -> Iterator[tuple[RecordedTrace, Verdict]]:
+        """Each trace with its verdict."""
+        for trace in self.traces():
+            verdict = replay_trace(subject, trace)
+            for step in verdict["steps"]:
+                self.actions[step["action"]] += 1
+            yield trace, verdict
+
+    def summary(self) -> dict[str, Any]:
+        """Counts of what was read and decided."""
+        places = {(issue.file, issue.line, issue.where if issue.line is None else "")
+                  for issue in self.issues}  # fmt: skip
+        return {
+            "traces": str(self.path),
+            "rows": self.rows,
+            "bad_lines": len(places),
+            "steps": sum(self.actions.values()),
+            "actions": dict(self.actions),
+        }
+
+
+def find_toolsets(path: Path, given: Path | None = None) -> Toolsets:
+    """The toolset file `given`, else `../catalog/toolsets.json.xz` as seen from `path`'s folder.
+
+    Raises:
+        TraceError: the file is given and cannot be read, or is none.
+    """
+    default = path.resolve().parent.parent / "catalog" / "toolsets.json.xz"
+    if given is None and not default.is_file():
+        return {}
+    return load_toolsets(given or default)
+
+
+@contextmanager
+def open_lines(path: Path) -> Iterator[IO[str]]:
+    """A text file to write lines to; compressed if its name ends in `.xz`."""
+    if path.suffix == ".xz":
+        with lzma.open(path, "wt", encoding="utf-8") as file:
+            yield file
+    else:
+        with path.open("w", encoding="utf-8") as file:
+            yield file

@@ -1,0 +1,174 @@
+"""What the arguments of a tool are for, judged by their names, formats and types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from gatling_guard.catalog import lexicon as lex
+from gatling_guard.catalog.names import singular, words
+from gatling_guard.catalog.types import Effect
+
+MAX_PROPERTIES = 500
+"""Properties of one schema that are looked at; real tools have fewer than 60."""
+MAX_NESTED = 60
+"""Properties inside one top-level argument that are looked at."""
+MAX_DEPTH = 8
+_NO_NAME = frozenset({"boolean", "null"})
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Argument names by what they carry; a name may stand in two of them."""
+
+    identity: tuple[str, ...] = ()
+    content: tuple[str, ...] = ()
+    url: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
+    """Those of `identity` that name another party a text goes to."""
+
+
+def properties(schema: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every property of a JSON Schema, nested ones too, local `$ref`s followed; bounded."""
+    stack: list[tuple[Any, int]] = [(schema, 0)]
+    left, seen = MAX_PROPERTIES, set[int]()
+    while stack and left > 0:
+        node, depth = stack.pop()
+        node = _resolve(node, schema)
+        if not isinstance(node, Mapping) or depth > MAX_DEPTH or id(node) in seen:
+            continue
+        seen.add(id(node))
+        fields = node.get("properties")
+        for name, child in fields.items() if isinstance(fields, Mapping) else ():
+            left -= 1
+            if isinstance(name, str) and left >= 0:
+                found = _resolve(child, schema)
+                yield name, found if isinstance(found, Mapping) else {}
+                stack.append((child, depth + 1))
+        stack += [(child, depth + 1) for child in _inner(node)]
+
+
+def _inner(node: Mapping[str, Any]) -> list[Any]:
+    """Subschemas that hold for the same value or for its items."""
+    inner = [node.get(key) for key in ("items", "additionalProperties")]
+    for key in ("anyOf", "oneOf", "allOf", "prefixItems"):
+        options = node.get(key)
+        inner += options[:32] if isinstance(options, list) else []
+    return inner
+
+
+def _resolve(node: Any, root: Any) -> Any:
+    """What a local `$ref` points to; one step, so that a cycle costs nothing."""
+    ref = node.get("$ref") if isinstance(node, Mapping) else None
+    if not isinstance(ref, str) or not ref.startswith("#/"):
+        return node
+    found = root
+    for part in ref[2:].split("/")[:8]:
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
+def argument_names(schema: Any) -> frozenset[str]:
+    """Names of all arguments, nested ones too, in lower case."""
+    return frozenset(name.lower() for name, _ in properties(schema))
+
+
+def argument_roles(schema: Any, effect: Effect, tool_words: tuple[str, ...]) -> Roles:
+    """Sort the arguments of a tool by what they carry.
+
+    Args:
+        schema: JSON Schema of the argument object.
+        effect: what the tool does; some names ("name", "quantity") identify only where
+            something is changed.
+        tool_words: words of the tool's name: `hotel` identifies for `reserve_hotel`.
+    """
+    found = dict(properties(schema))
+    tokens = {name: words(name) or (name.lower(),) for name in found}
+    heads = {token for split in tokens.values() for token in split}
+    place = not heads.isdisjoint({"street", "zip", "postal", "address1", "postcode"})
+    objects = frozenset(singular(word) for word in tool_words if word not in lex.VERBS)
+    identity, content, url, recipients = [], [], [], []
+    for name, schema_of in found.items():
+        if schema_of.get("type") in _NO_NAME:
+            continue
+        split = tokens[name]
+        if _is_url(name, split, schema_of):
+            url.append(name)
+        to_party = _is_recipient(name, split, effect)
+        if to_party:
+            recipients.append(name)
+        if to_party or name in url or _is_identity(name, split, effect, objects, place):
+            identity.append(name)
+        elif _is_content(split, schema_of):
+            content.append(name)
+    holders = _holders(schema, {*recipients, *url})
+    identity += [name for name in holders if name not in identity]
+    return Roles(
+        tuple(identity),
+        tuple(name for name in content if name not in holders),
+        tuple(url),
+        tuple(recipients),
+    )
+
+
+def _holders(schema: Any, names: set[str]) -> tuple[str, ...]:
+    """Top-level arguments that hold one of `names`: `message` in `{"message": {"to": ...}}`.
+
+    Whoever looks at top-level arguments only must not miss the recipient inside.
+    """
+    root = _resolve(schema, schema)
+    fields = root.get("properties") if isinstance(root, Mapping) else None
+    top = dict(fields) if isinstance(fields, Mapping) else {}
+    found = []
+    for name, child in list(top.items())[:MAX_PROPERTIES]:
+        nested = {
+            "$defs": root.get("$defs"),
+            "definitions": root.get("definitions"),
+            "items": child,
+        }
+        if not names.isdisjoint(inner for inner, _ in islice(properties(nested), MAX_NESTED)):
+            found.append(name)
+    return tuple(found)
+
+
+def _is_url(name: str, split: tuple[str, ...], schema: Mapping[str, Any]) -> bool:
+    if schema.get("format") in lex.URL_FORMATS:
+        return True
+    return split[-1] in lex.URL_HEADS or split[0] in {"url", "uri", "webhook"}
+
+
+def _is_recipient(name: str, split: tuple[str, ...], effect: Effect) -> bool:
+    if not effect.side_effect:
+        return False
+    if name.lower() in lex.RECIPIENT_ARGS or split[-1] in lex.RECIPIENT_HEADS:
+        return True
+    return split[0] == "to" and not lex.IDENTITY_ANYWHERE.isdisjoint(split)
+
+
+def _is_identity(
+    name: str, split: tuple[str, ...], effect: Effect, objects: frozenset[str], place: bool
+) -> bool:
+    lower, head = "_".join(split), split[-1]
+    if lower in lex.NOT_IDENTITY or head in {"type", "format"}:
+        return False
+    if not lex.IDENTITY_ANYWHERE.isdisjoint(split) and head not in lex.CONTENT_HEADS:
+        return True
+    if head in lex.IDENTITY_HEADS or lower in lex.IDENTITY_NAMES or name.lower().endswith("id"):
+        return True
+    if place and (head in lex.ADDRESS_PARTS or name.lower() in lex.ADDRESS_PARTS):
+        return True
+    if effect is Effect.EXECUTE and lower in {"query", "input", "function_name", "args"}:
+        return True
+    if not effect.side_effect:
+        return False
+    return head in lex.WHICH_ONLY_IF_CHANGING or (
+        singular(head) in objects and head not in lex.CONTENT_HEADS
+    )
+
+
+def _is_content(split: tuple[str, ...], schema: Mapping[str, Any]) -> bool:
+    kind = schema.get("type")
+    textual = kind in (None, "string", "array", "object") or isinstance(kind, list)
+    return textual and "enum" not in schema and split[-1] in lex.CONTENT_HEADS

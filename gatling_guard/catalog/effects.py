@@ -1,0 +1,128 @@
+"""Which effect a tool has, judged by its name and its description.
+
+Sees: the verb, the head noun that decides what a general verb means, and whether a second source
+agrees. Does not see: what the code does. A tool that lies about itself is believed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gatling_guard.catalog import lexicon as lex
+from gatling_guard.catalog.evidence import Evidence, from_description, from_name, from_prefix
+from gatling_guard.catalog.names import segments, sentence, singular, words
+from gatling_guard.catalog.types import Effect
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """The effect that all sources together suggest."""
+
+    effect: Effect
+    confidence: float
+    verb: str = ""
+    known: bool = True
+    """Whether any verb or data noun was recognised."""
+
+
+def guess_effect(name: str, description: str, arguments: Iterable[str]) -> Guess:
+    """The effect of a tool.
+
+    Args:
+        name: as the model sees it.
+        description: free text.
+        arguments: names of the arguments, nested ones too.
+    """
+    args = frozenset(arguments)
+    runs = _runs_code(name, description, args) or _calls_http(args)
+    if runs is not None:
+        return runs
+    guess = _combine(from_name(name, args), from_description(description, args))
+    guess = guess or _by_noun(segments(name)[-1:]) or _combine(from_prefix(name, args), None)
+    guess = guess or _by_noun(segments(name)) or Guess(Effect.WRITE, 0.3, known=False)
+    if guess.effect is Effect.READ and args & lex.OUTPUT_PLACES:
+        return Guess(Effect.WRITE, min(guess.confidence, 0.7), guess.verb)
+    if guess.effect is Effect.READ and _also_changes(name, description):
+        return Guess(Effect.STATE_CHANGING_READ, guess.confidence, guess.verb)
+    return guess
+
+
+def _also_changes(name: str, description: str) -> bool:
+    marks = re.search(lex.MARKS_READ, description[:2000], re.IGNORECASE)
+    return marks is not None or not lex.UNREAD.isdisjoint(words(name))
+
+
+def _runs_code(name: str, description: str, args: frozenset[str]) -> Guess | None:
+    """A tool that is handed code, a command or SQL executes it, however it is called."""
+    parts = segments(name)
+    tokens = parts[-1] if parts else ()
+    if not _takes_code(tokens, description, args):
+        return None
+    if any(phrase in description[:2000].lower() for phrase in lex.READ_ONLY_PHRASES):
+        return Guess(Effect.READ, 0.6, "query")
+    return Guess(Effect.EXECUTE, 0.9, "run")
+
+
+def _takes_code(tokens: Sequence[str], description: str, args: frozenset[str]) -> bool:
+    verb = next((token for token in tokens if token in lex.VERBS), "")
+    if verb in lex.CODE_AS_TEXT:
+        return False
+    if args & {"sql", "sql_query"}:
+        return True
+    if "query" in args and ("sql" in tokens or "sql" in sentence(description)):
+        return True
+    running = verb in {"run", "execute", "exec", "eval", "invoke"}
+    commanded = "command" in tokens and lex.VERBS.get(verb) not in (None, Effect.READ)
+    return bool(args & lex.CODE_ARGS) and (
+        running or commanded or not lex.SHELLS.isdisjoint(tokens)
+    )
+
+
+def _calls_http(args: frozenset[str]) -> Guess | None:
+    """A general HTTP client: what it does is up to its arguments, so the worse of them."""
+    if "method" in args and args & {"url", "uri", "endpoint"} and args & lex.HTTP_BODIES:
+        return Guess(Effect.SEND, 0.8, "request")
+    return None
+
+
+def _combine(named: Evidence | None, said: Evidence | None) -> Guess | None:
+    """Name first, description second; where they differ the worse counts, with less confidence."""
+    if named is None and said is None:
+        return None
+    if named is None or said is None:
+        only = named or said
+        assert only is not None
+        return Guess(only.effect, (0.8 if named else 0.65) if only.strong else 0.5, only.verb)
+    if named.effect is said.effect:
+        return Guess(named.effect, 0.95 if named.strong or said.strong else 0.7, named.verb)
+    return _conflict(named, said)
+
+
+def _conflict(named: Evidence, said: Evidence) -> Guess:
+    if named.verb == said.verb:
+        # The two name different objects of one verb.
+        return Guess(max(named, said, key=lambda e: e.risk).effect, 0.8, named.verb)
+    if not named.strong and said.strong:
+        # "SmartLockStatus: Retrieves the state": the noun in the name is no verb.
+        worse = named if named.verb not in lex.AMBIGUOUS and named.risk > said.risk else said
+        return Guess(worse.effect, 0.6, worse.verb)
+    if said.strong and said.verb in lex.FIGURES and named.effect is Effect.WRITE:
+        return Guess(Effect.READ, 0.6, said.verb)  # "add: Calculates the sum".
+    if named.verb in lex.MAKING and said.verb in lex.MAKING | lex.LIGHT | {"create", "build"}:
+        return Guess(named.effect, 0.6, named.verb)  # "generate_chart: Creates a chart".
+    reads = named.effect in (Effect.READ, Effect.STATE_CHANGING_READ)
+    if reads and said.strong and said.verb not in lex.LIGHT:
+        return Guess(max(named, said, key=lambda e: e.risk).effect, 0.55, said.verb)
+    return Guess(named.effect, 0.75 if named.strong else 0.5, named.verb)
+
+
+def _by_noun(parts: Sequence[tuple[str, ...]]) -> Guess | None:
+    """A bare noun ("balance", "weather.current") names what is returned."""
+    tokens = [token for part in parts for token in part]
+    if any(token in lex.READING_NOUNS or singular(token) in lex.COMPUTE_NOUNS for token in tokens):
+        return Guess(Effect.READ, 0.5)
+    if tokens and singular(tokens[-1]) != tokens[-1]:
+        return Guess(Effect.READ, 0.4)  # A plural ("leagues") lists things, more likely than not.
+    return None

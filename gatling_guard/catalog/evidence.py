@@ -1,0 +1,142 @@
+"""What the name of a tool and its description each say about its effect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from gatling_guard.catalog import lexicon as lex
+from gatling_guard.catalog.names import base_form, nominal, segments, sentence
+from gatling_guard.catalog.objects import object_phrase, refine
+from gatling_guard.catalog.types import Effect
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one source says about the effect."""
+
+    effect: Effect
+    strong: bool
+    """Whether the verb is clear and stands where a verb stands."""
+    verb: str = ""
+
+    @property
+    def risk(self) -> int:
+        """Rank of the effect, worst highest."""
+        return lex.RISK[self.effect]
+
+
+# ------------------------------------------------------------------------------ the name
+def from_name(name: str, args: frozenset[str]) -> Evidence | None:
+    """What the last part of a dotted name says; those before it name a server or a class."""
+    method = _http_method(name)
+    parts = segments(name)
+    if method or not parts:
+        return method
+    if parts[-1][0] in lex.ASKING:
+        return Evidence(Effect.READ, True, "check")
+    return _in_words(parts[-1], args)
+
+
+def from_prefix(name: str, args: frozenset[str]) -> Evidence | None:
+    """`delete.user`, `alarm.set.v2`: only asked where nothing else says anything."""
+    found = (_in_words(part, args) for part in reversed(segments(name)[:-1]))
+    first = next((evidence for evidence in found if evidence), None)
+    return first and replace(first, strong=False)
+
+
+def _http_method(name: str) -> Evidence | None:
+    """`GET /pets/{id}` as generators of tools from OpenAPI write it."""
+    head, slash, _ = name[:64].lstrip().partition("/")
+    effect = lex.HTTP_METHODS.get(head.strip().lower()) if slash else None
+    return Evidence(effect, True, head.strip().lower()) if effect else None
+
+
+def _in_words(tokens: Sequence[str], args: frozenset[str]) -> Evidence | None:
+    """Evidence of one part of a name: its first clear verb, else its first possible one."""
+    verbs = [i for i, token in enumerate(tokens) if token in lex.VERBS]
+    clear = [i for i in verbs if tokens[i] not in lex.AMBIGUOUS]
+    chosen = (clear or verbs)[:1]
+    if verbs[:1] == [0] and (not clear or clear[0] > 2):
+        chosen = [0]  # "post_a_tweet_and_delete": what stands first is the verb.
+    if not chosen or (not clear and chosen[0] == 0 and _agent_noun(tokens)):
+        return _nominal(tokens)
+    i = chosen[0]
+    # A product's name may stand before the verb, but no word that could itself be the verb.
+    clearly = tokens[i] not in lex.AMBIGUOUS or (len(tokens) == 1 and tokens[i] in lex.GRAVE)
+    strong = clearly and i == verbs[0]
+    evidence = Evidence(refine(tokens[i], tokens[i + 1 :], args), strong, tokens[i])
+    return max([evidence, *_further(tokens, i, args)], key=lambda e: e.risk)
+
+
+def _further(tokens: Sequence[str], start: int, args: frozenset[str]) -> list[Evidence]:
+    """Further verbs of "add_or_update_contact", "search_and_book_hotel"."""
+    return [
+        Evidence(refine(tokens[i], tokens[i + 1 :], args), True, tokens[i])
+        for i in range(start + 2, len(tokens))
+        if tokens[i - 1] in lex.JOINS and tokens[i] in lex.VERBS
+    ]
+
+
+def _head(tokens: Sequence[str]) -> str:
+    """The noun that a compound is about: "RefundManagementTool" is about management."""
+    return next((token for token in reversed(tokens) if token not in lex.TOOL_NOUNS), "")
+
+
+def _agent_noun(tokens: Sequence[str]) -> bool:
+    """Whether the first word is no verb, as in "email_validator", "order_cancellation"."""
+    head = _head(tokens)
+    noun = head != tokens[0] and head.endswith(("er", "or", "tion"))
+    return noun and nominal(head, lex.VERBS) is not None
+
+
+def _nominal(tokens: Sequence[str]) -> Evidence | None:
+    verb = nominal(_head(tokens), lex.VERBS)
+    return Evidence(lex.VERBS[verb], False, verb) if verb else None
+
+
+# ------------------------------------------------------------------------------ the description
+def from_description(description: str, args: frozenset[str]) -> Evidence | None:
+    """The first verb of the first sentence; fillers ("This tool allows you to") do not count."""
+    tokens = _after_usage(sentence(description))
+    first = True
+    for i, token in enumerate(tokens[:16]):
+        verb = base_form(token, lex.VERBS)
+        if (token in lex.FILLERS and not (i == 0 and verb)) or token.endswith("ly"):
+            continue
+        after = tokens[i + 1] if i + 1 < len(tokens) else ""
+        if verb and _is_verb(verb, token, after, first or tokens[i - 1] in {"to", "can"}):
+            sure = verb not in lex.AMBIGUOUS or token != verb or after in lex.DETERMINERS
+            return Evidence(_said(verb, tokens[i + 1 : i + 9], args), first and sure, verb)
+        if first and token in lex.DESCRIPTION_READS:
+            return Evidence(Effect.READ, False, token)
+        first = False
+    return None
+
+
+def _is_verb(verb: str, token: str, after: str, place: bool) -> bool:
+    """Whether a word that may be a noun is used as a verb: "Posts a note", not "Posts by tag"."""
+    if verb not in lex.AMBIGUOUS:
+        return token not in lex.NOT_SAID
+    return place and after not in lex.PREPOSITIONS
+
+
+def _after_usage(tokens: tuple[str, ...]) -> tuple[str, ...]:
+    """What follows in "Use the X tool to cancel ..."; other sentences as they are."""
+    if len(tokens) > 2 and tokens[0] in lex.USAGE and tokens[1] in {"the", "this", "it"}:
+        for i in range(2, min(9, len(tokens) - 1)):
+            if tokens[i] == "to":
+                return tokens[i + 1 :]
+    return tokens
+
+
+def _said(verb: str, following: Sequence[str], args: frozenset[str]) -> Effect:
+    """The effect of a verb in prose, where what is returned, received or requested is read."""
+    phrase = object_phrase(following, prose=True)
+    if verb == "return" and lex.RETURNABLE.isdisjoint(phrase):
+        return Effect.READ
+    if verb == "give" and lex.ACCESS.isdisjoint(phrase):
+        return Effect.READ  # "gives the weather"; "gives a permission" is none.
+    if verb == "receive" or (verb == "request" and not lex.READING_NOUNS.isdisjoint(phrase)):
+        return Effect.READ
+    return refine(verb, following, args, prose=True)

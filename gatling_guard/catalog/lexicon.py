@@ -1,0 +1,502 @@
+"""The words that tool inference knows: tables only, no logic.
+
+Every entry is general English or common API usage; nothing is fitted to a suite. A word absent here
+is *unknown*, which the guard reads as the worse case. Not covered: languages other than English.
+"""
+
+from __future__ import annotations
+
+from gatling_guard.catalog.types import Effect
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# ------------------------------------------------------------------------------ verbs
+# A word stands in one class. `_AMBIGUOUS` are nouns as often as verbs ("order_details",
+# "SmartLockStatus"): they count only where nothing clearer is said.
+_READ = """
+access acquire aggregate analyse analyze annotate answer articulate ask assess audit autocomplete
+benchmark blur browse calc calculate calculator calibrate cat categorize check choose classify
+cluster collect compare compile compose compute concat concatenate condense conjugate contain
+convert correlate count crawl debug decode decompress decrypt deduce define derive describe detect
+determine diagnose diff differentiate discover discuss display distinguish divide download du echo
+elaborate encode encrypt enumerate estimate evaluate examine exist expand expect explain explore
+export extract factor fetch filter find forecast format gather generate geocode get glob go greet
+grep group guess hash highlight identify infer inspect integrate interpolate interpret investigate
+learn lemmatize lint list load localize locate look lookup ls map match maximize measure minify
+minimize monitor multiply narrow navigate normalize observe obtain optimise optimize outline
+output paginate parse peek perceive pick ping plot poll predict preview probe produce profile
+pronounce proofread prove provide pwd query random rank read recall recognize recommend render
+respond retrieve retrive return reveal reverse roll round sample sanitize scale scan scrape screen
+search see segment select shorten show shuffle simplify simulate solve sort spell split stat stem
+study subtract suggest sum summarise summarize supply synthesize tail test think tokenize trace
+track transcribe transform translate transpose understand validate vectorize verify view visit
+visualise visualize watch wc weigh
+"""
+_STATE_READ = "consume dequeue pop receive"
+_WRITE = """
+abort accept acknowledge activate adapt add address adjust administer admit adopt advance align
+allocate alter amend append apply appoint approve archive arrange assign associate attach augment
+authenticate author backup balance begin blend block book bookmark borrow brew build bump burn
+calibrate capture carry cd change checkin checkout choose claim clean click clone close
+collaborate combine commit complete compress conduct configure confirm connect construct consult
+cook cool coordinate copy correct cp craft create customize cut deactivate decline decrease define
+demote design develop dim disable disconnect dislike dismiss dispense distribute do dose draft
+drag draw drop edit eject embed enable end enforce enhance enqueue enrol enroll ensure enter equip
+establish exchange extend favorite favourite fill finalize finish fix flag flip float focus follow
+fork freeze fulfil fulfill furnish give grab grow hand handle harvest heal heat hide hold host
+hover implement import improve increase increment index init initialise initialize initiate input
+insert instantiate irrigate issue join keep label land leave like link lock log login logout
+maintain make manage manipulate mark merge migrate mint mix mkdir modify mount move mutate mute mv
+negotiate note open opt order organise organize override overwrite pack park patch pause perform
+pin pitch place plan plant play populate postpone preheat prepare preserve press prioritize
+process program promote protect put queue raise rate reactivate rearrange rebase rebook
+recalibrate reconcile record recover rectify redirect reduce refactor refill refresh register
+reject release reload relocate remediate remember rename renew reopen reorder repair replace
+replicate reschedule reserve reset resize resolve restock restore restrict resume return revert
+review rollback rotate safeguard save schedule scroll seal secure set setup shift sign signin
+signout signup silence skip snooze solve speed stage stake star start stash steer step stimulate
+stop store stream streamline strengthen style subscribe suspend swap switch sync synchronise
+synchronize tag take tap tighten toggle top touch train transition trim tune turn type unarchive
+unblock undo unfollow unlike unmark unmute unpin unstar untag update upgrade upload upsert
+volunteer vote wake warm weld write zip
+"""
+_SEND = """
+advertise alert announce apologize broadcast call cast cc comment communicate complain contact
+contribute dial disclose dispatch disseminate email escalate exfil exfiltrate expose fax file
+forward handover leak mail mention message nominate notify nudge page petition phone post propose
+publish push refer reply report repost request retweet send ship sms submit syndicate text
+transfer transmit tweet warn webhook
+"""
+_EXECUTE = """
+attack bash boot bootstrap bruteforce compile control crash deploy detonate eval exec execute
+exploit fire hack hijack inject install instruct invoke jailbreak kill launch operate overload
+override pilot provision reboot recompile relaunch respawn restart run shell shutdown sniff spawn
+spoof subprocess sudo terminal terminate trigger uninstall unleash
+"""
+_DELETE = """
+annul cancel clear del delete demolish deregister destroy detach discard discontinue disenroll
+drain empty erase evict expel expire flush forget kick nuke obliterate prune purge remove revoke
+rm rmdir scrub shred trash truncate unassign unenroll uninvite unlink unpublish unregister
+unschedule unset unshare unsubscribe void wipe
+"""
+_PAY = """
+bet bid buy charge crowdfund deposit disburse donate fund gift hire invest lend monetize pay
+payout pledge purchase redeem refund reimburse remit rent repay sell settle spend tip topup trade
+wager wire withdraw
+"""
+_PERMIT = """
+allowlist authorise authorize delegate elevate empower entitle grant impersonate invite onboard
+permit share unlock whitelist
+"""
+
+VERBS: dict[str, Effect] = {
+    word: effect
+    for effect, text in (
+        # A word in two classes keeps the later, worse one.
+        (Effect.READ, _READ),
+        (Effect.STATE_CHANGING_READ, _STATE_READ),
+        (Effect.WRITE, _WRITE),
+        (Effect.SEND, _SEND),
+        (Effect.DELETE, _DELETE),
+        (Effect.EXECUTE, _EXECUTE),
+        (Effect.PERMIT, _PERMIT),
+        (Effect.PAY, _PAY),
+    )
+    for word in text.split()
+}
+# Words of two classes whose usual sense in tool names is the milder one.
+VERBS |= dict.fromkeys(("choose", "define", "provide", "solve", "calibrate"), Effect.READ)
+VERBS |= dict.fromkeys(("return", "review"), Effect.WRITE)
+
+AMBIGUOUS = _words("""
+access address advance alert align answer author backup balance bash bet bid block book bookmark
+borrow burn call capture cast cat change charge clean clear close comment compile complete contact
+control cool copy correct count cp cut deposit design dispatch dose download draft draw drop du
+email empty end exchange factor fax file fill filter finish fire fix flag float focus follow fork
+format fund gift group guess hand hash heat highlight hire hold host import index input invite
+issue kick label land launch leave lend like link load lock log look mail map mark match measure
+mention message mint mix monitor move mute note open operate order output page park parse patch
+pause permit phone pick pilot pin pitch place plan plant play poll pop post preview process
+profile program purchase push put query queue random rank rate record redeem refund release rent
+repair reply report request reserve respond return reverse review roll round run sample save scale
+scan schedule screen seal secure see segment sell shell shift ship show sign skip sms solve sort
+speed spell split stage stake star start stat stem step stop store stream study style sum supply
+switch tag tail tap terminal test text tip top touch trace track trade train transfer transition
+trim tune turn tweet type upgrade visit vote wager wake warm watch webhook wire withdraw zip
+""")
+"""Verbs that are nouns or adjectives as often."""
+
+GRAVE = _words(
+    "bet buy deposit empty fund grant permit purchase refund rent sell trade wire withdraw"
+)
+"""Ambiguous verbs that are taken at their word where they are the whole name."""
+
+LIGHT = _words("""
+apply begin carry conduct do execute handle initialize initiate issue launch make perform place
+process run start take
+""")
+"""Verbs whose object says what happens: make a payment, perform a search."""
+
+COMPUTE_NOUNS = _words("""
+analysis analytics anova arithmetic assay assessment audit backtest benchmark calculation check
+classification clustering comparison computation conversion correlation detection diagnosis
+diagnostic diagnostics estimation evaluation experiment extraction factorization fft fit forecast
+forecasting imaging inference inspection integration interpretation investigation lookup
+measurement mining model modeling modelling multiplication optimisation optimization pca planning
+prediction query reading recognition regression research review sampling scan scanning scraping
+screening screenshot search sequencing simulation snapshot sort spectroscopy statistics study
+survey test testing tokenization translation ttest validation verification
+""")
+"""Objects of a light verb that make it a computation or a look-up."""
+
+MONEY = _words("""
+bet bid bitcoin cash charge checkout crypto deposit donation eth ether fund loan_payment money
+paycheck payment payout pledge purchase refund reimbursement remittance stake tip trade
+transaction transfer wager wire withdrawal
+""")
+ORDERS = _words("order")
+ORDER_VERBS = _words("place create submit make book add issue confirm complete process")
+BOOKKEEPING = _words("record log track report note categorize tag label flag dispute request")
+"""Verbs that talk about money without moving it."""
+PAY_BIGRAMS = frozenset({("payment", "intent"), ("bank", "transfer"), ("wire", "transfer")})
+PAYING_ARGS = _words("""
+card_id card_number credit_card credit_card_number cvv payment payment_details payment_id
+payment_info payment_method payment_method_id payment_methods payment_source
+""")
+PAYING_VERBS = _words("""
+book change complete confirm create exchange extend hire modify order place renew rent reserve
+return subscribe update upgrade
+""")
+"""Verbs that take money if the tool is given the means of payment."""
+
+ACCESS = _words("""
+access acl admin collaborator credential member membership mfa otp owner ownership passcode
+passkey passphrase password permission pin privacy privilege rbac role rolebinding sharing sudoer
+""")
+ACCESS_BIGRAMS = frozenset(
+    {
+        ("api", "key"),
+        ("access", "key"),
+        ("ssh", "key"),
+        ("access", "token"),
+        ("api", "token"),
+        ("access", "control"),
+        ("access", "level"),
+        ("access", "code"),
+        ("privacy", "setting"),
+        ("security", "setting"),
+        ("sharing", "setting"),
+        ("two", "factor"),
+        ("share", "link"),
+        ("shared", "link"),
+        ("sharing", "link"),
+    }
+)
+OPENING = _words("privacy shareable sharable")
+ACCESS_VERBS = _words("""
+accept add alter approve assign change create edit enable extend give grant install issue make
+manage modify open override publish put raise renew reset restore rotate send set transfer unblock
+update upgrade upsert write
+""")
+MEMBERS = _words("""
+attendee collaborator contributor editor guest invitee member moderator participant people
+reviewer teammate user viewer
+""")
+MEMBER_VERBS = _words("add admit assign attach")
+
+PUBLIC_TEXT = _words("""
+advert announcement broadcast call chat comment complaint dm email fax feedback mail message
+newsletter notification post reply review shoutout sms testimonial tweet voicemail
+""")
+PUBLIC_TEXT_VERBS = _words("""
+add compose create deliver give initiate issue leave make new place put queue schedule start
+trigger write
+""")
+PUBLISHED_OBJECTS = _words("issue pull pr gist listing ad advertisement blog release campaign")
+"""Objects that others see once they exist: the write is a sink."""
+DRAFTS = _words("draft template")
+SOCIAL_SHARE = _words("""
+article feedback feeling idea link location moment news opinion post quote result score status
+story thought tweet update
+""")
+"""What one shares by telling it, not by opening it."""
+
+SHELLS = _words("""
+bash cmd console interpreter ipython kernel powershell python repl shell sql ssh terminal
+""")
+"""Names of things that run what they are given."""
+RUNNABLE = SHELLS | _words("code command javascript js notebook program script")
+CODE_ARGS = _words("command commands cmd code script sql shell_command bash python_code sql_query")
+CODE_AS_TEXT = _words("analyze debug edit explain format get lint review validate write")
+"""Verbs that handle code without running it."""
+HTTP_METHODS = {
+    "get": Effect.READ,
+    "head": Effect.READ,
+    "put": Effect.WRITE,
+    "patch": Effect.WRITE,
+    "delete": Effect.DELETE,
+}
+HTTP_BODIES = _words("body content data headers json payload")
+"""Of `POST` the method says nothing; the description does."""
+READ_ONLY_PHRASES = ("read-only", "read only", "readonly", "select quer", "select statement")
+OPENING_TO_LOOK = _words("""
+app article attachment browser doc document email file folder image link menu message page pdf
+report site tab url webpage website window
+""")
+"""What one opens in order to look at it."""
+
+READING_NOUNS = _words("""
+about all area availability available average balance best by calculator calendar catalog
+categories category chart charts checker client_list converter count current dashboard data
+definition detail details detector deviation dictionary difference direction directions distance
+documentation estimator event events example examples exists fact factorial facts feed feeds
+finder forecast gcd generator health hello highest history hourly id identity image images index
+info information insight insights jobs joke keyword keywords languages latest lcm leaderboard list
+listing live locator log logs lyrics maximum me mean median metadata metrics mode most name names
+nearby nearest news number odds overview percentage perimeter popular position price prices
+probability product products profile profiles properties quadratic quote quotes rank ranking
+rankings rate rates rating ratings ratio recent recommendation recommendations report result
+results retrieval review reviews root roots schedule score scores scraper sentiment similar
+snapshot sources sqrt standing standings state statistic statistics stats status suggestion
+suggestions summary supported table teams thumbnail time titles top totals translator trend
+trending trends upcoming user users validator value values variance version versions viewer volume
+weather whoami whois word words
+""")
+"""Nouns that name what is returned: a tool called by them alone is taken for a read."""
+
+MARKS_READ = r"\bmark(?:s|ed|ing)?\b[^.]{0,30}\bas (?:read|seen)\b"
+"""What a description says of a read that also changes something."""
+UNREAD = _words("unread")
+
+TOOL_NOUNS = _words("""
+api app controller endpoint function handler manager module provider service software system tool
+""")
+"""Last words of a name that say nothing."""
+
+# ------------------------------------------------------------------------------ descriptions
+PREPOSITIONS = _words("""
+about across after against as at based before between by during for from in including into of on
+over per so than that through to under upon using via when where which while with within without
+""")
+JOINS = _words("and or then")
+DETERMINERS = _words("a an existing given its my new s specified that the this your")
+USAGE = _words("call deploy employ enter invoke run trigger use utilise utilize")
+ASKING = _words("are can does has have is should was will")
+"""First words of a name that ask: `is_registered`, `can_send`."""
+NOT_SAID = _words("accept accepts enable enabled enter subscribe")
+"""Words that describe the endpoint ("accepts a GET request") more often than the act."""
+RETURNABLE = _words(
+    "book car equipment item merchandise order package parcel product purchase vehicle"
+)
+"""What one returns to its owner; anything else that is returned is a result."""
+MAKING = _words("""
+compose design draw generate plot prepare produce render summarise summarize visualize
+""")
+"""Verbs that make something in order to show it."""
+FIGURES = _words("calculate compute determine estimate")
+FILLERS = _words("""
+a ability able action advanced agent ai all allow allowing allows also an and api app application
+asynchronously attempt attempts automatically based be br by call can class client command could
+crafted currently customer customers deploy designed directly easily employed enable enables
+enabling endpoint engineered first for free from function functions given helping helps here if in
+instruct intended into is it its let lets me method methods module need of on one only operation
+or p page path permanently please powerful program programmatically quickly request responsible
+robot route safely securely service should simple simply single sophisticated specialized
+specially specified sql step strong system temporarily that the their them then these this to tool
+tools tries try up use used useful user users using utility via want wanted we web when where
+which who will with you your
+""")
+"""Words before the verb of a description."""
+DESCRIPTION_READS = _words("""
+all available contains current data details full info information latest list showing shows
+statistics summary today
+""")
+
+# ------------------------------------------------------------------------------ arguments
+INJECTED = _words("""
+AsyncCallbackManagerForToolRun BaseStore CallbackManagerForToolRun Context Depends InjectedState
+InjectedStore InjectedToolArg InjectedToolCallId RunContext RunContextWrapper RunnableConfig
+Runtime ToolContext ToolRuntime
+""")
+"""Types whose values a framework supplies: by name, so that no framework is imported."""
+RECIPIENT_ARGS = _words("""
+addressee addressees attendee attendees audience_ids bcc cc channel channels contact_email e_mail
+email emails fax guest guests invitee invitees mailto member members mobile participant
+participants phone phone_number phone_numbers phones receiver receivers recipient recipient_email
+recipients to to_email webhook
+""")
+"""Arguments that name the other party a text goes to."""
+RECIPIENT_HEADS = _words("""
+attendee attendees channel email emails invitee invitees participant participants receiver
+recipient recipients webhook
+""")
+
+IDENTITY_HEADS = _words("""
+account accounts acct address addresses amount app application assignee attendee attendees author
+bank bcc beneficiary bic branch bucket card cc channel channels chat cmd code collaborator
+collaborators command commands company contact contacts container counterparty credential
+credentials database db destination device devices dir directory domain driver email emails
+endpoint file filename filepath files folder folders group groups guest guests handle host
+hostname iban id identifier ids instance invitee invitees ip key member members merchant mobile
+namespace node object organisation organization owner owners participant participants passcode
+password path paths patient payee payer permission permissions phone pin postcode price privilege
+project pubkey qty quantity receiver receivers recipient recipients repo repository role roles
+routing script secret sender server sql ssn street supplier swift table target team tenant ticker
+token uid uri url urls user userid username users uuid vendor wallet webhook zip zipcode
+""")
+"""Last words of argument names that say who, where, which or how much."""
+IDENTITY_NAMES = _words("dest dst from_account postal_code src sum to to_account total")
+NOT_IDENTITY = _words("""
+account_type airport_code api_version color_code country_code currency_code device_type file_type
+include_id language_code language_id project_type response_code status_code user_agent user_type
+zip_code_format
+""")
+ADDRESS_PARTS = _words("city state country address1 address2 street_address region province")
+WHICH_ONLY_IF_CHANGING = _words("""
+book count currency event flight hotel item items label location movie name names number order
+origin percentage place playlist position product resource restaurant room seats shares song stock
+symbol tag tickets units value
+""")
+"""Heads that say which or how much, but matter only where something is changed."""
+
+IDENTITY_ANYWHERE = _words("phone email iban account recipient receiver card wallet")
+"""Words that make an argument identify wherever they stand in its name: `to_phone_numbers`."""
+
+CONTENT_HEADS = _words("""
+about answer article bio body caption comment comments content contents data description details
+explanation feedback html input instructions keyword keywords markdown memo message messages note
+notes opinion payload post prompt q query question reason remark remarks reply response review
+search sentence snippet statement subject summary term text thought thoughts title topic
+transcript tweet
+""")
+URL_HEADS = _words("""
+baseurl callback domain endpoint host hostname href link links site uri uris url urls webhook
+webpage website
+""")
+URL_FORMATS = _words("uri url uri-reference iri hostname idn-hostname")
+OUTPUT_PLACES = _words("""
+dest_path destination_path download_path filename_to_save local_path out_file outfile
+output_audio_path output_dir output_file output_filename output_folder output_image_path
+output_path output_video_path save_as save_path save_to target_path
+""")
+"""A computation given one of these leaves a file behind."""
+
+# ------------------------------------------------------------------------------ what is returned
+WEB_SOURCES = _words("""
+browser crawl crawler hackernews html internet news online reddit rss scrape scraper serp tavily
+tweet tweets url web webpage webpages website websites wikipedia www
+""")
+"""Objects that the public writes: tier 3."""
+SEARCH_ENGINES = _words("bing brave duckduckgo engine google serper yahoo yandex youtube")
+"""Web sources where the tool searches with them; `google_calendar` is none."""
+SEARCHED = _words("search result results query news images videos image video")
+WEB_VERBS = _words("browse crawl scrape navigate visit goto")
+PLAIN_SOURCES = _words("""
+answer article attachment blob content database doc document documentation faq feedback file gist
+knowledge lyrics markdown memo note notebook page paper passage pastebin pdf post posting qa
+rating readme repository response resume review row snippet sql story testimonial text transcript
+voicemail wiki
+""")
+"""Objects that come as running text which somebody else may have written."""
+LISTED = _words("file folder drive repository")
+"""Of these a search or a list returns records, and only reading one returns its text."""
+RECORD_SOURCES = _words("""
+announcement appointment comment commit discussion dm email event folder incident invitation issue
+job listing log mail meeting mention message notification pr profile pull sms submission task
+ticket transaction
+""")
+"""Objects that come as records with some free-text fields in them."""
+CONTAINERS = _words("""
+calendar channel chat conversation directory discord feed gmail imap inbox mailbox outlook slack
+telegram thread timeline whatsapp
+""")
+"""What holds such records: `read_channel` returns messages, `get_channels` only names."""
+OWN_TEXT = frozenset({Effect.SEND, Effect.PAY})
+"""What such a call returns is what was put into it."""
+
+FREE_TEXT_FIELDS = (
+    "about",
+    "bio",
+    "body",
+    "caption",
+    "comment",
+    "comments",
+    "content",
+    "contents",
+    "description",
+    "details",
+    "html",
+    "location",
+    "memo",
+    "message",
+    "messages",
+    "note",
+    "notes",
+    "reason",
+    "review",
+    "reviews",
+    "snippet",
+    "subject",
+    "summary",
+    "text",
+    "title",
+)
+"""Fields of a record that whoever wrote the record has worded."""
+
+PARTNER_SOURCES = _words("partner vendor supplier marketplace broker carrier merchant affiliate")
+
+# ------------------------------------------------------------------------------ weight
+SENSITIVE = _words("""
+bank biometric card credential credentials criminal diagnosis genetic health iban identity key
+keys medical passcode passport password passwords patient payroll prescription private salary
+secret secrets ssn statement tax token transaction transactions vault wallet
+""")
+PRIVATE = _words("""
+account address balance calendar chat contact contacts customer dm document drive email emails
+employee event events file files folder inbox location mail message messages note notes order
+orders photo photos profile reservation student user users
+""")
+LIGHT_OBJECTS = _words("""
+alarm alarms bookmark brightness cart favorite favorites favourite filter follow label like music
+playlist queue reminder song tag timer todo volume watchlist wishlist
+""")
+"""Objects whose loss or change an ordinary user shrugs at."""
+LASTING_VERBS = _words("""
+confirm exchange finalize format merge mint overwrite release replace reset return seal settle
+sign vote
+""")
+"""Writes that an ordinary user cannot take back."""
+BULK = _words("all bulk batch every everything database entire full mass multiple many dump whole")
+WIDE = _words("database db sql shell bash terminal server system filesystem disk")
+
+PRIVILEGE: dict[Effect, int] = {
+    Effect.READ: 2,
+    Effect.STATE_CHANGING_READ: 4,
+    Effect.WRITE: 5,
+    Effect.SEND: 6,
+    Effect.DELETE: 7,
+    Effect.EXECUTE: 8,
+    Effect.PERMIT: 9,
+    Effect.PAY: 10,
+}
+RISK: dict[Effect, int] = {effect: rank for rank, effect in enumerate(PRIVILEGE)}
+"""Order of the effects from harmless to worst; ties in evidence go to the worse."""
+LEAVES = frozenset({Effect.SEND, Effect.PAY, Effect.PERMIT})
+LASTING = frozenset({Effect.SEND, Effect.PAY, Effect.PERMIT, Effect.DELETE, Effect.EXECUTE})
+SEARCHING = _words(
+    "search list find query browse filter lookup locate recent history records enumerate ls"
+)
+"""Verbs (and words) of tools that return several records."""
+COMPUTED = _words("""
+calculate classify compare compute convert count decode decrypt detect encode encrypt estimate
+evaluate generate hash predict validate verify
+""")
+"""Reads that return a figure of their own making, not somebody's text."""
+
+CREATING = _words("create add make insert new upload copy")
+"""Verbs whose result is what was put in."""
+BARE = _words("a all api call data function get items query results run search the tool v1 v2 v3")
+"""Words that do not say what a tool works on."""

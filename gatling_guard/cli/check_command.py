@@ -1,0 +1,103 @@
+"""`gatling-guard check PLAN`: decide on a whole plan from a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from gatling_guard.cli.console import (
+    OK,
+    REFUSED,
+    JsonFlag,
+    PolicyOption,
+    out,
+    plain,
+    print_json,
+    read_text,
+    reported,
+    styled,
+)
+from gatling_guard.decision import Allowed, Decision, Repaired
+from gatling_guard.errors import InputError, PlanError
+from gatling_guard.guard import Guard
+from gatling_guard.plan import parse_json, parse_plan
+
+
+def check(
+    plan: Annotated[Path, typer.Argument(help="Plan as JSON (`-` for standard input).")],
+    policy: PolicyOption = "standard",
+    tools: Annotated[
+        Path | None, typer.Option(help="JSON list of tools (JSON Schema, OpenAI or MCP form).")
+    ] = None,
+    role: Annotated[str | None, typer.Option(help="Role of the policy.")] = None,
+    instruction: Annotated[str | None, typer.Option(help="What the user asked for.")] = None,
+    json_: JsonFlag = False,
+) -> None:
+    """Decide on a whole plan before anything runs.
+
+    The file holds {"nodes": [...], "edges": [...]} and may hold "tools" and "instruction" too.
+    Exit codes: 0 the plan may run; 1 a call is held or blocked; 2 bad input.
+    """
+    with reported(json_):
+        guard = Guard(policy)
+        data = parse_json(read_text(plan), what=str(plan))
+        if not isinstance(data, dict):
+            raise PlanError("must be an object", what=str(plan))
+        listed = data.pop("tools", [])
+        if tools is not None:
+            listed = parse_json(read_text(tools), what=str(tools))
+        _register(guard, listed)
+        found = data.pop("instruction", None)
+        decision = guard.check(
+            parse_plan(data), role=role, instruction=instruction or (found and str(found))
+        )
+    print_json(as_json(decision)) if json_ else _show(decision)
+    raise typer.Exit(OK if isinstance(decision, (Allowed, Repaired)) else REFUSED)
+
+
+def _register(guard: Guard, listed: Any) -> None:
+    if not isinstance(listed, list):
+        raise InputError("must be a list of tools", what="tools")
+    for tool in listed:
+        guard.register(tool)
+
+
+def as_json(decision: Decision) -> dict[str, Any]:
+    """A decision with everything an operator may know."""
+    return {
+        "action": decision.action,
+        "decision_id": decision.decision_id,
+        "mode": decision.mode,
+        "tool": decision.tool_name,
+        "node": decision.call.node_id if decision.call else None,
+        "energy": decision.energy.as_dict(),
+        "reasons": list(decision.reasons),
+        "findings": [
+            {"rule": f.rule, "action": f.action, "message": f.message, "where": f.where}
+            for f in decision.findings
+        ],
+        "calls": [as_json(part) for part in decision.parts],
+    }
+
+
+def _show(decision: Decision) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("call", "tool", "action"):
+        table.add_column(name)
+    for name in ("hier.", "prov.", "scope", "flow", "total"):
+        table.add_column(name, justify="right")
+    table.add_column("why", overflow="fold")
+    for part in decision.parts:
+        numbers = [f"{value:.1f}" for value in part.energy.as_dict().values()]
+        node = part.call.node_id if part.call else ""
+        why = part.reasons[0] if part.reasons else ""
+        table.add_row(plain(node), plain(part.tool_name), styled(part.action), *numbers, plain(why))
+    out.print(table)
+    total = f"energy {decision.energy.total:.1f}"
+    out.print(f"\nplan: {styled(decision.action)}  ({total}, policy {decision.policy_digest[:8]})")
+    if not decision.parts:
+        for reason in decision.reasons:
+            out.print(f"  {plain(reason)}")

@@ -1,0 +1,171 @@
+"""`gatling-guard evaluate TRACES`: EFFECT, STOPPED and TOUCHED on recorded runs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from gatling_guard.bench import (
+    Cell,
+    Evaluation,
+    GuardSubject,
+    Outcome,
+    Replay,
+    Share,
+    evaluate_outcomes,
+    find_toolsets,
+    judge,
+    read_verdicts,
+    row_truth,
+    step_verdicts,
+)
+from gatling_guard.cli.console import (
+    OK,
+    PARTIAL,
+    JsonFlag,
+    PolicyOption,
+    out,
+    plain,
+    print_json,
+    reported,
+)
+from gatling_guard.cli.replay_command import (
+    LimitOption,
+    ToolsetsOption,
+    TracesArgument,
+    progress,
+    tell_issues,
+)
+from gatling_guard.errors import Issue
+
+
+def evaluate(
+    traces: TracesArgument,
+    verdicts: Annotated[
+        Path | None, typer.Option(help="Verdicts of `replay`; without them it is run now.")
+    ] = None,
+    policy: PolicyOption = "standard",
+    toolsets: ToolsetsOption = None,
+    limit: LimitOption = None,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    report: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the JSON report here too.")
+    ] = None,
+    json_: JsonFlag = False,
+) -> None:
+    """Measure a guard on recorded runs, per kind and per suite, with 95 % intervals.
+
+    EFFECT: share of attack rows in which no malicious call with a side effect runs. STOPPED: no
+    malicious call runs. FIRST: the first malicious side effect is stopped. TOUCHED: share of
+    honest rows with any call not allowed. Exit codes: 0 done; 2 bad usage or unreadable file; 3
+    done, but some lines were bad.
+    """
+    with reported(json_):
+        began = time.perf_counter()
+        job = Replay(traces, find_toolsets(traces, toolsets), limit)
+        outcomes = list(_outcomes(job, policy, verdicts))
+        found = evaluate_outcomes(outcomes, seed=seed)
+        document = {
+            **job.summary(),
+            "policy": policy if verdicts is None else None,
+            "verdicts": str(verdicts) if verdicts else None,
+            "seconds": round(time.perf_counter() - began, 3),
+            **as_json(found),
+        }
+        if report is not None:
+            report.write_text(json.dumps(document, indent=2, ensure_ascii=False), "utf-8")
+    tell_issues(job.issues)
+    print_json(document) if json_ else _show(found, traces)
+    raise typer.Exit(PARTIAL if job.issues else OK)
+
+
+def _outcomes(job: Replay, policy: str, verdicts: Path | None) -> Iterator[Outcome]:
+    with progress("evaluating", job.limit) as tick:
+        if verdicts is None:
+            for trace, verdict in job.run(GuardSubject(policy)):
+                yield judge(row_truth(trace), step_verdicts(verdict))
+                tick()
+            return
+        known = read_verdicts(verdicts, job.issues)
+        for trace in job.traces():
+            decided = known.get(trace.id)
+            if decided is None or len(decided) != len(trace.steps):
+                fault = "no verdict" if decided is None else "a verdict with other steps"
+                job.issues.append(Issue(f"trace {trace.id!r}", fault, str(verdicts)))
+                continue
+            for step in decided:
+                job.actions[step.action] += 1
+            yield judge(row_truth(trace), decided)
+            tick()
+
+
+# ------------------------------------------------------------------ JSON
+
+
+def as_json(found: Evaluation) -> dict[str, Any]:
+    """The report as JSON values; shares carry their value beside the counts."""
+    return {
+        "overall": _cell(found.overall),
+        "by_kind": {name: _cell(cell) for name, cell in found.by_kind.items()},
+        "by_suite": {name: _cell(cell) for name, cell in found.by_suite.items()},
+    }
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    shares = ("effect", "stopped", "first", "touched")
+    return {
+        "rows": cell.rows,
+        **{name: _share(getattr(cell, name)) for name in shares},
+        "touched_by": dict(cell.touched_by),
+        "unlabelled": cell.unlabelled,
+    }
+
+
+def _share(share: Share) -> dict[str, Any] | None:
+    return {"value": share.value, **asdict(share)} if share.total else None
+
+
+# ------------------------------------------------------------------ tables
+
+
+def _show(found: Evaluation, traces: Path) -> None:
+    out.print(f"{plain(traces.name)}: {found.overall.rows} traces, %, [95 % over user tasks]")
+    for title, cells in (("kind", found.by_kind), ("suite", found.by_suite)):
+        out.print()
+        out.print(_table(title, {**cells, "all": found.overall}))
+
+
+def _table(title: str, cells: Mapping[str, Cell]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(title)
+    for name in ("rows", "EFFECT", "STOPPED", "FIRST", "TOUCHED", "block", "hold", "repair"):
+        table.add_column(name, justify="right")
+    for name, cell in cells.items():
+        table.add_row(plain(name), *_columns(cell))
+    return table
+
+
+def _columns(cell: Cell) -> Sequence[str]:
+    touched = cell.touched.total
+    parts = [percent(count, touched) for count in cell.touched_by.values()]
+    shares = (cell.effect, cell.stopped, cell.first, cell.touched)
+    return (str(cell.rows), *(_interval(share) for share in shares), *parts)
+
+
+def _interval(share: Share) -> str:
+    if share.bootstrap is None:
+        return "-"
+    low, high = 100 * share.bootstrap.low, 100 * share.bootstrap.high
+    return f"{percent(share.hits, share.total)} \\[{low:.1f}, {high:.1f}]"
+
+
+def percent(hits: int, total: int) -> str:
+    """Hits per hundred, `-` where there is nothing to count over."""
+    return f"{100 * hits / total:.1f}" if total else "-"

@@ -1,0 +1,129 @@
+"""`gatling-guard ledger show|verify`: read a ledger, and check that nobody changed it.
+
+Exit codes: 0 fine; 1 the chain does not hold; 2 wrong usage, or no readable ledger. A ledger kept
+under a key is verified with the one in `GATLING_LEDGER_KEY`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gatling_guard.cli import console
+from gatling_guard.cli.console import REFUSED, JsonFlag, plain, print_json, reported, styled
+from gatling_guard.errors import LedgerTamperedError
+
+if TYPE_CHECKING:
+    from gatling_guard.ledger import Entry
+
+app = typer.Typer(help="Read and verify a ledger.", no_args_is_help=True)
+
+LedgerPath = Annotated[Path, typer.Argument(metavar="PATH", help="The ledger's SQLite file.")]
+HeadOption = Annotated[
+    str | None,
+    typer.Option("--expect-head", metavar="HEAD", help="`seq:hash` noted earlier; finds a cut."),
+]
+_SHOWN = 400
+"""Characters of one cell; the table folds them."""
+
+
+@app.command()
+def show(
+    path: LedgerPath,
+    run: Annotated[str | None, typer.Option("--run", help="Only this run.")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", help="Only this kind.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the newest N.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Print the entries, oldest first. Does not verify them."""
+    from gatling_guard.ledger import Ledger
+
+    with reported(as_json), Ledger(path, read_only=True) as ledger:
+        entries = ledger.entries(run_id=run, kind=kind, limit=limit)
+    if as_json:
+        print_json({"path": str(path), "entries": [entry.as_dict() for entry in entries]})
+    else:
+        _print_table(entries)
+
+
+@app.command()
+def verify(path: LedgerPath, expect_head: HeadOption = None, as_json: JsonFlag = False) -> None:
+    """Check the whole chain; exits with 1 if an entry was changed, removed or inserted."""
+    from gatling_guard.ledger import Ledger
+
+    with reported(as_json), Ledger(path, read_only=True) as ledger:
+        try:
+            count = ledger.verify(expect_head=expect_head)
+            seq, head = ledger.head()
+        except LedgerTamperedError as error:
+            _print_tampered(path, error, as_json)
+            raise typer.Exit(REFUSED) from None
+        mode = ledger.hash_mode
+    if as_json:
+        print_json(
+            {"path": str(path), "ok": True, "count": count, "hash": mode, "head": f"{seq}:{head}"}
+        )
+        return
+    console.out.print(f"[green]ok[/green]: {count} entries, {mode}", soft_wrap=True)
+    console.out.print(f"head {seq}:{head}", soft_wrap=True)
+
+
+def _print_tampered(path: Path, error: LedgerTamperedError, as_json: bool) -> None:
+    if as_json:
+        print_json({"path": str(path), "ok": False, "seq": error.seq, "error": str(error)})
+    else:
+        console.err.print(f"[red]tampered[/red]: {plain(path)}: {plain(error)}", soft_wrap=True)
+
+
+def _print_table(entries: list[Entry]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("seq", justify="right", no_wrap=True)
+    table.add_column("time", no_wrap=True, min_width=19)
+    table.add_column("kind", no_wrap=True, min_width=8, max_width=10, overflow="ellipsis")
+    table.add_column("run", no_wrap=True, min_width=6, max_width=10, overflow="ellipsis")
+    table.add_column("tool", min_width=6, max_width=18, overflow="fold")
+    table.add_column("action", no_wrap=True, min_width=6)
+    table.add_column("energy", justify="right", no_wrap=True, min_width=6)
+    table.add_column("first reason", min_width=12, overflow="fold")
+    for entry in entries:
+        table.add_row(*_row(entry))
+    console.out.print(table)
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    body = entry.body
+    action = str(body.get("action") or body.get("status") or "")
+    time = entry.ts[:19].replace("T", " ")
+    cells = (entry.kind, entry.run_id, body.get("tool") or "")
+    safe = (plain(_short(cell)) for cell in cells)
+    return (str(entry.seq), plain(time), *safe, styled(plain(_short(action))), _energy(body),
+            plain(_short(_reason(body))))  # fmt: skip
+
+
+def _short(value: Any) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+
+
+def _energy(body: dict[str, Any]) -> str:
+    energy = body.get("energy")
+    total = energy.get("total") if isinstance(energy, dict) else energy
+    known = isinstance(total, (int, float)) and not isinstance(total, bool)
+    return f"{total:.2f}" if known else ""
+
+
+def _reason(body: dict[str, Any]) -> str:
+    """The first reason of a decision; of other entries, what comes nearest."""
+    reasons = body.get("reasons")
+    if isinstance(reasons, list) and reasons:
+        return str(reasons[0])
+    found = (body.get(name) for name in ("error", "by", "reason", "instruction", "role"))
+    return next((str(value) for value in found if value), "")
+
+
+__all__ = ["app"]

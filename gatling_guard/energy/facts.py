@@ -1,0 +1,91 @@
+"""What an energy term may look at, and the composite that caps and sums the terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from gatling_guard.catalog import ToolProfile, ToolSpec
+from gatling_guard.energy.types import TERMS, Energy, Share, TermName
+from gatling_guard.plan import ToolCall
+from gatling_guard.trace import Authority, Lineage
+
+CAPS: Mapping[TermName, float] = MappingProxyType(
+    {"hierarchy": 12.0, "provenance": 10.0, "scope": 6.0, "flow": 10.0}
+)
+"""Largest energy of each term for one call, so that none drowns the others (R41)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyFacts:
+    """Everything exact that is known about one call when it is scored."""
+
+    call: ToolCall
+    spec: ToolSpec
+    lineage: tuple[Lineage, ...]
+    authority: Authority
+    untrusted_read: bool = False
+    """Tier-3 free text has reached the agent before this call."""
+    inside: Callable[[str], bool] = field(default=lambda value: False)
+    """Whether a destination value lies on the user's own side (policy `boundary`)."""
+
+    @property
+    def profile(self) -> ToolProfile:
+        """Profile of the tool that is called."""
+        return self.spec.profile
+
+    @property
+    def acts(self) -> bool:
+        """The call can do harm: it has a side effect, or a read carries its own destination."""
+        return self.profile.effect.side_effect or self.profile.egress
+
+    def argument(self, name: str) -> Any:
+        """Value of a top-level argument, or None."""
+        return self.call.arguments.get(name)
+
+    def share(
+        self, term: TermName, value: float, reason: str, lineage: Lineage | None = None
+    ) -> Share:
+        """A share of `term` blamed on this call and, through a lineage, on an argument."""
+        where = lineage.path if lineage else ""
+        spans = lineage.spans if lineage else ()
+        worst = max(spans, key=lambda span: span.tier, default=None)
+        edge = (worst.call_id, self.call.node_id) if worst else None
+        return Share(term, self.call.node_id, value, reason, where, edge)
+
+
+class Term(Protocol):
+    """One energy term: a plain function from facts to shares, each >= 0."""
+
+    def __call__(self, facts: EnergyFacts, /) -> Iterable[Share]:
+        """The shares of this term for one call."""
+        ...
+
+
+@dataclass(frozen=True)
+class Composite:
+    """The four terms with a fixed weight each; a weight of 0 switches a term off (R40)."""
+
+    terms: Mapping[TermName, Term]
+    weights: Mapping[TermName, float] = field(default_factory=lambda: dict.fromkeys(TERMS, 1.0))
+
+    def __call__(self, facts: EnergyFacts) -> Energy:
+        """Energy of one call."""
+        shares: list[Share] = []
+        for name, term in self.terms.items():
+            weight = self.weights.get(name, 1.0)
+            if weight > 0.0:
+                shares.extend(_capped(term(facts), weight, CAPS[name]))
+        return Energy.of(shares)
+
+
+def _capped(shares: Iterable[Share], weight: float, cap: float) -> list[Share]:
+    """Weigh the shares and, above the cap, shrink all alike: the sum stays monotone."""
+    found = list(shares)
+    raw = weight * sum(share.value for share in found)
+    factor = weight if raw <= cap else weight * cap / raw
+    if factor == 1.0:
+        return found
+    return [Share(s.term, s.node_id, s.value * factor, s.reason, s.where, s.edge) for s in found]

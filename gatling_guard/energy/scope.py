@@ -1,0 +1,53 @@
+"""E_scope: log excess over the smallest budget that instruction and schema imply (R36).
+
+Sees: numeric arguments that say how much (limit, days, depth, ...), and the number of recipients.
+Does not see: a wide query behind a small limit.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+
+from gatling_guard.energy.facts import EnergyFacts
+from gatling_guard.energy.types import Share
+
+BUDGETS = {
+    "limit": 100, "count": 100, "size": 100, "top": 100, "max": 100, "results": 100, "rows": 100,
+    "n": 100, "k": 100, "days": 90, "hours": 24 * 90, "months": 12, "weeks": 12, "years": 1,
+    "depth": 5, "hops": 5, "pages": 10,
+}  # fmt: skip
+"""Budget by the last word of an argument's name, where nothing narrower is known."""
+RECIPIENTS = 10
+"""Values in one identity list before it counts as bulk."""
+PER_LOG = 1.5
+"""Energy per natural logarithm of the excess: ten times the budget costs 3.5."""
+
+
+def scope(facts: EnergyFacts) -> Iterator[Share]:
+    """Shares for every dimension that exceeds its budget; zero at and under it."""
+    properties = facts.spec.parameters.get("properties") or {}
+    for leaf in facts.lineage:
+        if leaf.named or isinstance(leaf.value, bool) or not isinstance(leaf.value, (int, float)):
+            continue
+        budget = _budget(leaf.argument, properties.get(leaf.argument))
+        if budget is not None and leaf.value > budget:
+            value = PER_LOG * math.log(leaf.value / budget)
+            yield facts.share("scope", value, f"{leaf.argument}={leaf.value} over {budget}", leaf)
+    for name in facts.profile.identity_args:
+        listed = facts.argument(name)
+        if facts.acts and isinstance(listed, list) and len(listed) > RECIPIENTS:
+            value = PER_LOG * math.log(len(listed) / RECIPIENTS)
+            yield facts.share("scope", value, f"{name} lists {len(listed)} values")
+
+
+def _budget(name: str, schema: object) -> float | None:
+    words = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower())
+    known = next((BUDGETS[word] for word in reversed(words) if word in BUDGETS), None)
+    if known is None:
+        return None
+    default = schema.get("default") if isinstance(schema, dict) else None
+    if isinstance(default, (int, float)) and not isinstance(default, bool) and default > known:
+        return default
+    return known

@@ -1,0 +1,206 @@
+"""Guard: what users and adapters talk to. One per application."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gatling_guard.catalog import Catalog, ToolSpec, spec_from_any
+from gatling_guard.decision import Decision
+from gatling_guard.energy import STRUCTURAL, Composite
+from gatling_guard.errors import ConfigurationError
+from gatling_guard.ledger import Ledger
+from gatling_guard.pipeline import STAGES, Monitor, Notary, Stage, ToolRequest, check_plan
+from gatling_guard.plan import ExecutionPlan, digest
+from gatling_guard.policy import Policy, load_policy
+from gatling_guard.session import Session
+from gatling_guard.wrapping import Wrapper
+
+
+class Guard:
+    """Stands between an agent and its tools. Safe to share by threads.
+
+    Args:
+        policy: a built-in name (`standard`, `strict`), a path, YAML or JSON text, or a `Policy`.
+        catalog: the tools; more can be added with `register`.
+        ledger: a `Ledger`, the path of one, or None for one in memory.
+        shadow: True records what would be decided and lets every call run; None follows the policy.
+        clock: seconds since the epoch; for tests.
+        composite: the energy; for ablations.
+        stages: the stages of one check; for tests that break one.
+        max_sessions: sessions kept by run id; the least recently used is dropped first.
+
+    Raises:
+        PolicyError: the policy is wrong; every fault with its file, line and key.
+        LedgerError: the ledger cannot be opened.
+    """
+
+    def __init__(
+        self,
+        policy: Policy | Mapping[str, Any] | str | Path = "standard",
+        *,
+        catalog: Catalog | None = None,
+        ledger: Ledger | str | Path | None = None,
+        shadow: bool | None = None,
+        clock: Callable[[], float] = time.time,
+        composite: Composite = STRUCTURAL,
+        stages: Sequence[tuple[str, Stage]] = STAGES,
+        max_sessions: int = 1000,
+    ) -> None:
+        loaded = load_policy(policy)
+        self.ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
+        self._monitor = Monitor(
+            loaded, catalog if catalog is not None else Catalog(), Notary(self.ledger),
+            loaded.mode == "shadow" if shadow is None else shadow, clock, composite, tuple(stages),
+        )  # fmt: skip
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._max_sessions = max_sessions
+        self._lock = threading.Lock()
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._monitor.policy
+
+    @property
+    def catalog(self) -> Catalog:
+        """The tools this guard knows."""
+        return self._monitor.catalog
+
+    # ------------------------------------------------------------- tools
+
+    def register(self, tool: object, **declared: Any) -> ToolSpec:
+        """Make a tool known.
+
+        Args:
+            tool: a function, a `ToolSpec`, a LangChain tool, an OpenAI tool dict or an MCP tool.
+            **declared: profile fields that override what is inferred (`effect`, `sink`, ...).
+
+        Raises:
+            ToolSpecError: the tool or a declared field is not valid.
+        """
+        spec = spec_from_any(tool, **declared)
+        self.catalog.add(spec)
+        return spec
+
+    def spec(self, name: str) -> ToolSpec | None:
+        """The tool as policy and catalog together describe it, or None when nobody knows it."""
+        return self._monitor.spec(name)
+
+    def tool(self, function: Callable[..., Any] | None = None, **options: Any) -> Any:
+        """Decorator: register the function as a tool and check every call of it.
+
+        Used bare (`@guard.tool`) or with the options of `wrap`.
+        """
+        if function is None:
+            return lambda found: self.wrap(found, **options)
+        return self.wrap(function, **options)
+
+    def wrap(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        session: Session | None = None,
+        on_block: str = "return",
+        ignore: Sequence[str] = (),
+        **declared: Any,
+    ) -> Any:
+        """A checked version of `function` (sync, async, generator or async generator).
+
+        Args:
+            function: the tool.
+            name: tool name; the function's own by default.
+            session: the session to use; the current one by default.
+            on_block: `return` gives the refusal back as text (what agent frameworks show the
+                model); `raise` raises `BlockedError` or `HeldError`.
+            ignore: parameters that are wiring (a database handle), not part of the call. The
+                guard does not see them: never ignore what a model can set.
+            **declared: profile fields: `provenance` (tier of what it returns), `effect`,
+                `scope`, `sink`, `third_party`, `privilege`, ...
+
+        Raises:
+            ToolSpecError: the function cannot be described, or a declared field is not valid.
+            ConfigurationError: `on_block` is neither `return` nor `raise`.
+        """
+        return Wrapper(self, function, name, session, on_block, tuple(ignore), declared).wrapped()
+
+    # ------------------------------------------------------------- sessions
+
+    def session(
+        self,
+        *,
+        run_id: str | None = None,
+        role: str | None = None,
+        instruction: str | None = None,
+        system: str | None = None,
+    ) -> Session:
+        """A new session: one run of one agent for one user. Use it as a context manager.
+
+        Args:
+            run_id: identifies the run in the ledger and binds approvals; random by default.
+            role: a role of the policy; its default role by default.
+            instruction: what the user asked for. Without it nothing counts as asked for.
+            system: the system prompt.
+        """
+        session = Session(self._monitor, run_id or uuid.uuid4().hex, role)
+        session.observe(user=instruction, system=system)
+        return session
+
+    def session_for(self, run_id: str, *, role: str | None = None) -> Session:
+        """The session of a framework's run id, created on first use."""
+        with self._lock:
+            session = self._sessions.get(run_id)
+            if session is None:
+                session = self._sessions[run_id] = Session(self._monitor, run_id, role)
+                while len(self._sessions) > self._max_sessions:
+                    self._sessions.popitem(last=False)
+            self._sessions.move_to_end(run_id)
+            return session
+
+    def current_session(self) -> Session | None:
+        """The session of this thread or task, if one was entered."""
+        entered = self._monitor.entered.get()
+        return entered[-1] if entered else None
+
+    def ambient_session(self) -> Session | None:
+        """The current session, or a new one that stays current in this thread or task.
+
+        None when there is none and the policy requires one; then `refuse` the call.
+        """
+        session = self.current_session()
+        if session is None and not self.policy.require_session:
+            session = self.session()
+            self._monitor.entered.set((session,))
+        return session
+
+    def refuse(self, call: ToolRequest, why: str) -> Decision:
+        """The decision on a call that cannot be checked at all: fail closed, and record why."""
+        error = ConfigurationError(why)
+        return self._monitor.failed(error, run_id="-", request=call, call_id=call.call_id)
+
+    # ------------------------------------------------------------- whole plans
+
+    def check(
+        self, plan: ExecutionPlan, *, role: str | None = None, instruction: str | None = None
+    ) -> Decision:
+        """Decide on a whole plan ahead of time. Never raises; fails closed.
+
+        The decision is the worst of those on its calls (`parts`); nothing of it is remembered.
+        """
+        monitor, run_id = self._monitor, "plan"
+        try:
+            run_id = digest([plan.model_dump(mode="json"), role, instruction])[:32]
+            return monitor.runner.run(
+                lambda ticket: check_plan(
+                    monitor, ticket, plan, run_id=run_id, role=role, instruction=instruction
+                ),
+                max(1.0, 0.02 * len(plan)) + monitor.deadline,
+            )
+        except Exception as error:
+            return monitor.failed(error, run_id=run_id, plan=plan)

@@ -1,0 +1,162 @@
+"""Secrets are replaced before anything is written (R145).
+
+Two ways to be a secret: by the name of the key a value stands under (`keys`), and by the shape of
+the text (`patterns`). A secret known by its key is also replaced where the same value recurs. The
+result is a fixed point: redacting it again changes nothing.
+
+Does not see: a secret of an earlier entry that recurs without its key; see also `patterns`.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gatling_guard.ledger.checks import is_card, is_random, placeholder
+from gatling_guard.ledger.keys import is_reference, secret_kind
+from gatling_guard.ledger.patterns import PATTERNS, RANDOM, Pattern, compiled, custom
+from gatling_guard.ledger.survey import (
+    DONE,
+    MAX_SCAN,
+    MAX_TEXT,
+    Survey,
+    announces,
+    hides,
+    is_unicode,
+    named_kind,
+    to_unicode,
+    unused,
+)
+
+MAX_ID = 200
+"""Characters of a run or call id."""
+_ROUNDS = 4
+_LONG = re.compile(RANDOM.source)
+
+
+class Redactor:
+    """Replaces secrets, the user's own patterns included.
+
+    Args:
+        secret_patterns: more patterns, in re2 syntax; their whole match is replaced.
+
+    Raises:
+        ConfigurationError: a pattern is not valid.
+    """
+
+    def __init__(self, secret_patterns: Sequence[str] = ()) -> None:
+        self.custom = custom(secret_patterns)
+        self.patterns: tuple[Pattern, ...] = PATTERNS + self.custom
+        self._anywhere = "|".join(f"(?:{pattern.source})" for pattern in PATTERNS)
+
+    def __call__(self, value: object) -> Any:
+        """A deep copy of `value`, made of JSON types, without its secrets. Never raises."""
+        survey = Survey()
+        copy = survey.copy(value, 0)
+        if survey.plain and not self.custom and not self._suspects("\x00".join(survey.texts)):
+            return copy
+        return _Cleaner(self, survey.known).clean(copy, False)
+
+    def identifier(self, text: str) -> str:
+        """An id fit for writing: itself, or its digest where it is long or holds a secret.
+
+        Random ids stay, because what they identify has to be found again.
+        """
+        clean = to_unicode(str(text))
+        if len(clean) <= MAX_ID and self.replaced(clean, reference=True) == clean:
+            return clean
+        return f"id:{hashlib.sha256(clean.encode()).hexdigest()[:32]}"
+
+    def _suspects(self, text: str) -> bool:
+        """Whether there may be anything to replace in one of many texts, joined by NUL."""
+        if not is_unicode(text) or compiled(self._anywhere).search(text) is not None:
+            return True
+        return any(is_random(token) for token in _LONG.findall(text))
+
+    def replaced(self, text: str, *, reference: bool) -> str:
+        """`text` after one run of every pattern; references are spared the test for randomness."""
+        if self.custom or compiled(self._anywhere).search(text) is not None:
+            for pattern in self.patterns:
+                text = pattern(text)
+        return text if reference or len(text) < 32 else RANDOM(text)
+
+
+class _Cleaner:
+    """The second walk: over JSON, replacing."""
+
+    def __init__(self, redactor: Redactor, known: Sequence[str]) -> None:
+        self.redactor = redactor
+        self.known = sorted(set(known), key=len, reverse=True)
+
+    def clean(self, value: Any, reference: bool) -> Any:
+        if isinstance(value, str):
+            return self.text(value, reference)
+        if isinstance(value, dict):
+            return self._dict(value)
+        if isinstance(value, list):
+            return self._list(value, reference)
+        if type(value) is int and abs(value) >= 10**12 and is_card(str(abs(value))):
+            return placeholder("card")
+        return value
+
+    def _dict(self, value: dict[str, Any]) -> dict[str, Any]:
+        pairs = named_kind(value) if "value" in value else None
+        result: dict[str, Any] = {}
+        for name, item in value.items():
+            kind = secret_kind(name) or (pairs if name == "value" else None)
+            key = unused(self.text(name, True, key=True), result)
+            result[key] = (
+                _hidden(kind, item)
+                if kind and hides(name, item)
+                else self.clean(item, is_reference(name))
+            )
+        return result
+
+    def _list(self, value: list[Any], reference: bool) -> list[Any]:
+        result: list[Any] = []
+        for place, item in enumerate(value):
+            before = value[place - 1] if place else None
+            named = type(before) is str and announces(before, value)
+            kind = secret_kind(str(before)) if named else None
+            hide = kind is not None and hides("", item)
+            result.append(_hidden(str(kind), item) if hide else self.clean(item, reference))
+        return result
+
+    def text(self, text: str, reference: bool, *, key: bool = False) -> str:
+        """The fixed point of `_step`, which makes redaction idempotent by construction."""
+        known = () if key else self.known
+        for _ in range(_ROUNDS):
+            after = self._step(text, reference, known)
+            if after == text:
+                return text
+            text = after
+        return placeholder("text")
+
+    def _step(self, text: str, reference: bool, known: Sequence[str]) -> str:
+        clean = seen = to_unicode(text[:MAX_SCAN])
+        for literal in known:
+            clean = clean.replace(literal, placeholder("known"))
+        clean = self.redactor.replaced(clean, reference=reference)
+        if max(len(text), len(clean)) <= MAX_TEXT:
+            return clean
+        whole = clean == seen and len(text) <= MAX_SCAN
+        mark = f"; sha256 {hashlib.sha256(seen.encode()).hexdigest()}" if whole else ""
+        note = f" [cut: {len(text)} characters{mark}]"
+        return clean[: MAX_TEXT - len(note)] + note
+
+
+def _hidden(kind: str, item: object) -> str:
+    return item if isinstance(item, str) and DONE.fullmatch(item) else placeholder(kind)
+
+
+@functools.cache
+def _standard() -> Callable[[object], Any]:
+    return Redactor()
+
+
+def redact(value: object) -> Any:
+    """A deep copy of `value` as JSON in which secrets read `[redacted:<kind>]`. Never raises."""
+    return _standard()(value)

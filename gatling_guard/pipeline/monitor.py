@@ -1,0 +1,148 @@
+"""The reference monitor: what every check of one guard shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from gatling_guard.catalog import Catalog, ToolSpec, declare, infer_profile
+from gatling_guard.decision import Allowed, Blocked, Decision, Held
+from gatling_guard.energy import Composite
+from gatling_guard.errors import InputError
+from gatling_guard.pipeline.deadline import DeadlineRunner
+from gatling_guard.pipeline.notary import Notary
+from gatling_guard.pipeline.stages import Stage, Work, opaque_code
+from gatling_guard.pipeline.state import ToolRequest
+from gatling_guard.plan import ExecutionPlan, Provenance, ToolCall, digest
+from gatling_guard.policy import Policy
+from gatling_guard.trace import Authority, LineageIndex
+
+if TYPE_CHECKING:
+    from gatling_guard.session import Session
+
+
+def _entered() -> ContextVar[tuple[Session, ...]]:
+    return ContextVar("gatling_guard_sessions", default=())
+
+
+@dataclass
+class Monitor:
+    """Policy, tools, stages, deadline and receipts. Safe to share by threads."""
+
+    policy: Policy
+    catalog: Catalog
+    notary: Notary
+    shadow: bool
+    clock: Callable[[], float]
+    composite: Composite
+    stages: tuple[tuple[str, Stage], ...]
+    runner: DeadlineRunner = field(default_factory=DeadlineRunner)
+    entered: ContextVar[tuple[Session, ...]] = field(default_factory=_entered)
+    """Sessions entered in this thread or task, innermost last. One variable per guard, so that
+    two guards in one program do not mix."""
+    _specs: dict[tuple[int, str], ToolSpec | None] = field(default_factory=dict)
+
+    @property
+    def deadline(self) -> float:
+        """Seconds one check may take."""
+        return self.policy.limits.deadline_ms / 1000
+
+    def spec(self, name: object) -> ToolSpec | None:
+        """The tool as policy and catalog together describe it, or None when nobody knows it."""
+        if not isinstance(name, str):
+            return None
+        key = (self.catalog.generation, name)
+        if key not in self._specs:
+            if len(self._specs) > 4096:  # names come from the model: keep it bounded
+                self._specs.clear()
+            self._specs[key] = self._resolve(name)
+        return self._specs[key]
+
+    def _resolve(self, name: str) -> ToolSpec | None:
+        spec = self.catalog.get(name)
+        declared = self.policy.declared_profile(name)
+        if spec is None and name in self.policy.tools:
+            spec = ToolSpec(name, profile=infer_profile(name))
+        if spec is not None and declared:
+            spec = replace(spec, profile=declare(spec.profile, **declared))
+        return spec
+
+    def authority(self, instructions: Sequence[str], system: Sequence[str] = ()) -> Authority:
+        """What the trusted side said, the values named by the policy included."""
+        return Authority.of(instructions, system, self.policy.literals())
+
+    def work(
+        self, name: Any, arguments: Any, *, call_id: str, run_id: str, role: str | None,
+        authority: Authority, index: LineageIndex, calls_so_far: int = 0, blind: str = "",
+    ) -> Work:  # fmt: skip
+        """One check, ready for its first stage."""
+        return Work(
+            name, arguments, call_id, run_id, role or self.policy.default_role, self.policy,
+            self.spec(name), authority, index, self.composite, calls_so_far, blind,
+            self.policy.boundary.inside,
+        )  # fmt: skip
+
+    def in_mode(self, decision: Decision) -> Decision:
+        """In shadow mode everything runs, and `would` says what would have been decided."""
+        if not self.shadow:
+            return decision
+        would = None if isinstance(decision, Allowed) else decision
+        return recast(Allowed, decision, mode="shadow", would=would)
+
+    def failed(
+        self, error: BaseException, *, run_id: str, request: ToolRequest | None = None,
+        call_id: str | None = None, plan: ExecutionPlan | None = None,
+    ) -> Decision:  # fmt: skip
+        """Fail closed: a `Blocked` with an opaque code, and the whole truth in the ledger.
+
+        Only a policy that says so (`on_error.allow_up_to_privilege`) lets a known tool of low
+        privilege run in spite of a fault.
+        """
+        text = f"{type(error).__name__}: {error}"[:2000].encode("utf-8", "replace").decode()
+        call = _unread(request, call_id) if request is not None else None
+        shown = call.tool_name if call else "plan"
+        decision_id = digest(["error", run_id, call_id, shown, text, self.clock()])[:32]
+        common: dict[str, Any] = {
+            "decision_id": decision_id, "plan": plan, "policy_digest": self.policy.digest,
+            "call": call, "reasons": (f"guard.error: {text}",),
+        }  # fmt: skip
+        decision: Decision = Blocked(**common, code=opaque_code(decision_id))
+        if not isinstance(error, InputError) and not self._blocks_on_error(call):
+            decision = Allowed(**common)
+        decision = self.in_mode(decision)
+        body = {"decision_id": decision_id, "tool": shown, "action": decision.action,
+                "error": text, "mode": decision.mode}  # fmt: skip
+        self.notary.write_later("error", run_id=run_id, call_id=call_id, body=body)
+        return decision
+
+    def _blocks_on_error(self, call: ToolCall | None) -> bool:
+        spec = self.spec(call.tool_name) if call else None
+        return spec is None or self.policy.on_error.blocks(spec.profile.privilege)
+
+
+def _unread(request: ToolRequest, call_id: str | None) -> ToolCall:
+    """A stand-in for a call that was not understood, with its arguments as they came."""
+    name = request.name if isinstance(request.name, str) and request.name else "tool"
+    return ToolCall.model_construct(
+        node_id=call_id or "?", tool_name=name[:256].encode("utf-8", "replace").decode(),
+        arguments=request.arguments if isinstance(request.arguments, dict) else {},
+        provenance_tier=Provenance.PUBLIC, scope_level=10, volume=None, sensitivity=None,
+    )  # fmt: skip
+
+
+def recast(
+    kind: type[Allowed] | type[Blocked] | type[Held], decision: Decision, *, why: str = "",
+    **fields: Any,
+) -> Decision:  # fmt: skip
+    """The same findings as another kind of decision."""
+    return kind(
+        **{
+            "decision_id": decision.decision_id, "call": decision.call, "plan": decision.plan,
+            "energy": decision.energy, "findings": decision.findings,
+            "lineage": decision.lineage, "policy_digest": decision.policy_digest,
+            "parts": decision.parts, "mode": decision.mode,
+            "reasons": (why, *decision.reasons) if why else decision.reasons, **fields,
+        }
+    )  # fmt: skip

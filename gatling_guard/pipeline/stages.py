@@ -1,0 +1,199 @@
+"""The stages of one check, in order. Each is a plain function that fills in a `Work`.
+
+canonicalise -> provenance -> plan -> rules -> energy -> decide
+
+They only read the session's state; what they found is committed by the session afterwards, so a
+stage that hangs or fails leaves nothing half-done behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from gatling_guard.catalog import ToolSpec
+from gatling_guard.decision import Allowed, Blocked, Decision, Held
+from gatling_guard.energy import Composite, Energy, EnergyFacts
+from gatling_guard.errors import InputError
+from gatling_guard.plan import Edge, Provenance, ToolCall, digest, to_json
+from gatling_guard.policy import Policy
+from gatling_guard.rules import Finding, RuleFacts, apply_rules
+from gatling_guard.trace import Authority, Lineage, LineageIndex
+
+VERSION = "structure-1"
+"""Version of the decision logic; part of every decision id."""
+
+
+@dataclass
+class Work:
+    """One check on its way through the stages."""
+
+    name: Any
+    raw_arguments: Any
+    call_id: str
+    run_id: str
+    role: str | None
+    policy: Policy
+    spec: ToolSpec | None
+    authority: Authority
+    index: LineageIndex
+    composite: Composite
+    calls_so_far: int = 0
+    blind: str = ""
+    inside: Callable[[str], bool] = lambda value: False
+    # filled in by the stages
+    arguments: dict[str, Any] = field(default_factory=dict)
+    call: ToolCall | None = None
+    lineage: tuple[Lineage, ...] = ()
+    edges: tuple[Edge, ...] = ()
+    floor: Provenance = Provenance.INTERNAL
+    findings: tuple[Finding, ...] = ()
+    energy: Energy = field(default_factory=Energy)
+    decision: Decision | None = None
+
+    @property
+    def argument_digest(self) -> str:
+        """What decision id, hold id and memo are bound to."""
+        return digest([self.name, self.arguments])
+
+    @property
+    def hold_id(self) -> str:
+        """Bound to run, call, tool and exact arguments; equal in every process."""
+        return digest(["hold", self.run_id, self.call_id, self.argument_digest])[:32]
+
+    @property
+    def decision_id(self) -> str:
+        """Deterministic id of this decision."""
+        parts = [self.run_id, self.call_id, self.argument_digest, self.policy.digest, VERSION]
+        return digest(["decision", *parts])[:32]
+
+
+Stage = Callable[[Work], None]
+
+
+def canonicalise(work: Work) -> None:
+    """Arguments become bounded JSON; anything else is an `InputError`."""
+    if not isinstance(work.name, str) or not work.name.strip():
+        raise InputError("the tool's name must be text", what="call")
+    value = to_json(work.raw_arguments if work.raw_arguments is not None else {})
+    if not isinstance(value, dict):
+        raise InputError("the arguments must be an object", what="call")
+    work.arguments = value
+
+
+def provenance(work: Work) -> None:
+    """Lineage of every argument leaf, and the worst tier among those nobody vouches for."""
+    work.lineage = work.index.trace(work.arguments, work.authority)
+    tiers = [leaf.tier for leaf in work.lineage if not leaf.named and not leaf.trivial]
+    work.floor = max(tiers, default=Provenance.INTERNAL)
+
+
+def plan(work: Work) -> None:
+    """The call becomes a node, its lineage edges."""
+    profile = work.spec.profile if work.spec else None
+    work.call = ToolCall.model_construct(
+        node_id=work.call_id,
+        tool_name=work.name,
+        arguments=work.arguments,
+        provenance_tier=max(work.floor, profile.tier if profile else Provenance.PUBLIC),
+        scope_level=profile.scope if profile else 10,
+        volume=None,
+        sensitivity=None,
+    )
+    work.edges = edges_of(work.call_id, work.lineage)
+
+
+def edges_of(call_id: str, lineage: tuple[Lineage, ...]) -> tuple[Edge, ...]:
+    """One edge per source call and argument leaf, with both bindings."""
+    found: dict[tuple[str, str], Edge] = {}
+    for leaf in lineage:
+        for span in leaf.spans:
+            key = (span.call_id, leaf.path)
+            if span.call_id != call_id and key not in found:
+                found[key] = Edge.model_construct(
+                    source=span.call_id, target=call_id, argument=leaf.path, output=span.path
+                )
+    return tuple(found.values())
+
+
+def rules(work: Work) -> None:
+    """Hard rules; and nothing may act once the lineage is known to be incomplete."""
+    assert work.call is not None
+    facts = RuleFacts(
+        call=work.call, spec=work.spec, policy=work.policy, role=work.role,
+        lineage=work.lineage, calls_so_far=work.calls_so_far,
+    )  # fmt: skip
+    findings = apply_rules(facts)
+    if work.blind and (work.spec is None or work.spec.profile.effect.changes_state):
+        findings += (Finding("trace.incomplete", "block", work.blind),)
+    work.findings = findings
+
+
+def energy(work: Work) -> None:
+    """The structural energy of the call; an unknown tool has none, the rules decide it."""
+    if work.spec is None or work.call is None:
+        return
+    work.energy = work.composite(
+        EnergyFacts(
+            work.call, work.spec, work.lineage, work.authority,
+            untrusted_read=bool(work.index.untrusted), inside=work.inside,
+        )
+    )  # fmt: skip
+
+
+def decide(work: Work) -> None:
+    """Rules first, score second (P1)."""
+    common: dict[str, Any] = {
+        "decision_id": work.decision_id, "call": work.call, "energy": work.energy,
+        "findings": work.findings, "lineage": work.lineage, "reasons": reasons_of(work),
+        "policy_digest": work.policy.digest,
+    }  # fmt: skip
+    verdict = verdict_of(work)
+    if verdict == "allow":
+        work.decision = Allowed(**common)
+    elif verdict == "hold":
+        expires = work.policy.limits.hold_expires_s
+        work.decision = Held(**common, hold_id=work.hold_id, expires_in=expires)
+    else:
+        work.decision = Blocked(**common, code=opaque_code(work.decision_id))
+
+
+def verdict_of(work: Work) -> str:
+    """`allow`, `hold` or `block` from findings, then from the energy's band."""
+    actions = {finding.action for finding in work.findings}
+    if "block" in actions:
+        return "block"
+    bands, total = work.policy.energy, work.energy.total
+    if total >= bands.block_above:
+        return "block"
+    scored: str = "allow"
+    if total >= bands.allow_below and work.spec is not None:
+        reversible = work.spec.profile.reversible
+        scored = bands.grey_reversible if reversible else bands.grey
+    if scored == "block":
+        return "block"
+    return "hold" if "hold" in actions or scored == "hold" else "allow"
+
+
+def reasons_of(work: Work) -> tuple[str, ...]:
+    """For the operator: findings first, then the largest shares."""
+    found = [f"{f.rule}: {f.message}" for f in work.findings if f.action != "note"]
+    shares = sorted(work.energy.shares, key=lambda share: -share.value)
+    found += [f"{s.term} {s.value:.2f}: {s.reason}" for s in shares[:6]]
+    return tuple(found)
+
+
+def opaque_code(decision_id: str) -> str:
+    """The reference a model may see; says nothing, but leads the operator to the ledger entry."""
+    return decision_id[:8]
+
+
+STAGES: tuple[tuple[str, Stage], ...] = (
+    ("canonicalise", canonicalise),
+    ("provenance", provenance),
+    ("plan", plan),
+    ("rules", rules),
+    ("energy", energy),
+    ("decide", decide),
+)

@@ -1,0 +1,121 @@
+"""Judging a whole plan ahead of time: nothing has run, so lineage comes from the edges.
+
+Sees: declared tiers, data flow, tools, arguments. Does not see: what the tools will return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gatling_guard.catalog import ToolSpec
+from gatling_guard.decision import Allowed, Blocked, Decision, Held
+from gatling_guard.energy import Energy, EnergyFacts
+from gatling_guard.pipeline.deadline import DeadlineExceeded, Ticket
+from gatling_guard.pipeline.monitor import Monitor
+from gatling_guard.pipeline.receipt import decision_body
+from gatling_guard.pipeline.stages import decide, opaque_code, rules
+from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall, digest, leaves
+from gatling_guard.trace import Authority, Lineage, LineageIndex, Origin, Span, canonical
+
+Lookup = Callable[[str], ToolSpec | None]
+
+
+def check_plan(
+    monitor: Monitor, ticket: Ticket, plan: ExecutionPlan, *, run_id: str, role: str | None,
+    instruction: str | None,
+) -> Decision:  # fmt: skip
+    """The worst of the decisions on its calls, which stand in `parts`."""
+    authority = monitor.authority([instruction] if instruction else [])
+    tiers = effective_tiers(plan, monitor.spec)
+    into: dict[str, list[Edge]] = {}
+    for edge in plan.edges:
+        into.setdefault(edge.target, []).append(edge)
+    parts = {}
+    for number, node in enumerate(plan.order):
+        call, edges = plan.calls[node], tuple(into.get(node, ()))
+        work = monitor.work(
+            call.tool_name, call.arguments, call_id=node, run_id=run_id, role=role,
+            authority=authority, index=LineageIndex(), calls_so_far=number,
+        )  # fmt: skip
+        work.call, work.arguments, work.edges = call, call.arguments, edges
+        work.lineage = planned_lineage(call, edges, tiers, authority, plan)
+        rules(work)
+        if work.spec is not None:
+            above = max((tiers[edge.source] for edge in edges), default=Provenance.INTERNAL)
+            work.energy = monitor.composite(
+                EnergyFacts(call, work.spec, work.lineage, authority,
+                            untrusted_read=above is Provenance.PUBLIC, inside=work.inside)
+            )  # fmt: skip
+        decide(work)
+        assert work.decision is not None
+        parts[node] = work.decision
+    decision = monitor.in_mode(_joined(monitor, plan, run_id, [parts[n] for n in plan.calls]))
+    if not ticket.claim():
+        raise DeadlineExceeded("abandoned before the receipt was written")
+    body = {**decision_body(decision, role=role), "calls": [p.action for p in decision.parts]}
+    monitor.notary.write("plan", run_id=run_id, call_id=None, body=body)
+    return decision
+
+
+def _joined(
+    monitor: Monitor, plan: ExecutionPlan, run_id: str, parts: Sequence[Decision]
+) -> Decision:
+    reasons = [(p.call.node_id, r) for p in parts if p.call for r in p.reasons]
+    common: dict[str, Any] = {
+        "decision_id": digest(["plan", run_id, monitor.policy.digest])[:32], "plan": plan,
+        "energy": Energy(tuple(share for part in parts for share in part.energy.shares)),
+        "policy_digest": monitor.policy.digest, "parts": tuple(parts),
+        "findings": tuple(f for part in parts for f in part.findings),
+        "reasons": tuple(f"{node}: {reason}" for node, reason in reasons),
+    }  # fmt: skip
+    if any(isinstance(part, Blocked) for part in parts):
+        return Blocked(**common, code=opaque_code(common["decision_id"]))
+    if any(isinstance(part, Held) for part in parts):
+        expires = monitor.policy.limits.hold_expires_s
+        return Held(**common, hold_id=digest(["hold", run_id])[:32], expires_in=expires)
+    return Allowed(**common)
+
+
+def effective_tiers(plan: ExecutionPlan, lookup: Lookup) -> dict[str, Provenance]:
+    """Worst tier of what each call returns: its own, its tool's, and all it depends on (R53)."""
+    found: dict[str, Provenance] = {}
+    for node in plan.order:
+        call = plan.calls[node]
+        own = max(call.provenance_tier, _tool_tier(lookup(call.tool_name)))
+        found[node] = max([own, *(found[parent] for parent in plan.parents[node])])
+    return found
+
+
+def _tool_tier(spec: ToolSpec | None) -> Provenance:
+    if spec is None or spec.profile.third_party:
+        return Provenance.PUBLIC
+    return spec.profile.tier
+
+
+def planned_lineage(
+    call: ToolCall, edges: tuple[Edge, ...], tiers: dict[str, Provenance], authority: Authority,
+    plan: ExecutionPlan,
+) -> tuple[Lineage, ...]:  # fmt: skip
+    """Lineage of each argument leaf: the authority, and the sources its edges declare.
+
+    An edge that names no argument may feed any of them, so it taints all that nobody named.
+    """
+    found = []
+    for leaf in leaves(call.arguments):
+        trusted = authority.find(leaf.value)
+        origins = [trusted] if trusted is not None else []
+        for edge in edges:
+            if edge.argument is None or leaf.path.startswith(edge.argument):
+                source = plan.calls[edge.source]
+                origins.append(_planned_origin(source, edge, tiers[edge.source], leaf.value))
+        name = leaf.path.split("/")[1] if "/" in leaf.path else ""
+        trivial = leaf.value is None or isinstance(leaf.value, bool) or leaf.value == ""
+        found.append(Lineage(leaf.path, name, leaf.value, tuple(origins), trivial))
+    return tuple(found)
+
+
+def _planned_origin(source: ToolCall, edge: Edge, tier: Provenance, value: object) -> Origin:
+    text = str(value)
+    span = Span(0, source.node_id, source.tool_name, edge.output or "", text, canonical(text), tier)
+    return Origin("output", "exact", tier, span, f"output of {source.tool_name}")

@@ -1,0 +1,323 @@
+"""Session: one run of one agent for one user."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+
+from gatling_guard.decision import Allowed, Blocked, Decision, Held
+from gatling_guard.errors import ConfigurationError
+from gatling_guard.pipeline import (
+    Approval,
+    DeadlineExceeded,
+    Monitor,
+    Record,
+    SessionState,
+    Ticket,
+    ToolRequest,
+    Work,
+    decision_body,
+    opaque_code,
+    outcome_body,
+    output_value,
+    recast,
+    stopped,
+)
+from gatling_guard.plan import ExecutionPlan, Provenance
+
+
+class Session:
+    """Calls made in a session share one data-flow graph.
+
+    Thread-safe. `check` never raises; `settle` must be told what every allowed call returned.
+    """
+
+    def __init__(self, monitor: Monitor, run_id: str, role: str | None) -> None:
+        self.run_id, self.role = run_id, role
+        self._monitor = monitor
+        self._state = SessionState(run_id, literals=monitor.policy.literals())
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> Session:
+        """Make this the current session of this thread or task."""
+        entered = self._monitor.entered
+        entered.set((*entered.get(), self))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        """Give the previous session back."""
+        entered = self._monitor.entered
+        before = list(entered.get())
+        if self in before:  # the last time it was entered in this context
+            del before[len(before) - 1 - before[::-1].index(self)]
+            entered.set(tuple(before))
+
+    async def __aenter__(self) -> Session:
+        """As `__enter__`."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        """As `__exit__`."""
+        self.__exit__(kind, error, trace)
+
+    # ------------------------------------------------------------- what is trusted
+
+    def observe(self, *, user: str | None = None, system: str | None = None) -> None:
+        """Tell the session what the trusted side said. May be called often; repeats add nothing.
+
+        Args:
+            user: a message of the user. Never pass text that came through a tool.
+            system: the system prompt.
+        """
+        with self._lock:
+            self._state.observe(user, system)
+
+    # ------------------------------------------------------------- before the tool runs
+
+    def propose(self, calls: Sequence[ToolRequest]) -> tuple[Decision, ...]:
+        """Decide a parallel batch once, before any of it runs; `check` then finds the answers."""
+        with self._lock:
+            return tuple(self.check(call) for call in calls)
+
+    def check(self, call: ToolRequest) -> Decision:
+        """Decide on one call right before it runs. Never raises; fails closed.
+
+        The same call id with the same arguments gets the same answer; with other arguments it is
+        decided again.
+        """
+        monitor = self._monitor
+        if not self._lock.acquire(timeout=monitor.deadline):
+            busy = DeadlineExceeded("the session was busy")
+            return monitor.failed(busy, run_id=self.run_id, request=call, call_id=call.call_id)
+        call_id = call.call_id
+        try:
+            call_id = call_id or self._state.new_call_id()
+            work, decision, fresh = monitor.runner.run(
+                lambda ticket: self._decide(ticket, call, str(call_id)), monitor.deadline
+            )
+            if fresh:
+                self._commit(work, decision)
+            return decision
+        except Exception as error:
+            return monitor.failed(error, run_id=self.run_id, request=call, call_id=call_id)
+        finally:
+            self._lock.release()
+
+    def _decide(
+        self, ticket: Ticket, call: ToolRequest, call_id: str
+    ) -> tuple[Work, Decision, bool]:
+        """Runs on a helper thread; reads the state, changes nothing but the ledger."""
+        state, monitor = self._state, self._monitor
+        work = monitor.work(
+            call.name, call.arguments, call_id=call_id, run_id=self.run_id, role=self.role,
+            authority=state.authority, index=state.index, calls_so_far=len(state.records),
+            blind=state.blind,
+        )  # fmt: skip
+        (_, first), *rest = monitor.stages
+        first(work)
+        known = self._remembered(work)
+        if known is not None:
+            return work, known, False
+        for _, stage in rest:
+            stage(work)
+        if work.decision is None:
+            raise ConfigurationError("the stages came to no decision")
+        if not ticket.claim():
+            raise DeadlineExceeded("abandoned before the receipt was written")
+        decision = monitor.in_mode(self._answered(work, work.decision))
+        monitor.notary.write(
+            "decision", run_id=self.run_id, call_id=call_id,
+            body=decision_body(decision, role=work.role),
+            ref=decision.hold_id if isinstance(decision, Held) else None,
+        )  # fmt: skip
+        return work, decision, True
+
+    def _remembered(self, work: Work) -> Decision | None:
+        record = self._state.records.get(work.call_id)
+        if record is None or record.request_digest != work.argument_digest:
+            return None
+        decision = record.decision
+        if isinstance(decision, Held) and decision.hold_id in self._state.approvals:
+            return None
+        if isinstance(decision, Allowed) and decision.approved_by and record.status != "decided":
+            return None  # its approval was for one execution
+        return decision
+
+    def _answered(self, work: Work, decision: Decision) -> Decision:
+        """Apply a person's answer to a hold: bound to the arguments, in time, once (design 10)."""
+        approval = self._state.approvals.get(work.hold_id)
+        if not isinstance(decision, Held) or approval is None:
+            return decision
+        if self._monitor.clock() > approval.expires_at:
+            return decision
+        body = {"tool": work.name, "approved_by": approval.by}
+        first = self._monitor.notary.ledger.claim(
+            work.hold_id, run_id=self.run_id, call_id=work.call_id, body=body
+        )
+        if not first:
+            code = opaque_code(decision.decision_id)
+            return recast(Blocked, decision, code=code, why="hold.used: approved and run before")
+        return recast(
+            Allowed, decision, approved_by=approval.by, why=f"hold.approved: by {approval.by}"
+        )
+
+    def _commit(self, work: Work, decision: Decision) -> None:
+        runs = not stopped(decision)
+        record = Record(
+            work.argument_digest, decision, work.spec, work.floor, "decided" if runs else "refused"
+        )
+        self._state.add(work.call_id, record, work.call if runs else None, work.edges)
+        if isinstance(decision, Held):
+            self._state.pending[decision.hold_id] = decision
+        else:
+            self._state.pending.pop(work.hold_id, None)
+            self._state.approvals.pop(work.hold_id, None)
+
+    # ------------------------------------------------------------- holds
+
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """Holds that nobody has answered yet."""
+        with self._lock:
+            return tuple(self._state.pending.values())
+
+    def approve(self, hold_id: str, *, by: str, expires_in: float | None = None) -> None:
+        """A person lets a held call run once, with exactly the arguments that were shown.
+
+        The call still has to be checked again; hard rules are not cleared by an approval.
+
+        Args:
+            hold_id: from the `Held` decision.
+            by: who decided; recorded.
+            expires_in: seconds; the policy's `hold_expires_s` by default.
+
+        Raises:
+            ConfigurationError: no such hold is waiting in this session.
+            LedgerError: the answer could not be recorded; nothing changed.
+        """
+        with self._lock:
+            held = self._answer("approval", hold_id, by)
+            seconds = held.expires_in if expires_in is None else expires_in
+            self._state.approvals[hold_id] = Approval(by, self._monitor.clock() + seconds)
+
+    def deny(self, hold_id: str, *, by: str) -> None:
+        """A person refuses a held call.
+
+        Raises:
+            ConfigurationError: no such hold is waiting in this session.
+            LedgerError: the answer could not be recorded; the call stays held.
+        """
+        with self._lock:
+            held = self._answer("denial", hold_id, by)
+            code = opaque_code(held.decision_id)
+            blocked = recast(Blocked, held, code=code, why=f"hold.denied: by {by}")
+            for record in self._state.records.values():
+                if record.decision is held:
+                    record.decision = blocked
+            del self._state.pending[hold_id]
+
+    def _answer(self, kind: str, hold_id: str, by: str) -> Held:
+        held = self._state.pending.get(hold_id)
+        if held is None:
+            raise ConfigurationError(f"no call is held under {hold_id!r} in this session")
+        self._monitor.notary.write(
+            kind, run_id=self.run_id, call_id=held.call.node_id if held.call else None,
+            body={"tool": held.tool_name, "by": by}, ref=hold_id,
+        )  # fmt: skip
+        return held
+
+    # ------------------------------------------------------------- after the tool ran
+
+    def settle(
+        self, call_id: str, output: object = None, *, error: BaseException | None = None
+    ) -> None:
+        """Tell the session what a call returned. Never raises.
+
+        What is not understood makes the session blind: from then on nothing that changes state
+        is allowed. A refused call has no output: settling it is ignored (some frameworks do so).
+        """
+        with self._lock:
+            record = self._state.records.get(call_id)
+            if record is None:
+                record = Record("", None, None, Provenance.PUBLIC)
+                self._state.add(call_id, record, None, ())
+            elif record.status == "refused":
+                return
+            record.status = "failed" if error is not None else "ran"
+            try:
+                shown = output if error is None else f"{type(error).__name__}: {error}"
+                self._state.take_output(call_id, record, shown)
+                body = outcome_body(output, error)
+            except Exception as fault:
+                self._state.blind = f"the output of {call_id} was not understood: {fault}"[:500]
+                body = {"status": "not understood", "error": self._state.blind}
+            self._monitor.notary.write_later(
+                "outcome", run_id=self.run_id, call_id=call_id, body=body
+            )
+
+    def adopt(self, call: ToolRequest, output: object = None) -> None:
+        """Record a call that ran earlier, when a session is rebuilt from a message history."""
+        with self._lock:
+            state, call_id = self._state, call.call_id or self._state.new_call_id()
+            if call_id in state.records:
+                return
+            work = self._monitor.work(
+                call.name, output_value(call.arguments) or {}, call_id=call_id,
+                run_id=self.run_id, role=self.role, authority=state.authority, index=state.index,
+            )  # fmt: skip
+            try:
+                for name, stage in self._monitor.stages:
+                    if name in ("canonicalise", "provenance", "plan"):
+                        stage(work)
+            except Exception as fault:
+                state.blind = f"the history of {call_id} was not understood: {fault}"[:500]
+                return
+            record = Record(work.argument_digest, None, work.spec, work.floor, "ran")
+            state.add(call_id, record, work.call, work.edges)
+            self.settle(call_id, output)
+
+    # ------------------------------------------------------------- looking
+
+    def knows(self, call_id: str) -> bool:
+        """Whether a call with this id ran in this session."""
+        with self._lock:
+            record = self._state.records.get(call_id)
+            return record is not None and record.status in ("ran", "failed")
+
+    @property
+    def plan(self) -> ExecutionPlan:
+        """The plan so far: calls that were allowed, and the data flow between them.
+
+        Raises:
+            PlanError: there is no such call yet.
+        """
+        with self._lock:
+            return self._state.snapshot()
+
+    # ------------------------------------------------------------- async twins
+
+    async def aobserve(self, *, user: str | None = None, system: str | None = None) -> None:
+        """As `observe`."""
+        self.observe(user=user, system=system)
+
+    async def apropose(self, calls: Sequence[ToolRequest]) -> tuple[Decision, ...]:
+        """As `propose`, without blocking the event loop."""
+        return await asyncio.to_thread(self.propose, calls)
+
+    async def acheck(self, call: ToolRequest) -> Decision:
+        """As `check`, without blocking the event loop."""
+        return await asyncio.to_thread(self.check, call)
+
+    async def asettle(
+        self, call_id: str, output: object = None, *, error: BaseException | None = None
+    ) -> None:
+        """As `settle`, without blocking the event loop."""
+        await asyncio.to_thread(self.settle, call_id, output, error=error)

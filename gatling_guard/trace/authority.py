@@ -1,0 +1,187 @@
+"""What the trusted side said: the user's instruction, the system text, the policy's literals.
+
+Text that comes through tools is never in here. Finding a value here is what makes it trusted, so
+matching is stricter than for spans: whole words only, and an address is never part of a longer one.
+Does not see (yet): delegation ("do what the mail says"), quantities, negated values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from gatling_guard.catalog.types import Effect, ToolSpec
+from gatling_guard.plan import Provenance
+from gatling_guard.trace.canonical import canonical, find_bounded, trimmed, words_of
+from gatling_guard.trace.directive import sentences
+from gatling_guard.trace.mentions import (
+    Date,
+    Number,
+    as_number,
+    dates_in,
+    numbers_in,
+    same_day,
+    times_in,
+)
+from gatling_guard.trace.types import Match, Origin, Source
+from gatling_guard.trace.verbs import asked_effects, name_asked
+
+MAX_TEXT = 400_000
+"""Characters of one trusted text that are used; far above any real instruction."""
+MOST_WORDS = 0.75
+_JOINERS = ".@-_+"
+
+
+@dataclass(frozen=True)
+class _Text:
+    """One trusted text with what is looked up in it."""
+
+    source: Source
+    canon: str
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        return frozenset(words_of(self.canon))
+
+    @cached_property
+    def numbers(self) -> set[Number]:
+        return numbers_in(self.canon)
+
+    @cached_property
+    def dates(self) -> set[Date]:
+        return dates_in(self.canon)
+
+    @cached_property
+    def times(self) -> set[int]:
+        return times_in(self.canon)
+
+    def match(self, key: str, words: Sequence[str]) -> tuple[Match, int] | None:
+        """How, and at which place, `key` stands in this text."""
+        if key == trimmed(self.canon):
+            return "exact", 0
+        at = _standing(key, self.canon)
+        if at >= 0:
+            return "substring", at
+        number = as_number(key)
+        if number is not None and abs(number) in self.numbers:
+            return "substring", 0
+        if self._same_time(key):
+            return "substring", 0
+        known = sum(word in self.words for word in words)
+        enough = len(words) > 1 and known >= MOST_WORDS * len(words)
+        return ("words", 0) if enough else None
+
+    def _same_time(self, key: str) -> bool:
+        """Whether `key` is a date or time and this text names all of it."""
+        if len(key) > 40:
+            return False
+        days, times = dates_in(key), times_in(key)
+        if not days:
+            return False
+        return times <= self.times and all(any(same_day(d, o) for o in self.dates) for d in days)
+
+
+@dataclass(frozen=True)
+class Authority:
+    """The trusted texts of a session. Immutable: a new user turn makes a new one."""
+
+    instructions: tuple[str, ...] = ()
+    system: tuple[str, ...] = ()
+    literals: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        instructions: Sequence[str],
+        system: Sequence[str] = (),
+        literals: Sequence[str] = (),
+    ) -> Authority:
+        """Collect the trusted texts.
+
+        Args:
+            instructions: what the user wrote, turn by turn.
+            system: the developer's system text.
+            literals: values that the policy itself names.
+        """
+        return cls(
+            *(tuple(t[:MAX_TEXT] for t in texts) for texts in (instructions, system, literals))
+        )
+
+    @cached_property
+    def sentences(self) -> tuple[str, ...]:
+        """The user's sentences, as written."""
+        return tuple(s for text in self.instructions for s in sentences(text))
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """All canonical words of the instruction and the literals."""
+        trusted = (*self.instructions, *self.literals)
+        return frozenset(w for text in trusted for w in words_of(canonical(text)))
+
+    @cached_property
+    def _texts(self) -> tuple[_Text, ...]:
+        found = [_Text("policy", canonical(text)) for text in self.literals]
+        found += [_Text("instruction", canonical(text)) for text in self.instructions]
+        return (*found, *(_Text("system", canonical(text)) for text in self.system))
+
+    @cached_property
+    def _asked(self) -> frozenset[Effect]:
+        return asked_effects(canonical(s) for s in self.sentences)
+
+    def find(self, value: Any) -> Origin | None:
+        """Where the trusted side gave this value; the best match wins, None if nowhere."""
+        key = trimmed(canonical(scalar_text(value)))
+        if not key or isinstance(value, bool):
+            return None
+        words = words_of(key)
+        best: Origin | None = None
+        for text in self._texts:
+            # A policy literal is a value, not prose: only the whole of it counts.
+            hit = text.match(key, words)
+            if hit is None or (text.source == "policy" and hit[0] != "exact"):
+                continue
+            if hit[0] != "words":
+                return _origin(text, hit, key)
+            best = best or _origin(text, hit, key)
+        return best
+
+    def asks(self, effect: Effect, spec: ToolSpec) -> bool:
+        """Whether the instruction asks for this effect, or names this tool's own verb.
+
+        Reads need no asking: any task implies them.
+        """
+        if not effect.side_effect or effect in self._asked:
+            return True
+        return name_asked(spec.name, effect, self.words)
+
+
+def scalar_text(value: Any) -> str:
+    """A scalar as it is compared."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None or isinstance(value, bool) else repr(value)
+
+
+def _standing(key: str, canon: str) -> int:
+    """Where `key` stands alone: `x.org` does not stand in `a@x.org` or `x.org.evil.com`."""
+    offset, rest = 0, canon
+    while (at := find_bounded(key, rest)) >= 0:
+        end = at + len(key)
+        glued_left = at > 1 and rest[at - 1] in _JOINERS and rest[at - 2].isalnum()
+        glued_right = end + 1 < len(rest) and rest[end] in _JOINERS and rest[end + 1].isalnum()
+        if not (glued_left or glued_right):
+            return offset + at
+        rest, offset = rest[at + 1 :], offset + at + 1
+        # A whole word must begin where the cut was made, else the cut would make one.
+        skip = len(rest) - len(rest.lstrip("abcdefghijklmnopqrstuvwxyz0123456789"))
+        rest, offset = rest[skip:], offset + skip
+    return -1
+
+
+def _origin(text: _Text, hit: tuple[Match, int], key: str) -> Origin:
+    at = hit[1]
+    start = max(0, at - 40)
+    quote = text.canon[start : max(at + len(key) + 40, start + 80)][:160]
+    return Origin(text.source, hit[0], Provenance.INTERNAL, None, quote)

@@ -1,0 +1,282 @@
+"""The lineage of argument values: all places each one may have come from (R5x, design P2, P4).
+
+Sees: equal values; whole-word parts of a span, also across neighbouring sentences; numbers and
+dates by value; long text of which most words stand in one place; text that holds whole spans,
+addresses or ids of spans (concatenated, pasted, put into a URL).
+Does not see (yet): encodings, a value spread over several arguments, paraphrase, translation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gatling_guard.plan import Leaf, Provenance, leaves
+from gatling_guard.trace.authority import Authority, scalar_text
+from gatling_guard.trace.canonical import canonical, trimmed, word_set, words_of
+from gatling_guard.trace.mentions import Date, Number, addresses_in, as_number, dates_in
+from gatling_guard.trace.postings import Postings, telling
+from gatling_guard.trace.types import Lineage, Match, Origin, Span
+
+MAX_SPANS = 20_000
+MAX_CHARS = 4_000_000
+"""Characters of span text held per trust class; about 20 MB of memory at most."""
+MAX_ORIGINS = 8
+MAX_LEAVES = 2_000
+"""Argument leaves that are looked up one by one; the others are taken to come from anywhere."""
+MAX_TRACED = 400_000
+"""Characters of argument text that are looked up in one call, for the same reason."""
+MOST_WORDS = 0.8
+
+_MENTIONS = 16
+_STOP = word_set(
+    "a an and are as at be by for from i in is it me my of on or our that the this to us was we "
+    "will with you your"
+)
+_ID = re.compile(r"(?=[^\W_]*\d)[^\W_]{5,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """A value in every form in which it is looked up."""
+
+    key: str
+    words: tuple[str, ...]
+    number: Number | None
+    dates: tuple[Date, ...]
+    mentions: tuple[str, ...]
+
+    @classmethod
+    def of(cls, value: Any) -> _Query:
+        canon = canonical(scalar_text(value))
+        key = trimmed(canon)
+        words = tuple(words_of(key))
+        short = len(key) <= 40
+        return cls(
+            key,
+            words,
+            as_number(key) if short else None,
+            tuple(sorted(dates_in(key), key=str)) if short else (),
+            tuple(_mentions(key)) if len(words) > 1 else (),
+        )
+
+    @property
+    def content(self) -> list[str]:
+        return [w for w in dict.fromkeys(self.words) if w not in _STOP and len(w) > 1]
+
+
+def _mentions(key: str) -> Iterator[str]:
+    """Addresses and ids inside a longer value."""
+    found = dict.fromkeys(addresses_in(key))
+    found.update(dict.fromkeys(_ID.findall(key[:20_000])))
+    found.pop(key, None)
+    yield from list(found)[:_MENTIONS]
+
+
+class LineageIndex:
+    """All spans of one session. Not thread-safe: a session serialises its calls."""
+
+    def __init__(self, *, max_spans: int = MAX_SPANS, max_chars: int = MAX_CHARS) -> None:
+        self._bounds = (max_spans, max_chars)
+        self._bad, self._good = Postings(assume=True), Postings(assume=False)
+        self._directives: deque[Span] = deque(maxlen=max_spans)
+        self._untrusted: deque[Span] = deque(maxlen=max_spans)
+
+    @property
+    def spans(self) -> Sequence[Span]:
+        """All spans still held, oldest first. A copy: not for use in every check."""
+        held = {**self._good.spans, **self._bad.spans}
+        return [held[at] for at in sorted(held)]
+
+    @property
+    def directives(self) -> Sequence[Span]:
+        """Spans of any tier that read like an instruction, oldest first."""
+        return self._directives
+
+    @property
+    def untrusted(self) -> Sequence[Span]:
+        """Free text of tier 3, oldest first."""
+        return self._untrusted
+
+    @property
+    def worst(self) -> Provenance:
+        """The worst tier anything seen so far has."""
+        if self._bad.spans or self._bad.faded:
+            return Provenance.PUBLIC
+        return max((s.tier for s in self._good.spans.values()), default=Provenance.INTERNAL)
+
+    def add(self, spans: Iterable[Span], authority: Authority | None = None) -> tuple[Span, ...]:
+        """Index the spans of one output; returns them as stored.
+
+        A short field whose value was first seen in untrusted text of an earlier call becomes
+        tier 3 itself (no promotion by repetition), unless `authority` names the value.
+        """
+        stored = tuple(self._judged(span, authority) for span in spans)
+        for span in stored:
+            bad = span.tier == Provenance.PUBLIC
+            (self._bad if bad else self._good).add(span)
+            if span.directive:
+                self._directives.append(span)
+            if bad and span.free_text:
+                self._untrusted.append(span)
+        self._shrink()
+        return stored
+
+    def _judged(self, span: Span, authority: Authority | None) -> Span:
+        if span.tier == Provenance.PUBLIC or span.free_text or not self._echo(span, authority):
+            return span
+        return replace(span, tier=Provenance.PUBLIC)
+
+    def _echo(self, span: Span, authority: Authority | None) -> bool:
+        """Whether the value of a trusted field was first seen in untrusted text."""
+        key = trimmed(span.canonical)
+        words = words_of(key)
+        if not telling(key, words) or _common(key):
+            return False
+        hits = self._bad.equal(key) or self._bad.containing(key, words, 1)
+        if not hits and not self._bad.faded.seen(words):
+            return False
+        first = hits[0].span_id if hits else -1
+        if any(s.span_id < first for s in self._good.equal(key)):
+            return False
+        origin = authority.find(span.text) if authority else None
+        return origin is None or origin.match == "words"
+
+    def _shrink(self) -> None:
+        before = len(self._bad.spans) + len(self._good.spans)
+        self._bad.shrink(*self._bounds)
+        self._good.shrink(*self._bounds)
+        if len(self._bad.spans) + len(self._good.spans) < before:
+            for held in (self._directives, self._untrusted):
+                kept = [s for s in held if self._holds(s)]
+                held.clear()
+                held.extend(kept)
+
+    def _holds(self, span: Span) -> bool:
+        return span.span_id in self._bad.spans or span.span_id in self._good.spans
+
+    def trace(self, arguments: Mapping[str, Any], authority: Authority) -> tuple[Lineage, ...]:
+        """The lineage of every leaf of a call's arguments, in document order.
+
+        Args:
+            arguments: JSON values, already bounded by `plan.to_json`.
+            authority: the trusted side, searched as well.
+        """
+        known: dict[tuple[type, Any], tuple[Origin, ...]] = {}
+        room = MAX_TRACED
+        found: list[Lineage] = []
+        for leaf in leaves(dict(arguments)):
+            value, trivial = leaf.value, is_trivial(leaf.value)
+            key = (type(value), value)
+            if key not in known:
+                room -= len(value) if isinstance(value, str) else 8
+                if trivial:
+                    known[key] = (_MODEL,)
+                elif len(known) > MAX_LEAVES or room < 0:
+                    found.append(_lineage(leaf, (self._assumed(),), trivial))
+                    continue
+                else:
+                    known[key] = self._origins(value, authority)
+            found.append(_lineage(leaf, known[key], trivial))
+        return tuple(found)
+
+    def _assumed(self) -> Origin:
+        """For what is too much to look up: as bad as the worst text of the session."""
+        worst = self.worst
+        return Origin("output", "words", worst) if worst > Provenance.INTERNAL else _MODEL
+
+    def _origins(self, value: Any, authority: Authority) -> tuple[Origin, ...]:
+        query = _Query.of(value)
+        if not query.key:
+            return (_MODEL,)
+        bad = _search(self._bad, query, MAX_ORIGINS - 3)
+        if not bad and self._bad.faded.seen(query.words, MOST_WORDS):
+            bad = [Origin("output", "words", Provenance.PUBLIC)]
+        good = _search(self._good, query, 2)
+        good.sort(key=lambda o: -o.tier)
+        trusted = authority.find(value)
+        found = (*bad, *good, *((trusted,) if trusted else ()))
+        return found or (_MODEL,)
+
+
+_MODEL = Origin("model", "none", Provenance.INTERNAL)
+
+
+def is_trivial(value: None | bool | int | float | str) -> bool:
+    """Whether a value says nothing of its own: booleans, null, at most one character."""
+    return (
+        value is None
+        or isinstance(value, bool)
+        or (isinstance(value, str) and len(value.strip()) < 2)
+    )
+
+
+def _common(key: str) -> bool:
+    """Values that meet by chance: small numbers, days and times."""
+    number = as_number(key)
+    if number is not None:
+        return sum(c.isdigit() for c in key) < 5
+    return len(key) <= 40 and bool(dates_in(key))
+
+
+def _lineage(leaf: Leaf, origins: tuple[Origin, ...], trivial: bool) -> Lineage:
+    head = leaf.path.split("/", 2)[1].replace("~1", "/").replace("~0", "~")
+    return Lineage(leaf.path, head, leaf.value, origins, trivial)
+
+
+def _search(store: Postings, query: _Query, limit: int) -> list[Origin]:
+    """Origins of a value in one trust class, the strongest kind of match first."""
+    found: dict[int, Origin] = {}
+    for match, span in _hits(store, query, limit):
+        if span.span_id not in found:
+            found[span.span_id] = _origin(span, match, query.key)
+            if len(found) >= limit:
+                break
+    return list(found.values())
+
+
+def _hits(store: Postings, query: _Query, limit: int) -> Iterator[tuple[Match, Span]]:
+    if not store.spans:
+        return
+    whole = [*(("exact", s) for s in store.equal(query.key)), *_by_value(store, query, limit)]
+    yield from whole
+    parts = store.containing(query.key, query.words, limit) if query.words else []
+    for span in parts:
+        yield "substring", span
+    if len(query.words) > 1:
+        yield from _pieces(store, query, limit)
+        content = query.content
+        if not parts and not whole and 4 <= len(content) <= 600:
+            for span in store.covering(content, MOST_WORDS, limit):
+                yield "words", span
+
+
+def _by_value(store: Postings, query: _Query, limit: int) -> Iterator[tuple[Match, Span]]:
+    if query.number is not None:
+        for span in store.number(query.number, limit):
+            same = as_number(trimmed(span.canonical)) == query.number
+            yield ("exact" if same else "substring"), span
+    for date in query.dates:
+        for span in store.date(date, limit):
+            yield "substring", span
+
+
+def _pieces(store: Postings, query: _Query, limit: int) -> Iterator[tuple[Match, Span]]:
+    """Spans that a longer value was put together from."""
+    for span in store.inside(query.key, query.words, limit):
+        yield "substring", span
+    for mention in query.mentions:
+        for span in store.containing(mention, words_of(mention), 2):
+            yield "substring", span
+
+
+def _origin(span: Span, match: Match, key: str) -> Origin:
+    text = span.text
+    if len(text) > 160:
+        at = max(0, span.canonical.find(key[:40]))
+        start = max(0, min(at - 40, len(text) - 160))
+        text = text[start : start + 160]
+    return Origin("output", match, span.tier, span, text)

@@ -1,0 +1,243 @@
+"""Where a value has been seen: an inverted index over spans of one trust class.
+
+Looking something up costs the length of the rarest words' posting lists, bounded by `SCAN`, never
+the length of the session. Memory is bounded: the oldest spans fade into a `Faded` filter that
+still answers "these words were seen", never into nothing.
+Does not see: a value of several everyday words that a sentence break cuts in two (`_across`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Iterable, Sequence
+from itertools import islice
+
+from gatling_guard.trace.canonical import find_bounded, trimmed, words_of
+from gatling_guard.trace.faded import Faded
+from gatling_guard.trace.mentions import Date, Number, dates_in, numbers_in, same_day
+from gatling_guard.trace.types import Span
+
+SCAN = 1_000
+"""Most spans looked at for one value; beyond, an untrusted class answers "assume so"."""
+EQUAL = 16
+"""Most spans remembered for one exact value: more of the same say nothing new."""
+WINDOW = 3
+"""Sentences that count as one place."""
+
+
+class _Ids(dict[Hashable, "int | list[int]"]):
+    """Key -> ids in order. Most keys have one id only, which then costs no list."""
+
+    def put(self, key: Hashable, at: int, most: int = 1 << 30) -> int:
+        """Add one id, unless the key has `most` already; returns how many it had."""
+        known = self.get(key)
+        if known is None:
+            self[key] = at
+            return 0
+        if isinstance(known, int):
+            if most > 1:
+                self[key] = [known, at]
+            return 1
+        if len(known) < most:
+            known.append(at)
+        return len(known)
+
+    def ids(self, key: Hashable) -> Sequence[int]:
+        """The ids of a key, oldest first."""
+        known = self.get(key, ())
+        return (known,) if isinstance(known, int) else known
+
+
+class Postings:
+    """Spans of one trust class, findable by value, word, number and date.
+
+    Args:
+        assume: what a search that hits its bound answers. True for untrusted text; a trusted
+            class must never vouch for what it did not find.
+    """
+
+    def __init__(self, *, assume: bool) -> None:
+        self.spans: dict[int, Span] = {}
+        self.chars = 0
+        self.faded = Faded()
+        self._assume = assume
+        # Whole texts and first words are kept as hashes and compared in full when found.
+        self._equal, self._heads = _Ids(), _Ids()
+        self._words, self._numbers = _Ids(), _Ids()
+        self._dates: dict[tuple[int, int], list[tuple[int, Date]]] = {}
+        self._free: deque[int] = deque()
+        self._short: deque[int] = deque()
+        self._dropped = 0
+
+    def add(self, span: Span) -> None:
+        """Index one span."""
+        self.spans[span.span_id] = span
+        self.chars += len(span.text)
+        (self._free if span.free_text else self._short).append(span.span_id)
+        self._index(span)
+
+    def _index(self, span: Span) -> None:
+        at, canon = span.span_id, span.canonical
+        key = trimmed(canon)
+        words = words_of(canon)
+        known = self._equal.put(hash(key), at, EQUAL)
+        if not known and words and telling(key, words):
+            self._heads.put(hash(tuple(words_of(key)[:2])), hash(key))
+        for word in set(words):
+            self._words.put(word, at)
+        if any(c.isdigit() for c in canon):
+            for number in numbers_in(canon):
+                self._numbers.put(number, at)
+            for date in dates_in(canon):
+                self._dates.setdefault(date[:2], []).append((at, date))
+
+    # ------------------------------------------------------------- lookups, best evidence first
+
+    def equal(self, key: str) -> list[Span]:
+        """Spans whose whole text is `key` (trimmed canonical)."""
+        held = self._alive(self._equal.ids(hash(key)), EQUAL)
+        return [span for span in held if trimmed(span.canonical) == key]
+
+    def number(self, value: Number, limit: int) -> list[Span]:
+        """Spans that state this number, in whatever form."""
+        return self._alive(self._numbers.ids(abs(value)), limit)
+
+    def date(self, date: Date, limit: int) -> list[Span]:
+        """Spans that name this day."""
+        hits = self._dates.get(date[:2], ())
+        return self._alive((at for at, other in hits if same_day(date, other)), limit)
+
+    def containing(self, key: str, words: Sequence[str], limit: int) -> list[Span]:
+        """Spans in whose text `key` stands as whole words; also across neighbouring sentences."""
+        rarest = self._rarest(words)
+        found: list[Span] = []
+        for span in self._alive(rarest, SCAN):
+            if find_bounded(key, span.canonical) >= 0:
+                found.append(span)
+                if len(found) >= limit:
+                    break
+        if found:
+            return found
+        if len(rarest) > SCAN:
+            return self._assumed(rarest)
+        return self._across(key, rarest, limit) if len(words) > 1 else found
+
+    def _rarest(self, words: Sequence[str]) -> Sequence[int]:
+        best: Sequence[int] | None = None
+        for word in words:
+            hits = self._words.ids(word)
+            if not hits:
+                return ()
+            if best is None or len(hits) < len(best):
+                best = hits
+        return best or ()
+
+    def _across(self, key: str, hits: Sequence[int], limit: int) -> list[Span]:
+        found: list[Span] = []
+        for span in self._alive(hits, SCAN // 4):
+            if not span.free_text:
+                continue
+            near = [s for i in (-1, 0, 1) if (s := self._beside(span, span.span_id + i))]
+            if len(near) > 1 and find_bounded(key, " ".join(s.canonical for s in near)) >= 0:
+                found.append(span)
+                if len(found) >= limit:
+                    break
+        return found
+
+    def _beside(self, span: Span, at: int) -> Span | None:
+        other = self.spans.get(at)
+        same = other and other.path == span.path and other.call_id == span.call_id
+        return other if same else None
+
+    def inside(self, canon: str, words: Sequence[str], limit: int) -> list[Span]:
+        """Telling spans whose whole text stands inside `canon`, longest first."""
+        found: dict[int, Span] = {}
+        heads = {hash((word,)) for word in words}
+        heads.update(map(hash, zip(words, words[1:], strict=False)))
+        for head in heads & self._heads.keys():
+            for key in self._heads.ids(head)[:SCAN]:
+                for span in self._alive(self._equal.ids(key), 1):
+                    if find_bounded(trimmed(span.canonical), canon) >= 0:
+                        found[span.span_id] = span
+        ranked = sorted(found.values(), key=lambda s: (-len(s.canonical), s.span_id))
+        return ranked[:limit]
+
+    def covering(self, words: Sequence[str], share: float, limit: int) -> list[Span]:
+        """Spans that, with the sentences around them, hold at least `share` of the words.
+
+        A window may lack so many of the words, and no more; so, of one word more than that, it
+        holds at least one. Taking the rarest for these, few windows are left to look at.
+        """
+        wanted = {word: self._words.ids(word) for word in words}
+        ranked = sorted(wanted, key=lambda w: (len(wanted[w]), w))
+        lacking = int(len(ranked) * (1 - share) + 1e-9)
+        near = dict.fromkeys(at for w in ranked[: lacking + 1] for at in wanted[w])
+        found: dict[int, Span] = {}
+        for at in islice(near, 2 * SCAN):
+            span = self.spans.get(at)
+            if span and at not in found and self._covers(span, ranked, lacking):
+                found[at] = span
+                if len(found) >= limit:
+                    break
+        if not found and len(near) > 2 * SCAN:
+            return self._assumed(list(near))
+        return list(found.values())
+
+    def _covers(self, span: Span, ranked: Sequence[str], lacking: int) -> bool:
+        """Whether a window of sentences around `span` lacks at most `lacking` of the words."""
+        at = span.span_id
+        near = [s for i in range(1 - WINDOW, WINDOW) if (s := self._beside(span, at + i))]
+        text = " ".join(s.canonical for s in near)
+        if _misses(ranked, text, lacking):
+            return False
+        held = [set(words_of(s.canonical)) for s in near]
+        return any(
+            not _misses(ranked, set().union(*held[i : i + WINDOW]), lacking)
+            for i in range(max(1, len(held) - WINDOW + 1))
+        )
+
+    def _assumed(self, ids: Sequence[int]) -> list[Span]:
+        return self._alive(reversed(ids), 1) if self._assume else []
+
+    def _alive(self, ids: Iterable[int], limit: int) -> list[Span]:
+        """The spans still held, oldest first; forgotten ids cost a step each, see `shrink`."""
+        held = (span for at in ids if (span := self.spans.get(at)) is not None)
+        return list(islice(held, limit))
+
+    # ---------------------------------------------------------------------------- forgetting
+
+    def shrink(self, max_spans: int, max_chars: int) -> None:
+        """Forget the oldest free text, then the oldest fields, until both bounds hold."""
+        while len(self.spans) > max_spans or self.chars > max_chars:
+            queue = self._free or self._short
+            span = self.spans.pop(queue.popleft())
+            self.chars -= len(span.text)
+            self.faded.add(words_of(span.canonical))
+            self._dropped += 1
+        if self._dropped > max(1_000, len(self.spans)):
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        self._dropped = 0
+        for table in (self._equal, self._words, self._heads, self._numbers, self._dates):
+            table.clear()
+        for span in self.spans.values():
+            self._index(span)
+
+
+def _misses(words: Sequence[str], held: str | set[str], allowed: int) -> bool:
+    """Whether more than `allowed` of the words are not in `held`."""
+    missing = 0
+    for word in words:
+        if word not in held:
+            missing += 1
+            if missing > allowed:
+                return True
+    return False
+
+
+def telling(key: str, words: Sequence[str]) -> bool:
+    """Whether a text says enough to be recognised inside another one."""
+    if len(key) < 4:
+        return False
+    return len(words) > 1 or len(key) >= 6 or any(c.isdigit() for c in key)

@@ -1,0 +1,235 @@
+"""Cutting a tool's output into spans, each with its own tier (design P2, P6).
+
+Objects first: every leaf of the returned value is a span, free text is cut into sentences. Text
+second: a string is read back into an object where all of it is one (`parse.py`).
+
+A span is as trusted as the worst of: the floor (what the call itself worked on), the tool's tier,
+and PUBLIC where a third party writes the field. Text that only imitates structure gains nothing:
+see `_Trust.lines`.
+Does not see: a third-party field that a tool prints without quoting into `key: value` text, when
+the forged key is one the honest record has too but in which it is absent. Return objects instead.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from gatling_guard.catalog.types import ToolSpec
+from gatling_guard.plan import Leaf, Provenance, leaves
+from gatling_guard.trace.canonical import canonical, hidden_text, word_set
+from gatling_guard.trace.directive import is_directive, sentences
+from gatling_guard.trace.parse import Form, Parsed, parse_text
+from gatling_guard.trace.types import Span
+
+MAX_PROSE = 200_000
+"""Characters of one field that are cut into sentences; the rest is one tainted span."""
+MAX_SPANS = 20_000
+"""Most spans of one output; what is left over is one tainted span."""
+
+FREE_FIELDS = word_set(
+    "abstract answer bio body caption comment comments content contents description detail details "
+    "html markdown message messages note notes page post reason reply review reviews snippet "
+    "subject summary text title transcript"
+)
+_INDEX = re.compile(r"\d+\Z")
+
+
+def cut_spans(
+    output: Any, spec: ToolSpec | None, call_id: str, *, floor: Provenance, first_id: int
+) -> list[Span]:
+    """Cut one output into spans.
+
+    Args:
+        output: the JSON value a tool returned; text is read back into an object if it is one.
+        spec: the tool; None (unknown) makes everything PUBLIC.
+        call_id: stored in every span.
+        floor: tier of what the call worked on; its output is never better.
+        first_id: id of the first span; the others follow without gaps.
+    """
+    parsed = parse_text(output) if isinstance(output, str) else Parsed(output, "object")
+    trust = _Trust(spec, floor, parsed)
+    cutter = _Cutter(spec.name if spec else "", call_id, first_id)
+    found = leaves(parsed.value)
+    for leaf in found:
+        if cutter.full:
+            cutter.remainder("", _rest(leaf, found))
+            break
+        _cut_leaf(leaf, cutter, trust)
+    return cutter.spans
+
+
+def _rest(leaf: Leaf, others: Iterator[Leaf]) -> str:
+    values = [leaf.value, *(other.value for other in others)]
+    return "\n".join(_as_text(v) for v in values if v is not None)
+
+
+def _cut_leaf(leaf: Leaf, cutter: _Cutter, trust: _Trust) -> None:
+    if leaf.value is None or isinstance(leaf.value, bool):
+        return
+    text = _as_text(leaf.value)
+    if not text.strip():
+        return
+    tier = trust.tier(leaf.path)
+    inner = _inner(leaf)
+    if inner is not None:
+        for child in leaves(inner, f"{leaf.path}/~json"):
+            _cut_plain(child, _as_text(child.value), tier, cutter)
+    else:
+        _cut_plain(leaf, text, tier, cutter)
+
+
+def _cut_plain(leaf: Leaf, text: str, tier: Provenance, cutter: _Cutter) -> None:
+    if leaf.value is None or isinstance(leaf.value, bool) or not text.strip():
+        return
+    if isinstance(leaf.value, str) and _is_prose(leaf.path, text):
+        cutter.prose(leaf.path, text, tier)
+    else:
+        cutter.field(leaf.path, text, tier)
+
+
+def _as_text(value: None | bool | int | float | str) -> str:
+    """Scalars in their JSON form."""
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(value)
+
+
+def _inner(leaf: Leaf) -> Any:
+    """The object inside a string that is JSON, one level deep."""
+    text = leaf.value
+    if not isinstance(text, str) or len(text) < 2 or text[0] + text[-1] not in ("{}", "[]"):
+        return None
+    parsed = parse_text(text)
+    return (
+        parsed.value if parsed.form == "object" and isinstance(parsed.value, (dict, list)) else None
+    )
+
+
+def _is_prose(path: str, text: str) -> bool:
+    if len(text) > 400 or "\n" in text or len(text.split(None, 4)) >= 4:
+        return True
+    return bool(FREE_FIELDS.intersection(_names(path)[-1:]))
+
+
+@lru_cache(maxsize=4096)
+def _names(path: str) -> tuple[str, ...]:
+    """The field names along a pointer, without list indices, lower case."""
+    parts = [p for p in path.lower().split("/")[1:] if p != "~key" and not _INDEX.match(p)]
+    return tuple(p.replace("~1", "/").replace("~0", "~")[:200] for p in parts)
+
+
+class _Trust:
+    """Which tier a field of one output has."""
+
+    def __init__(self, spec: ToolSpec | None, floor: Provenance, parsed: Parsed) -> None:
+        self.floor = floor
+        self.base = max(floor, spec.profile.tier) if spec else Provenance.PUBLIC
+        patterns = spec.profile.third_party if spec else ("*",)
+        self.patterns = tuple(p.lower() for p in patterns)
+        self.everything = "*" in self.patterns or bool(
+            self.patterns and not self._readable(parsed.value, parsed.form)
+        )
+        self.forged = (
+            _odd_keys(parsed.value) if parsed.form == "lines" and patterns else frozenset()
+        )
+
+    def tier(self, path: str) -> Provenance:
+        """The tier of the field at `path`."""
+        if self.everything or (self.patterns and self._third_party(path)):
+            return Provenance.PUBLIC
+        return self.base
+
+    def _third_party(self, path: str) -> bool:
+        names = _names(path)
+        return _matches(names, self.patterns) or bool(self.forged.intersection(names))
+
+    def _readable(self, value: Any, form: Form) -> bool:
+        """Whether the text's structure can be believed where some fields are third-party.
+
+        Lines are believed only if they show a field that the tool is known to have: a web page
+        that happens to read `Note: ...` has none, and stays untrusted as a whole.
+        """
+        if form == "text":
+            return not isinstance(value, str)
+        if form == "object" or not isinstance(value, (dict, list)):
+            return True
+        records = value if isinstance(value, list) else [value]
+        return all(
+            not isinstance(r, dict) or any(_matches((k.lower(),), self.patterns) for k in r)
+            for r in records
+        )
+
+
+@lru_cache(maxsize=8192)
+def _matches(names: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
+    dotted = ".".join(names)
+    return any(
+        fnmatch.fnmatchcase(name, pattern) for pattern in patterns for name in (*names, dotted)
+    )
+
+
+def _odd_keys(value: Any) -> frozenset[str]:
+    """Keys that not all records of a list have: one record may have grown a forged field."""
+    if not isinstance(value, list):
+        return frozenset()
+    records = [r for r in value if isinstance(r, dict)]
+    if len(records) < 2:
+        return frozenset()
+    common = set(records[0]).intersection(*records[1:])
+    return frozenset(k.lower() for r in records for k in r if k not in common)
+
+
+class _Cutter:
+    """Collects the spans of one output."""
+
+    def __init__(self, tool: str, call_id: str, first_id: int) -> None:
+        self.tool, self.call_id, self.first_id = tool, call_id, first_id
+        self.spans: list[Span] = []
+
+    @property
+    def full(self) -> bool:
+        """Whether only the remainder may still be added."""
+        return len(self.spans) >= MAX_SPANS
+
+    def field(self, path: str, text: str, tier: Provenance) -> None:
+        """A short structured field."""
+        self._add(path, text, tier, free=False, directive=False)
+        self._hidden(path, text)
+
+    def prose(self, path: str, text: str, tier: Provenance) -> None:
+        """Free text, sentence by sentence."""
+        cut = len(text)
+        if cut > MAX_PROSE:
+            cut = max(text.rfind(" ", 0, MAX_PROSE), text.rfind("\n", 0, MAX_PROSE)) + 1
+        room = MAX_SPANS - len(self.spans)
+        found = sentences(text[:cut])
+        for sentence in found[:room]:
+            self._add(path, sentence, tier, free=True, directive=is_directive(sentence))
+        left = "\n".join(found[room:]) + text[cut:]
+        if left.strip():
+            self.remainder(path, left)
+        self._hidden(path, text)
+
+    def remainder(self, path: str, text: str) -> None:
+        """What the bounds leave over: one span, never trusted, so that nothing is lost."""
+        self._add(path, text, Provenance.PUBLIC, free=True, directive=True)
+
+    def _hidden(self, path: str, text: str) -> None:
+        """Text in invisible tag characters is nobody's honest output."""
+        secret = hidden_text(text)
+        if secret.strip():
+            self._add(f"{path}/~hidden", secret, Provenance.PUBLIC, free=True, directive=True)
+
+    def _add(self, path: str, text: str, tier: Provenance, *, free: bool, directive: bool) -> None:
+        span_id = self.first_id + len(self.spans)
+        self.spans.append(
+            Span(
+                span_id, self.call_id, self.tool, path, text, canonical(text), tier, free, directive
+            )
+        )

@@ -1,0 +1,212 @@
+"""The decorator: a checked version of a function, whatever kind of function it is.
+
+It returns the refusal as text by default, because a raised refusal crashes three of the common
+frameworks and is hidden by three more. It cannot see call ids, batches or prompts: those come
+from a session or a framework adapter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gatling_guard.catalog import ToolSpec, spec_from_function
+from gatling_guard.decision import Allowed, Blocked, Decision, Held, Repaired
+from gatling_guard.errors import ConfigurationError
+from gatling_guard.pipeline import ToolRequest
+
+if TYPE_CHECKING:
+    from gatling_guard.guard import Guard
+    from gatling_guard.session import Session
+
+MARK = "__gatling_guard__"
+"""Attribute of every wrapped function; `gatling-guard doctor` looks for it."""
+
+
+class Wrapper:
+    """One function, its tool description, and how to check a call of it."""
+
+    def __init__(
+        self, guard: Guard, function: Callable[..., Any], name: str | None,
+        session: Session | None, on_block: str, ignore: tuple[str, ...], declared: dict[str, Any],
+    ) -> None:  # fmt: skip
+        if on_block not in ("return", "raise"):
+            raise ConfigurationError(f"on_block must be 'return' or 'raise', not {on_block!r}")
+        self.guard, self.function, self.session = guard, function, session
+        self.raises = on_block == "raise"
+        self.signature = inspect.signature(function)
+        first = next(iter(self.signature.parameters), "")
+        self.hidden = {*ignore, *({first} & {"self", "cls"})}
+        spec = spec_from_function(function, name=name, **declared)
+        self.spec = _without(spec, self.hidden)
+        guard.register(self.spec)
+
+    def wrapped(self) -> Callable[..., Any]:
+        """The checked function, of the same kind and signature."""
+        function = self.function
+        if inspect.isasyncgenfunction(function):
+            built = self._async_generator()
+        elif inspect.isgeneratorfunction(function):
+            built = self._generator()
+        elif inspect.iscoroutinefunction(function):
+            built = self._async()
+        else:
+            built = self._sync()
+        setattr(built, MARK, self.spec.name)
+        return built
+
+    def _sync(self) -> Callable[..., Any]:
+        @functools.wraps(self.function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            session, bound, request = self._open(args, kwargs)
+            decision = session.check(request) if session else self._homeless(request)
+            if (refusal := self._refusal(decision)) is not None:
+                return refusal
+            self._apply(decision, bound)
+            with _Settling(session, decision) as settling:
+                output = self.function(*bound.args, **bound.kwargs)
+                settling.take(output)
+            return output
+
+        return call
+
+    def _async(self) -> Callable[..., Any]:
+        @functools.wraps(self.function)
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            session, bound, request = self._open(args, kwargs)
+            decision = await session.acheck(request) if session else self._homeless(request)
+            if (refusal := self._refusal(decision)) is not None:
+                return refusal
+            self._apply(decision, bound)
+            with _Settling(session, decision) as settling:
+                output = await self.function(*bound.args, **bound.kwargs)
+                await asyncio.to_thread(settling.take, output)
+            return output
+
+        return call
+
+    def _generator(self) -> Callable[..., Any]:
+        @functools.wraps(self.function)
+        def call(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            session, bound, request = self._open(args, kwargs)
+            decision = session.check(request) if session else self._homeless(request)
+            if (refusal := self._refusal(decision)) is not None:
+                yield refusal
+                return
+            self._apply(decision, bound)
+            with _Settling(session, decision) as settling:
+                for item in self.function(*bound.args, **bound.kwargs):
+                    settling.take(item)
+                    yield item
+
+        return call
+
+    def _async_generator(self) -> Callable[..., Any]:
+        @functools.wraps(self.function)
+        async def call(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            session, bound, request = self._open(args, kwargs)
+            decision = await session.acheck(request) if session else self._homeless(request)
+            if (refusal := self._refusal(decision)) is not None:
+                yield refusal
+                return
+            self._apply(decision, bound)
+            with _Settling(session, decision) as settling:
+                async for item in self.function(*bound.args, **bound.kwargs):
+                    settling.take(item)
+                    yield item
+
+        return call
+
+    def _open(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Session | None, inspect.BoundArguments, ToolRequest]:
+        """Positional, keyword and default arguments under their names."""
+        session = self.session or self.guard.ambient_session()
+        bound = self.signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        arguments: dict[str, Any] = {}
+        for name, value in bound.arguments.items():
+            kind = self.signature.parameters[name].kind
+            if name in self.hidden or (kind is inspect.Parameter.VAR_POSITIONAL and not value):
+                continue
+            if kind is inspect.Parameter.VAR_KEYWORD:
+                arguments |= value
+            else:
+                arguments[name] = value
+        return session, bound, ToolRequest(self.spec.name, arguments)
+
+    def _homeless(self, request: ToolRequest) -> Decision:
+        return self.guard.refuse(request, "the policy requires a session: use `guard.session()`")
+
+    def _refusal(self, decision: Decision) -> str | None:
+        match decision:
+            case Allowed() | Repaired():
+                return None
+            case Held() | Blocked():
+                if self.raises:
+                    decision.unwrap()
+                return decision.message
+
+    def _apply(self, decision: Decision, bound: inspect.BoundArguments) -> None:
+        """A repair changes the arguments; otherwise the tool gets the caller's own objects."""
+        if not isinstance(decision, Repaired):
+            return
+        for name, value in decision.arguments.items():
+            if name in self.signature.parameters:
+                bound.arguments[name] = value
+            else:
+                spare = next(
+                    p.name for p in self.signature.parameters.values()
+                    if p.kind is inspect.Parameter.VAR_KEYWORD
+                )  # fmt: skip
+                bound.arguments[spare] = {**bound.arguments.get(spare, {}), name: value}
+
+
+class _Settling:
+    """Settles what a tool returns or yields, or the error it ends with.
+
+    A generator's items are settled while it yields, so that taint is never late. A value may be
+    split over two pieces of text: each piece is settled together with the one before it, and the
+    whole text once more at the end.
+    """
+
+    def __init__(self, session: Session | None, decision: Decision) -> None:
+        assert decision.call is not None
+        self.session, self.call_id = session, decision.call.node_id
+        self.texts: list[str] = []
+        self.settled = False
+
+    def __enter__(self) -> _Settling:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None and not isinstance(error, GeneratorExit):
+            self._settle(error=error)
+        elif len(self.texts) > 2 or not self.settled:
+            self._settle("".join(self.texts) or None)
+
+    def take(self, item: object) -> None:
+        if isinstance(item, str):
+            self.texts.append(item)
+            item = "".join(self.texts[-2:])
+        self._settle(item)
+
+    def _settle(self, output: object = None, error: BaseException | None = None) -> None:
+        self.settled = True
+        if self.session is not None:  # None: shadow mode without a session, nothing to taint
+            self.session.settle(self.call_id, output, error=error)
+
+
+def _without(spec: ToolSpec, hidden: set[str]) -> ToolSpec:
+    """The tool without the parameters that are wiring."""
+    schema = dict(spec.parameters)
+    properties = schema.get("properties", {})
+    if not hidden & set(properties):
+        return spec
+    schema["properties"] = {k: v for k, v in properties.items() if k not in hidden}
+    schema["required"] = [k for k in schema.get("required", []) if k not in hidden]
+    return replace(spec, parameters=schema)

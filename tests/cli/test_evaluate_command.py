@@ -1,0 +1,125 @@
+"""`gatling-guard evaluate`, through the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from gatling_guard.cli.evaluate_command import evaluate
+
+app = typer.Typer()
+app.command()(evaluate)
+runner = CliRunner()
+
+SEND = {
+    "name": "send_email",
+    "description": "Sends an email.",
+    "parameters": {"type": "object", "properties": {"to": {"type": "string"}}},
+}
+
+
+def row(name: str, *malicious: bool | None, kind: str = "k", suite: str = "s") -> str:
+    steps = [
+        {"tool": "send_email", "arguments": {"to": "a@b.org"}, "output": "ok", "malicious": m}
+        for m in malicious
+    ]
+    label = "attack" if any(malicious) else "benign"
+    meta = {"kind": kind, "suite": suite, "user_task": name}
+    return json.dumps({"id": name, "label": label, "user_instruction": "mail a@b.org",
+                       "tools": [SEND], "steps": steps, "meta": meta})  # fmt: skip
+
+
+def verdict(name: str, *actions: str) -> str:
+    arguments = {"repair": {"to": "c@d.org"}}
+    steps = [{"action": a, "arguments": arguments.get(a, {"to": "a@b.org"})} for a in actions]
+    return json.dumps({"id": name, "steps": steps})
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    traces, verdicts = tmp_path / "t.jsonl", tmp_path / "v.jsonl"
+    traces.write_text(
+        "\n".join(
+            [
+                row("stopped", False, True, kind="attack", suite="x"),
+                row("ran", False, True, kind="attack", suite="y"),
+                row("repaired", True, kind="attack", suite="y"),
+                row("fine", False, False, kind="honest", suite="x"),
+                row("held", False, False, kind="honest", suite="x"),
+            ]
+        )
+    )
+    verdicts.write_text(
+        "\n".join(
+            [
+                verdict("held", "allow", "hold"),
+                verdict("stopped", "allow", "block"),
+                verdict("ran", "block", "allow"),
+                verdict("repaired", "repair"),
+                verdict("fine", "allow", "allow"),
+            ]
+        )
+    )
+    return traces, verdicts
+
+
+def run(*arguments: object) -> Any:
+    return runner.invoke(app, [str(a) for a in arguments])
+
+
+def test_the_measures_of_given_verdicts(files: tuple[Path, Path], tmp_path: Path) -> None:
+    traces, verdicts = files
+    report = tmp_path / "report.json"
+    result = run(traces, "--verdicts", verdicts, "--json", "--out", report)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found == json.loads(report.read_text())
+    overall = found["overall"]
+    assert (overall["effect"]["hits"], overall["effect"]["total"]) == (2, 3)
+    assert (overall["touched"]["hits"], overall["touched"]["total"]) == (1, 2)
+    assert overall["touched_by"] == {"block": 0, "hold": 1, "repair": 0}
+    assert found["by_suite"]["x"]["effect"]["value"] == 1.0
+    assert found["by_kind"]["honest"]["effect"] is None
+    low, high = overall["effect"]["wilson"]["low"], overall["effect"]["wilson"]["high"]
+    assert 0 < low < 2 / 3 < high < 1
+
+
+def test_the_table_names_every_kind_and_suite(files: tuple[Path, Path]) -> None:
+    result = run(files[0], "--verdicts", files[1])
+    assert result.exit_code == 0
+    for word in ("EFFECT", "STOPPED", "FIRST", "TOUCHED", "attack", "honest", "66.7", "50.0"):
+        assert word in result.stdout
+
+
+def test_a_trace_without_a_fitting_verdict_is_named_and_left_out(
+    files: tuple[Path, Path],
+) -> None:
+    traces, verdicts = files
+    lines = verdicts.read_text().splitlines()
+    verdicts.write_text("\n".join([*lines[1:4], verdict("fine", "allow"), "{"]))
+    result = run(traces, "--verdicts", verdicts, "--json")
+    assert result.exit_code == 3
+    found = json.loads(result.stdout)
+    assert found["overall"]["touched"] is None  # neither honest row could be used
+    assert found["overall"]["effect"]["total"] == 3
+    for word in ("held", "fine", f"{verdicts}:5"):
+        assert word in result.stderr
+
+
+def test_without_verdicts_the_guard_decides(files: tuple[Path, Path]) -> None:
+    result = run(files[0], "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert sum(found["actions"].values()) == found["steps"] == 9
+    assert found["overall"]["touched"]["total"] == 2
+
+
+def test_unreadable_input_exits_with_2(files: tuple[Path, Path], tmp_path: Path) -> None:
+    assert run(tmp_path / "none.jsonl").exit_code == 2
+    assert run(files[0], "--verdicts", tmp_path / "none.jsonl").exit_code == 2
+    assert run(files[0], "--policy", tmp_path / "none.yaml").exit_code == 2
