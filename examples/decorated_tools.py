@@ -1,6 +1,6 @@
 """Plain functions become guarded tools with one decorator; no framework is needed.
 
-    python examples/decorated_tools.py
+python examples/decorated_tools.py
 """
 
 from __future__ import annotations

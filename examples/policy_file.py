@@ -1,6 +1,6 @@
 """A policy file: roles, argument constraints, a forbidden flow and a hold that a person answers.
 
-    python examples/policy_file.py
+python examples/policy_file.py
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def refund(order: str, amount: float) -> str:
     return "refunded"
 
 
-TASK = "Search for ticket 7, read it, refund 40 for order A-12 and email the team at team@desk.example"
+TASK = (
+    "Search for ticket 7, read it, refund 40 for order A-12 and email the team at team@desk.example"
+)
 
 
 def check(session: Session, tool: str, **arguments: object) -> Decision:
@@ -50,6 +52,14 @@ def check(session: Session, tool: str, **arguments: object) -> Decision:
     why = f"  ({decision.reasons[0]})" if decision.reasons else ""
     print(f"  {decision.action:6} {tool} {arguments}{why}")
     return decision
+
+
+def faults_of(text: str) -> list[str]:
+    try:
+        load_policy(text)
+    except PolicyError as error:
+        return [str(issue) for issue in error.issues]
+    return []
 
 
 def main() -> None:
@@ -83,14 +93,10 @@ def main() -> None:
         print(f"  held, then {answered.action} by {answered.approved_by}")
 
     print("A broken policy is refused as a whole, with every fault and its place:")
-    try:
-        load_policy("version: 1\nmode: enforced\ntools:\n  pay: {privilege: 11}\n")
-    except PolicyError as error:
-        assert len(error.issues) == 2
-        for issue in error.issues:
-            print(f"  {issue}")
-    else:
-        raise AssertionError("two faults were not found")
+    faults = faults_of("version: 1\nmode: enforced\ntools:\n  pay: {privilege: 11}\n")
+    assert len(faults) == 2
+    for fault in faults:
+        print(f"  {fault}")
 
 
 if __name__ == "__main__":

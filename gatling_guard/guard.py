@@ -8,7 +8,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar, cast, overload
 
 from gatling_guard.catalog import Catalog, ToolSpec, spec_from_any
 from gatling_guard.decision import Decision
@@ -20,6 +20,8 @@ from gatling_guard.plan import ExecutionPlan, digest
 from gatling_guard.policy import Policy, load_policy
 from gatling_guard.session import Session
 from gatling_guard.wrapping import Wrapper
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Guard:
@@ -92,7 +94,13 @@ class Guard:
         """The tool as policy and catalog together describe it, or None when nobody knows it."""
         return self._monitor.spec(name)
 
-    def tool(self, function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    @overload
+    def tool(self, function: F, /) -> F: ...
+
+    @overload
+    def tool(self, /, **options: Any) -> Callable[[F], F]: ...
+
+    def tool(self, function: F | None = None, /, **options: Any) -> F | Callable[[F], F]:
         """Decorator: register the function as a tool and check every call of it.
 
         Used bare (`@guard.tool`) or with the options of `wrap`.
@@ -103,14 +111,14 @@ class Guard:
 
     def wrap(
         self,
-        function: Callable[..., Any],
+        function: F,
         *,
         name: str | None = None,
         session: Session | None = None,
-        on_block: str = "return",
+        on_block: Literal["return", "raise"] = "return",
         ignore: Sequence[str] = (),
         **declared: Any,
-    ) -> Any:
+    ) -> F:
         """A checked version of `function` (sync, async, generator or async generator).
 
         Args:
@@ -128,7 +136,8 @@ class Guard:
             ToolSpecError: the function cannot be described, or a declared field is not valid.
             ConfigurationError: `on_block` is neither `return` nor `raise`.
         """
-        return Wrapper(self, function, name, session, on_block, tuple(ignore), declared).wrapped()
+        wrapper = Wrapper(self, function, name, session, on_block, tuple(ignore), declared)
+        return cast(F, wrapper.wrapped())
 
     # ------------------------------------------------------------- sessions
 

@@ -7,7 +7,6 @@ from a session or a framework adapter.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,10 +17,10 @@ from gatling_guard.catalog import ToolSpec, spec_from_function
 from gatling_guard.decision import Allowed, Blocked, Decision, Held, Repaired
 from gatling_guard.errors import ConfigurationError
 from gatling_guard.pipeline import ToolRequest
+from gatling_guard.session import Session, in_thread
 
 if TYPE_CHECKING:
     from gatling_guard.guard import Guard
-    from gatling_guard.session import Session
 
 MARK = "__gatling_guard__"
 """Attribute of every wrapped function; `gatling-guard doctor` looks for it."""
@@ -84,7 +83,7 @@ class Wrapper:
             self._apply(decision, bound)
             with _Settling(session, decision) as settling:
                 output = await self.function(*bound.args, **bound.kwargs)
-                await asyncio.to_thread(settling.take, output)
+                await in_thread(settling.take, output)
             return output
 
         return call

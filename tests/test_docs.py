@@ -7,6 +7,9 @@ later block may use what an earlier one made:
 - `yaml` beginning with `version: 1`: loaded as a policy.
 - `console test`: each line `$ gatling-guard ...` must exit with 0, or with N after `# exits N`.
 - any block with `title="name"`: also written to that file.
+
+A block inside an HTML comment is run too: that is the place for what a page needs and a reader
+does not (a scripted model, a stand-in for a tool).
 """
 
 from __future__ import annotations

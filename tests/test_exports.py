@@ -36,7 +36,8 @@ def test_a_door_is_sorted_and_every_name_on_it_exists(name: str) -> None:
     assert not [public for public in listed if not hasattr(room, public)]
 
 
-@pytest.mark.parametrize("name", rooms())
+# `gatling_guard.cli` imports its verbs to register them; nothing imports from it.
+@pytest.mark.parametrize("name", [name for name in rooms() if name != "gatling_guard.cli"])
 def test_a_door_shows_nothing_that_it_does_not_list(name: str) -> None:
     room = importlib.import_module(name)
     shown = {

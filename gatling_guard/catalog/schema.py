@@ -16,6 +16,7 @@ MAX_SCHEMA_VALUES = 20_000
 MAX_SCHEMA_CHARS = 1_000_000
 MAX_ISSUES = 50
 _SPELLINGS = {
+    "": None,
     "any": None,
     "arraylist": "array",
     "bool": "boolean",

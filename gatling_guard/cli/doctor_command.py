@@ -88,7 +88,7 @@ def coverage(target: Any) -> list[Row]:
 
 def _function_row(function: Any) -> Row:
     wrapped = getattr(function, MARK, None)
-    name = wrapped or getattr(function, "__name__", type(function).__name__)
+    name = str(wrapped or getattr(function, "__name__", type(function).__name__))
     return name, "guard.wrap" if wrapped else None, ""
 
 

@@ -13,9 +13,11 @@ from gatling_guard.plan import ToolCall
 from gatling_guard.trace import Authority, Lineage
 
 CAPS: Mapping[TermName, float] = MappingProxyType(
-    {"hierarchy": 12.0, "provenance": 10.0, "scope": 6.0, "flow": 10.0}
+    {"hierarchy": 12.0, "provenance": 7.5, "scope": 6.0, "flow": 7.5}
 )
-"""Largest energy of each term for one call, so that none drowns the others (R41)."""
+"""Largest energy of each term for one call, so that none drowns the others (R41). Provenance and
+flow alone end below the block band: data the user asked to have used may come from a stranger's
+text, and that is for a person to say (P5)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,13 +106,11 @@ class _Cleaner:
         pairs = named_kind(value) if "value" in value else None
         result: dict[str, Any] = {}
         for name, item in value.items():
-            kind = secret_kind(name) or (pairs if name == "value" else None)
-            key = unused(self.text(name, True, key=True), result)
-            result[key] = (
-                _hidden(kind, item)
-                if kind and hides(name, item)
-                else self.clean(item, is_reference(name))
-            )
+            key = unused(self.text(name, False, key=True), result)
+            # By either name: what the key becomes must not call for more the next time.
+            kind = secret_kind(name) or secret_kind(key) or (pairs if name == "value" else None)
+            hide = kind is not None and hides(key, item)
+            result[key] = _hidden(str(kind), item) if hide else self.clean(item, is_reference(key))
         return result
 
     def _list(self, value: list[Any], reference: bool) -> list[Any]:

@@ -37,7 +37,7 @@ class Provenance(IntEnum):
 class ToolCall(BaseModel):
     """One call of one tool (R1)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     node_id: str = Field(min_length=1, max_length=256)
     """Unique within a plan. Integers are accepted and stored as text."""
@@ -87,7 +87,7 @@ class ToolCall(BaseModel):
 class Edge(BaseModel):
     """Data flow: the output of `source` is used in an argument of `target`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     source: str
     target: str
@@ -119,7 +119,7 @@ class ExecutionPlan(BaseModel):
         CycleError: the edges form a cycle.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     nodes: tuple[ToolCall, ...]
     edges: tuple[Edge, ...] = ()

@@ -21,6 +21,8 @@ SCAN = 1_000
 """Most spans looked at for one value; beyond, an untrusted class answers "assume so"."""
 EQUAL = 16
 """Most spans remembered for one exact value: more of the same say nothing new."""
+HEAD = 4
+"""Words at the start of a span by which it is recognised inside a longer text."""
 WINDOW = 3
 """Sentences that count as one place."""
 
@@ -82,7 +84,7 @@ class Postings:
         words = words_of(canon)
         known = self._equal.put(hash(key), at, EQUAL)
         if not known and words and telling(key, words):
-            self._heads.put(hash(tuple(words_of(key)[:2])), hash(key))
+            self._heads.put(hash(tuple(words_of(key)[:HEAD])), hash(key))
         for word in set(words):
             self._words.put(word, at)
         if any(c.isdigit() for c in canon):
@@ -152,8 +154,10 @@ class Postings:
     def inside(self, canon: str, words: Sequence[str], limit: int) -> list[Span]:
         """Telling spans whose whole text stands inside `canon`, longest first."""
         found: dict[int, Span] = {}
-        heads = {hash((word,)) for word in words}
-        heads.update(map(hash, zip(words, words[1:], strict=False)))
+        heads: set[int] = set()
+        for size in range(1, HEAD + 1):
+            runs = zip(*(words[i:] for i in range(size)), strict=False)
+            heads.update(map(hash, runs))
         for head in heads & self._heads.keys():
             for key in self._heads.ids(head)[:SCAN]:
                 for span in self._alive(self._equal.ids(key), 1):
@@ -163,25 +167,41 @@ class Postings:
         return ranked[:limit]
 
     def covering(self, words: Sequence[str], share: float, limit: int) -> list[Span]:
-        """Spans that, with the sentences around them, hold at least `share` of the words.
-
-        A window may lack so many of the words, and no more; so, of one word more than that, it
-        holds at least one. Taking the rarest for these, few windows are left to look at.
-        """
-        wanted = {word: self._words.ids(word) for word in words}
-        ranked = sorted(wanted, key=lambda w: (len(wanted[w]), w))
+        """Spans that, with the sentences around them, hold at least `share` of the words."""
+        ranked = sorted(words, key=lambda w: (len(self._words.ids(w)), w))
         lacking = int(len(ranked) * (1 - share) + 1e-9)
-        near = dict.fromkeys(at for w in ranked[: lacking + 1] for at in wanted[w])
-        found: dict[int, Span] = {}
-        for at in islice(near, 2 * SCAN):
+        near, complete = self._near(ranked, lacking)
+        found: list[Span] = []
+        for at in near:
             span = self.spans.get(at)
-            if span and at not in found and self._covers(span, ranked, lacking):
-                found[at] = span
+            if span and self._covers(span, ranked, lacking):
+                found.append(span)
                 if len(found) >= limit:
-                    break
-        if not found and len(near) > 2 * SCAN:
-            return self._assumed(list(near))
-        return list(found.values())
+                    return found
+        return found if found or complete else self._assumed(near)
+
+    def _near(self, ranked: Sequence[str], lacking: int) -> tuple[list[int], bool]:
+        """Ids of spans whose windows may lack at most `lacking` words, and whether that is all.
+
+        Such a window holds at least `extra` of any `lacking + extra` words; taking the rarest
+        words for these, few windows are left to be looked at.
+        """
+        counts: dict[int, int] = {}
+        seen, extra = 0, 0
+        for i, word in enumerate(ranked):
+            ids = self._words.ids(word)
+            if i > lacking and (seen + len(ids) > 2 * SCAN or extra > len(ranked) // 6):
+                break
+            for at in ids[: 2 * SCAN]:
+                counts[at] = counts.get(at, 0) + 1
+            seen += len(ids)
+            extra = max(0, i + 1 - lacking)
+        found = list(counts)
+        if extra > 1:
+            reach = range(1 - WINDOW, WINDOW)
+            found = [at for at in counts if sum(counts.get(at + i, 0) for i in reach) >= extra]
+        found = list(islice(found, 2 * SCAN))
+        return found, seen <= 2 * SCAN
 
     def _covers(self, span: Span, ranked: Sequence[str], lacking: int) -> bool:
         """Whether a window of sentences around `span` lacks at most `lacking` of the words."""

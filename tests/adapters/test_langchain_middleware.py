@@ -11,7 +11,7 @@ import pytest
 from langchain.agents.middleware import AgentMiddleware
 from langchain.tools import ToolRuntime
 from langchain_core.messages import HumanMessage, ToolMessage
-from langchain_core.tools import tool
+from langchain_core.tools import Tool, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
@@ -400,6 +400,7 @@ def test_a_result_that_another_middleware_answered_is_still_known(
 
     agent_of(guard, world, TURNS, Cache()).invoke(ASK, THREAD)
     assert world.ran == [("search_docs", 10)]
+    assert [c.node_id for c in guard.session_for("t-1").plan.nodes] == ["c1", "c3"]
 
 
 def test_a_rebuilt_session_decides_alike(world: World) -> None:
@@ -480,3 +481,18 @@ def test_the_seal_reports_what_it_refused(guard: Guard, world: World) -> None:
         ("allow", "bob@home.example"),
         ("block", "evil@attacker.example"),
     ]
+
+
+def test_a_single_input_tool(guard: Guard) -> None:
+    """A `Tool` of the old kind has no schema; it is known by the one models are given."""
+    ran: list[str] = []
+
+    def look_up(text: str) -> str:
+        ran.append(text)
+        return "x"
+
+    lookup = Tool(name="lookup", description="Look up.", func=look_up)
+    turns = [[("c1", "lookup", {"__arg1": "abc"})], "done"]
+    agent = create_agent(scripted(turns), [lookup], middleware=[GuardMiddleware(guard)])
+    agent.invoke(ASK, THREAD)
+    assert ran == ["abc"]

@@ -164,7 +164,7 @@ def test_single_input_tool_and_parsed_models(guard: Guard) -> None:
         assert lookup.invoke("abc") == "found abc"
         assert search_docs.invoke({"query": "q", "where": {"field": "a"}}) == "q a 3"
     shown = [e.body["arguments"] for e in guard.ledger.entries(kind="decision")]
-    assert shown[0] == {"tool_input": "abc"}
+    assert shown[0] == {"__arg1": "abc"}
     assert shown[1]["where"] == {"field": "a", "limit": 3}
 
 

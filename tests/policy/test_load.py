@@ -129,10 +129,21 @@ def test_json_and_yaml_say_the_same() -> None:
     from_json = load_policy(json.dumps(data))
     assert from_json == load_policy(data) == load_policy(json.dumps(data, indent=1))
     assert from_json.name == data["name"]
-    assert (
-        from_json.digest
-        == load_policy("name: '\U0001f600 \u00e4'\nenergy: {allow_below: 0.1}").digest
-    )
+    yaml_text = "name: '\U0001f600 \u00e4 \\ud83d / \\'\nenergy: {allow_below: 0.1}"
+    assert from_json.digest == load_policy(yaml_text).digest
+
+
+def test_the_result_does_not_depend_on_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyYAML comes with and without its C part; decisions must not differ (P9)."""
+    import yaml
+
+    text = json.dumps({"version": 1, "name": "\U0001f600", "tools": {"a*": {"scope": 2}}})
+    with_c, faults_c = load_policy(text), faults(BROKEN)
+    monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
+    assert load_policy(text) == with_c
+    assert faults(BROKEN) == faults_c
+    for hostile, _ in HOSTILE.values():
+        assert faults(hostile)
 
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -284,7 +295,7 @@ def test_the_schema_refuses_what_the_loader_refuses() -> None:
     import jsonschema
 
     validator = jsonschema.Draft202012Validator(policy_schema())
-    for bad in (
+    refused: tuple[dict[str, Any], ...] = (
         {"version": 2},
         {"x": 1},
         {"mode": "off"},
@@ -297,7 +308,8 @@ def test_the_schema_refuses_what_the_loader_refuses() -> None:
         {"on_error": "allow"},
         {"energy": {"grey": "allow"}},
         {"limits": {"deadline_ms": 0}},
-    ):
+    )
+    for bad in refused:
         assert not validator.is_valid(bad), bad
         with pytest.raises(PolicyError):
             load_policy(bad)

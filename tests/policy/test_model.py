@@ -110,7 +110,7 @@ def test_fail_mode_per_privilege() -> None:
 def test_a_policy_is_frozen() -> None:
     policy = load_policy("standard")
     with pytest.raises(ValidationError):
-        policy.mode = "shadow"  # type: ignore[misc]
+        policy.mode = "shadow"
 
 
 def test_a_flow_may_be_written_in_two_ways() -> None:

@@ -26,7 +26,7 @@ from gatling_adapters.langchain.messages import (
     tainted,
 )
 from gatling_adapters.langchain.runs import Batch, Run, Runs
-from gatling_adapters.langchain.seal import sealed
+from gatling_adapters.langchain.seal import register, sealed
 from gatling_adapters.langchain.steps import Step, Steps
 from gatling_guard import (
     Allowed,
@@ -101,7 +101,7 @@ class Gate:
     def learn(self, tool: Any) -> None:
         """Register a tool that the application itself gave the agent."""
         if self.register and isinstance(tool, BaseTool) and tool.name not in self.guard.catalog:
-            self.guard.register(tool)
+            register(self.guard, tool)
 
     def propose(self, config: Mapping[str, Any] | None, state: Any) -> Steps[None]:
         """After a model call: the whole parallel batch, once. `check` remains the gate."""

@@ -15,9 +15,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.tools import BaseTool, Tool
+from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from gatling_adapters.langchain.messages import refusal
-from gatling_guard import Allowed, Decision, Repaired, Session, ToolRequest
+from gatling_guard import Allowed, Decision, Guard, Repaired, Session, ToolRequest
+
+SINGLE = "__arg1"
 
 
 def sealed(tool: BaseTool, arguments: Mapping[str, Any], session: Session, key: str) -> BaseTool:
@@ -76,10 +79,23 @@ def _same(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
     )
 
 
+def register(guard: Guard, tool: BaseTool, **declared: Any) -> None:
+    """Make a tool known to the guard, as the model sees it."""
+    if is_single(tool):  # such a tool has no schema of its own, only the one models are given
+        guard.register(convert_to_openai_tool(tool), **declared)
+    else:
+        guard.register(tool, **declared)
+
+
+def is_single(tool: BaseTool) -> bool:
+    """A `Tool` of the old kind: one text, which models call `__arg1`."""
+    return isinstance(tool, Tool) and tool.args_schema is None
+
+
 def visible(tool: BaseTool) -> set[str]:
     """Names of the arguments a model can set."""
-    if tool.args_schema is None and isinstance(tool, Tool):
-        return set(tool.args)
+    if is_single(tool):
+        return {SINGLE}
     schema: Any = tool.tool_call_schema
     if isinstance(schema, Mapping):
         return set(schema.get("properties") or {})

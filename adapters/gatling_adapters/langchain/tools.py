@@ -11,7 +11,7 @@ from langchain_core.tools import BaseTool, StructuredTool, Tool, ToolException
 
 from gatling_adapters.langchain.messages import output_of
 from gatling_adapters.langchain.runs import Runs
-from gatling_adapters.langchain.seal import visible
+from gatling_adapters.langchain.seal import SINGLE, is_single, register, visible
 from gatling_adapters.langchain.steps import Step, Steps, adrive, drive
 from gatling_guard import Blocked, Decision, Guard, Held, Repaired, Session, ToolRequest
 
@@ -49,7 +49,7 @@ def wrap_tools(
     wrapped = []
     for tool in tools:
         if declared or tool.name not in guard.catalog:
-            guard.register(tool, **declared)
+            register(guard, tool, **declared)
         wrapped.append(_Guarded(guard, runs, tool).copy())
     return wrapped
 
@@ -60,6 +60,7 @@ class _Guarded:
     def __init__(self, guard: Guard, runs: Runs, tool: BaseTool) -> None:
         self.guard, self.runs, self.tool = guard, runs, tool
         self.visible = visible(tool)
+        self.names = [SINGLE] if is_single(tool) else list(tool.args)
 
     def copy(self) -> BaseTool:
         """The guarded copy. Functions are wrapped where the tool has them, else its methods."""
@@ -130,7 +131,7 @@ class _Guarded:
 
     def shown(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments a model can set, without what LangChain injects."""
-        found = dict(zip(self.tool.args, args, strict=False))
+        found = dict(zip(self.names, args, strict=False))
         return found | {name: value for name, value in kwargs.items() if name in self.visible}
 
     def repaired(
@@ -139,7 +140,7 @@ class _Guarded:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:  # fmt: skip
         """The call with the repaired arguments, parsed as the tool's schema parses them."""
         fields = getattr(self.tool.args_schema, "model_fields", {})
-        names = list(self.tool.args)[: len(args)]
+        names = self.names[: len(args)]
         changed = {n: _parse(fields.get(n), v) for n, v in after.items() if before.get(n) != v}
         gone = set(before) - set(after)
         kept = {n: v for n, v in kwargs.items() if n not in gone}
