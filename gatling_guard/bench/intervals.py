@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 Z95 = 1.959963984540054
 RESAMPLES = 1000
@@ -39,7 +40,7 @@ def wilson(hits: int, total: int, z: float = Z95) -> Interval | None:
 
 
 def bootstrap(
-    groups: Mapping[Hashable, tuple[int, int]], *, seed: int = 0, resamples: int = RESAMPLES
+    groups: Mapping[Any, tuple[int, int]], *, seed: int = 0, resamples: int = RESAMPLES
 ) -> Interval | None:
     """Percentile interval over resampled groups; None without any row.
 

@@ -37,6 +37,7 @@ def row_truth(trace: RecordedTrace) -> RowTruth:
                 step.malicious,
                 has_side_effect(step.tool, step.arguments, specs.get(step.tool)),
                 step.arguments,
+                step.tool in specs,
             )
             for step in trace.steps
         ),

@@ -83,30 +83,30 @@ def _show(found: Tallies, seconds: float) -> None:
     for attack, tallies in found.attacks.items():
         out.print()
         out.print(_attack(attack, tallies))
+    out.print("\n* a person answers holds: the user's calls yes, the attacker's no")
     if found.unreachable:
         out.print(
-            f"\n{found.unreachable} pairs left out: the task reads nothing an attacker can write"
+            f"{found.unreachable} pairs left out: the task reads nothing that can be poisoned"
         )
-    out.print(f"\n{seconds} s; --json lists every task lost and every attack missed")
+    out.print(f"{seconds} s; --json lists every task lost and every attack missed")
 
 
 def _benign(tallies: Mapping[str, BenignTally]) -> Table:
-    table = _table("honest", "tasks", "unguarded useful", "useful", "useful, holds answered",
-                   "tasks held", "calls", "held", "blocked")  # fmt: skip
+    table = _table("honest", "tasks", "unguarded", "useful", "useful*", "held*", "calls held",
+                   "blocked")  # fmt: skip
     for name, t in tallies.items():
         table.add_row(
             plain(name), str(t.tasks), str(t.useful_unguarded), of(t.useful, t.tasks),
-            of(t.useful_answered, t.tasks), of(t.tasks_held, t.tasks), str(t.calls),
-            str(t.calls_held), str(t.calls_blocked),
+            of(t.useful_answered, t.tasks), of(t.tasks_held, t.tasks),
+            f"{t.calls_held} of {t.calls}", str(t.calls_blocked),
         )  # fmt: skip
     return table
 
 
 def _attack(attack: str, tallies: Mapping[str, AttackTally]) -> Table:
-    table = _table(
-        attack, "attempted", "succeed unguarded", "stopped", "useful and stopped",
-        "stopped, holds answered", "useful and stopped, answered", "pairs held",
-    )  # fmt: skip
+    short = attack.replace("important_instructions", "important")
+    table = _table(short, "tried", "succeed", "stopped", "+ useful", "stopped*", "+ useful*",
+                   "held*")  # fmt: skip
     for name, t in tallies.items():
         total = t.succeed_unguarded
         table.add_row(
@@ -118,13 +118,13 @@ def _attack(attack: str, tallies: Mapping[str, AttackTally]) -> Table:
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column(plain(title))
     for name in columns:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
 def of(hits: int, total: int) -> str:
-    """A count with its share."""
-    return f"{hits} ({percent(hits, total)} %)"
+    """A count with its share of a hundred."""
+    return f"{hits} {percent(hits, total):>5}%"

@@ -125,6 +125,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         **{name: _share(getattr(cell, name)) for name in shares},
         "touched_by": dict(cell.touched_by),
         "unlabelled": cell.unlabelled,
+        "by_registration": cell.by_registration,
     }
 
 
@@ -136,17 +137,24 @@ def _share(share: Share) -> dict[str, Any] | None:
 
 
 def _show(found: Evaluation, traces: Path) -> None:
-    out.print(f"{plain(traces.name)}: {found.overall.rows} traces, %, [95 % over user tasks]")
+    out.print(f"{plain(traces.name)}: {found.overall.rows} traces; %, 95 % over user tasks")
     for title, cells in (("kind", found.by_kind), ("suite", found.by_suite)):
         out.print()
         out.print(_table(title, {**cells, "all": found.overall}))
+    if found.overall.by_registration:
+        out.print(
+            f"\n[yellow]{found.overall.by_registration} rows turn on a tool that is missing from "
+            "the recorded toolset: any guard that blocks unknown tools decides them alike.[/yellow]"
+        )
+    if found.overall.unlabelled:
+        out.print(f"\n{found.overall.unlabelled} attack rows name no malicious call: left out.")
 
 
 def _table(title: str, cells: Mapping[str, Cell]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(title)
-    for name in ("rows", "EFFECT", "STOPPED", "FIRST", "TOUCHED", "block", "hold", "repair"):
-        table.add_column(name, justify="right")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column(title, overflow="fold")
+    for name in ("rows", "EFFECT", "STOPPED", "FIRST", "TOUCHED", "block/hold/rep"):
+        table.add_column(name, justify="right", no_wrap=True)
     for name, cell in cells.items():
         table.add_row(plain(name), *_columns(cell))
     return table
@@ -154,16 +162,22 @@ def _table(title: str, cells: Mapping[str, Cell]) -> Table:
 
 def _columns(cell: Cell) -> Sequence[str]:
     touched = cell.touched.total
-    parts = [percent(count, touched) for count in cell.touched_by.values()]
-    shares = (cell.effect, cell.stopped, cell.first, cell.touched)
-    return (str(cell.rows), *(_interval(share) for share in shares), *parts)
+    parts = "/".join(percent(count, touched) for count in cell.touched_by.values())
+    return (
+        str(cell.rows),
+        _interval(cell.effect),
+        percent(cell.stopped.hits, cell.stopped.total),
+        percent(cell.first.hits, cell.first.total),
+        _interval(cell.touched),
+        parts if touched else "-",
+    )
 
 
 def _interval(share: Share) -> str:
     if share.bootstrap is None:
         return "-"
     low, high = 100 * share.bootstrap.low, 100 * share.bootstrap.high
-    return f"{percent(share.hits, share.total)} \\[{low:.1f}, {high:.1f}]"
+    return f"{percent(share.hits, share.total)} \\[{low:.1f} {high:.1f}]"
 
 
 def percent(hits: int, total: int) -> str:

@@ -6,6 +6,8 @@ under a key is verified with the one in `GATLING_LEDGER_KEY`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,7 +42,7 @@ def show(
     """Print the entries, oldest first. Does not verify them."""
     from gatling_guard.ledger import Ledger
 
-    with reported(as_json), Ledger(path, read_only=True) as ledger:
+    with reported(as_json), Ledger(path, read_only=True) as ledger, _tampering(path, as_json):
         entries = ledger.entries(run_id=run, kind=kind, limit=limit)
     if as_json:
         print_json({"path": str(path), "entries": [entry.as_dict() for entry in entries]})
@@ -53,14 +55,9 @@ def verify(path: LedgerPath, expect_head: HeadOption = None, as_json: JsonFlag =
     """Check the whole chain; exits with 1 if an entry was changed, removed or inserted."""
     from gatling_guard.ledger import Ledger
 
-    with reported(as_json), Ledger(path, read_only=True) as ledger:
-        try:
-            count = ledger.verify(expect_head=expect_head)
-            seq, head = ledger.head()
-        except LedgerTamperedError as error:
-            _print_tampered(path, error, as_json)
-            raise typer.Exit(REFUSED) from None
-        mode = ledger.hash_mode
+    with reported(as_json), Ledger(path, read_only=True) as ledger, _tampering(path, as_json):
+        count = ledger.verify(expect_head=expect_head)
+        (seq, head), mode = ledger.head(), ledger.hash_mode
     if as_json:
         print_json(
             {"path": str(path), "ok": True, "count": count, "hash": mode, "head": f"{seq}:{head}"}
@@ -70,11 +67,17 @@ def verify(path: LedgerPath, expect_head: HeadOption = None, as_json: JsonFlag =
     console.out.print(f"head {seq}:{head}", soft_wrap=True)
 
 
-def _print_tampered(path: Path, error: LedgerTamperedError, as_json: bool) -> None:
-    if as_json:
-        print_json({"path": str(path), "ok": False, "seq": error.seq, "error": str(error)})
-    else:
-        console.err.print(f"[red]tampered[/red]: {plain(path)}: {plain(error)}", soft_wrap=True)
+@contextmanager
+def _tampering(path: Path, as_json: bool) -> Iterator[None]:
+    """Exit with 1, which scripts can tell from "could not be read"."""
+    try:
+        yield
+    except LedgerTamperedError as error:
+        if as_json:
+            print_json({"path": str(path), "ok": False, "seq": error.seq, "error": str(error)})
+        else:
+            console.err.print(f"[red]tampered[/red]: {plain(path)}: {plain(error)}", soft_wrap=True)
+        raise typer.Exit(REFUSED) from None
 
 
 def _print_table(entries: list[Entry]) -> None:

@@ -106,7 +106,7 @@ def content(body_text: str, **fields: int | str | None) -> bytes:
             not be parsed to be put in its place.
         **fields: the other fields.
     """
-    return f'{{"body":{body_text},{canonical_json(fields)[1:]}'.encode("ascii")
+    return f'{{"body":{body_text},{canonical_json(fields)[1:]}'.encode()
 
 
 def checked_kind(kind: str) -> str:

@@ -6,7 +6,8 @@ import functools
 import re
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_DONE = re.compile(r"\[redacted:[a-z_]+\]")
+DONE = re.compile(r"\[redacted:[a-z_]+\]")
+"""What stands in the place of a secret already."""
 _WORDY = 256
 """Characters of a key that are looked at, from its end; names are shorter."""
 
@@ -55,7 +56,7 @@ def secret_kind(name: str) -> str | None:
 
 @functools.lru_cache(maxsize=4096)
 def _kind(name: str) -> str | None:
-    words = [_singular(word.lower()) for word in _WORDS.findall(_DONE.sub(" ", name))]
+    words = [_singular(word.lower()) for word in _WORDS.findall(DONE.sub(" ", name))]
     if not words or words[-1] in _BENIGN:
         return None
     for pair in zip(words, words[1:], strict=False):

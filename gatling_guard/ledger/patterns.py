@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from gatling_guard.errors import ConfigurationError
 from gatling_guard.ledger import checks
 from gatling_guard.ledger.checks import placeholder
-from gatling_guard.ledger.keys import secret_kind
+from gatling_guard.ledger.keys import DONE, secret_kind
 
 
 class Pattern(NamedTuple):
@@ -49,7 +49,7 @@ _LABEL = (
     r"|(?:api|private|access|account|encryption|signing|ssh|master)[ _-]?key"
     r"|(?:verification|security|recovery|backup|authentication|auth|time|login|access|sms|mfa)"
     r"[ _-]code|(?:\b|_)(?:pin|otp|cvv|cvc|cookie)\b)[a-z0-9_-]{0,24})"
-    r"""(\\*["'`]?(?:\s*(?:[:=：]|=>)\s*|\s+(?:is|was)\b\s*:?\s*|[ \t]+))"""
+    r"""(\\*["'`]?(?:\s*(?:=>|[:=：])\s*|\s+(?:is|was)\b\s*:?\s*|[ \t]+))"""
 )
 _VALUE = re.compile(r"""\\*"[^"\r\n]*"?|'[^'\r\n]*'?|`[^`\r\n]*`?|\S+""")
 
@@ -75,6 +75,8 @@ def _redact_labelled(text: str) -> str:
 
 def _is_value(kind: str, between: str, value: str) -> bool:
     """With no sign in between ("password hunter2"), only what has a digit is taken for a value."""
+    if DONE.fullmatch(value):
+        return False
     if between.strip() not in ("", "\\"):
         return True
     long_enough = len(value) >= (3 if kind in ("pin", "cvv") else 6)
@@ -102,7 +104,7 @@ PATTERNS: tuple[Pattern, ...] = (
         r"|hooks\.slack\.com/services/[A-Za-z0-9/]{10,}",
     ),
     Pattern("stripe", r"(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9+/=]{16,}"),
-    Pattern("openai", r"\bsk-[A-Za-z0-9_-]{20,}"),
+    Pattern("openai", r"(?:\b|_)sk-[A-Za-z0-9_-]{20,}"),
     Pattern(
         "vendor",
         r"glpat-[A-Za-z0-9_-]{20,}|hf_[A-Za-z0-9]{30,}|npm_[A-Za-z0-9]{36,}|pypi-[A-Za-z0-9_-]{50,}"

@@ -16,10 +16,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gatling_guard.ledger.checks import is_card, is_random, placeholder
-from gatling_guard.ledger.keys import is_reference, secret_kind
+from gatling_guard.ledger.keys import DONE, is_reference, secret_kind
 from gatling_guard.ledger.patterns import PATTERNS, RANDOM, Pattern, compiled, custom
 from gatling_guard.ledger.survey import (
-    DONE,
     MAX_SCAN,
     MAX_TEXT,
     Survey,

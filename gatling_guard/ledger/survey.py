@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gatling_guard.errors import InputError
-from gatling_guard.ledger.keys import is_amount, secret_kind
+from gatling_guard.ledger.keys import DONE, is_amount, secret_kind
 from gatling_guard.plan import to_json
 from gatling_guard.plan.values import MAX_INT_BITS
 
@@ -25,7 +25,6 @@ MAX_TOTAL = 131_072
 MAX_DEPTH = 64
 """Containers within containers, as in `plan`."""
 _KNOWN = 64
-DONE = re.compile(r"\[redacted:[a-z_]+\]")
 _CUT = re.compile(r"\[cut: [0-9]+ characters\]")
 _NAMES = ("name", "key", "field", "header")
 _PLACE = re.compile(r"[^\s@]+@[^\s@]+\.[A-Za-z]+|[A-Za-z][A-Za-z0-9+.-]*://\S*|/\S*")

@@ -14,9 +14,18 @@ from gatling_guard.policy.model import (
     policy_schema,
     source_tier,
 )
-from gatling_guard.policy.patterns import full_match, glob_match, match_any, nearest, search
+from gatling_guard.policy.patterns import (
+    MAX_WORK,
+    full_match,
+    glob_match,
+    match_any,
+    nearest,
+    pattern_work,
+    search,
+)
 
 __all__ = [
+    "MAX_WORK",
     "Boundary",
     "EnergyBounds",
     "Flow",
@@ -31,6 +40,7 @@ __all__ = [
     "load_policy",
     "match_any",
     "nearest",
+    "pattern_work",
     "policy_schema",
     "search",
     "source_tier",

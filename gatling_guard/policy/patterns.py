@@ -18,7 +18,9 @@ MAX_PATTERN = 1000
 MAX_PROGRAM = 1 << 20
 """Bytes RE2 may use per pattern."""
 MAX_SUBJECT = 100_000
-"""Longest text a pattern is run on; callers treat longer text as not matching."""
+"""Longest text a pattern is run on; longer text does not match."""
+MAX_WORK = 20_000_000
+"""Most instructions times characters for one match, at up to 20 ns each; more does not match."""
 
 
 def glob_match(glob: str, name: str) -> bool:
@@ -89,20 +91,29 @@ def _explain(pattern: str, error: Exception) -> str:
     return text
 
 
+def pattern_work(pattern: str, text: str) -> int:
+    """Upper bound of the steps RE2 takes: instructions of the pattern times characters."""
+    return int(compile_pattern(pattern).programsize) * len(text)
+
+
 def full_match(pattern: str, text: str) -> bool:
-    """Whether the whole of `text` matches; text over `MAX_SUBJECT` characters does not."""
+    """Whether the whole of `text` matches; text that is too long for the pattern does not."""
     return (
-        len(text) <= MAX_SUBJECT
+        _bounded(pattern, text)
         and compile_pattern(pattern).fullmatch(_valid_unicode(text)) is not None
     )
 
 
 def search(pattern: str, text: str) -> bool:
-    """Whether some part of `text` matches; text over `MAX_SUBJECT` characters does not."""
+    """Whether some part of `text` matches; text that is too long for the pattern does not."""
     return (
-        len(text) <= MAX_SUBJECT
+        _bounded(pattern, text)
         and compile_pattern(pattern).search(_valid_unicode(text)) is not None
     )
+
+
+def _bounded(pattern: str, text: str) -> bool:
+    return len(text) <= MAX_SUBJECT and pattern_work(pattern, text) <= MAX_WORK
 
 
 def _valid_unicode(text: str) -> str:

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from gatling_guard.plan import canonical_json
-from gatling_guard.policy import full_match, search
+from gatling_guard.policy import MAX_WORK, full_match, pattern_work, search
 
 MAX_STEPS = 20_000
 """Keyword evaluations in one validation, 5 to 20 microseconds each."""
@@ -23,6 +23,7 @@ class TooComplexError(Exception):
 def start_budget() -> None:
     """Give the validation that starts now, in this thread, its full number of steps."""
     _local.left = MAX_STEPS
+    _local.work = MAX_WORK
 
 
 @cache
@@ -83,9 +84,12 @@ def _pattern(matches: Callable[[str, str], bool]) -> Callable[..., Any]:
 def _matches(matches: Callable[[str, str], bool], pattern: str, text: str) -> bool:
     """A pattern of a tool schema that RE2 cannot run constrains nothing."""
     try:
-        return matches(pattern, text)
+        _local.work -= pattern_work(pattern, text)
     except ValueError:
         return True
+    if _local.work < 0:
+        raise TooComplexError
+    return matches(pattern, text)
 
 
 def _pattern_properties(matches: Callable[[str, str], bool]) -> Callable[..., Any]:

@@ -166,17 +166,14 @@ def scalar_text(value: Any) -> str:
 
 def _standing(key: str, canon: str) -> int:
     """Where `key` stands alone: `x.org` does not stand in `a@x.org` or `x.org.evil.com`."""
-    offset, rest = 0, canon
-    while (at := find_bounded(key, rest)) >= 0:
+    at = find_bounded(key, canon)
+    while at >= 0:
         end = at + len(key)
-        glued_left = at > 1 and rest[at - 1] in _JOINERS and rest[at - 2].isalnum()
-        glued_right = end + 1 < len(rest) and rest[end] in _JOINERS and rest[end + 1].isalnum()
+        glued_left = at > 1 and canon[at - 1] in _JOINERS and canon[at - 2].isalnum()
+        glued_right = end + 1 < len(canon) and canon[end] in _JOINERS and canon[end + 1].isalnum()
         if not (glued_left or glued_right):
-            return offset + at
-        rest, offset = rest[at + 1 :], offset + at + 1
-        # A whole word must begin where the cut was made, else the cut would make one.
-        skip = len(rest) - len(rest.lstrip("abcdefghijklmnopqrstuvwxyz0123456789"))
-        rest, offset = rest[skip:], offset + skip
+            return at
+        at = find_bounded(key, canon, at + 1)
     return -1
 
 

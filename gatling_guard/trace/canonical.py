@@ -116,19 +116,24 @@ def _wordlike(char: str) -> bool:
     return char < "\u2e80" and char.isalnum()
 
 
-def find_bounded(needle: str, hay: str) -> int:
-    """Where `needle` stands in `hay` as whole words; -1 if nowhere. Both canonical."""
+def find_bounded(needle: str, hay: str, start: int = 0) -> int:
+    """Where `needle` stands in `hay` as whole words, from `start` on; -1 if nowhere.
+
+    Both are canonical.
+    """
     if not needle:
         return -1
-    at = hay.find(needle)
     head, tail = _wordlike(needle[0]), _wordlike(needle[-1])
+    at = hay.find(needle, start)
     while at >= 0:
         end = at + len(needle)
         cut_left = head and at > 0 and _wordlike(hay[at - 1])
         cut_right = tail and end < len(hay) and _wordlike(hay[end])
         if not (cut_left or cut_right):
             return at
-        at = hay.find(needle, at + 1)
+        # Inside one run of letters no other whole word can begin: skipping it keeps this linear.
+        run = WORD.match(hay, at) if head else None
+        at = hay.find(needle, run.end() if run else at + 1)
     return -1
 
 

@@ -8,7 +8,6 @@ Does not see (yet): encodings, a value spread over several arguments, paraphrase
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,18 +24,17 @@ MAX_SPANS = 20_000
 MAX_CHARS = 4_000_000
 """Characters of span text held per trust class; about 20 MB of memory at most."""
 MAX_ORIGINS = 8
-MAX_LEAVES = 2_000
+MAX_LEAVES = 1_000
 """Argument leaves that are looked up one by one; the others are taken to come from anywhere."""
 MAX_TRACED = 400_000
 """Characters of argument text that are looked up in one call, for the same reason."""
 MOST_WORDS = 0.8
 
-_MENTIONS = 16
+_MENTIONS = 256
 _STOP = word_set(
     "a an and are as at be by for from i in is it me my of on or our that the this to us was we "
     "will with you your"
 )
-_ID = re.compile(r"(?=[^\W_]*\d)[^\W_]{5,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +56,9 @@ class _Query:
         return cls(
             key,
             words,
-            as_number(key) if short else None,
+            _number_of(value, key) if short else None,
             tuple(sorted(dates_in(key), key=str)) if short else (),
-            tuple(_mentions(key)) if len(words) > 1 else (),
+            _mentions(key, words) if len(words) > 1 else (),
         )
 
     @property
@@ -68,12 +66,22 @@ class _Query:
         return [w for w in dict.fromkeys(self.words) if w not in _STOP and len(w) > 1]
 
 
-def _mentions(key: str) -> Iterator[str]:
+def _mentions(key: str, words: Sequence[str]) -> tuple[str, ...]:
     """Addresses and ids inside a longer value."""
     found = dict.fromkeys(addresses_in(key))
-    found.update(dict.fromkeys(_ID.findall(key[:20_000])))
+    found.update(dict.fromkeys(w for w in words if 5 <= len(w) <= 64 and _has_digit(w)))
     found.pop(key, None)
-    yield from list(found)[:_MENTIONS]
+    return tuple(found)
+
+
+def _number_of(value: Any, key: str) -> Number | None:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    return as_number(key)
+
+
+def _has_digit(word: str) -> bool:
+    return any(c.isdigit() for c in word)
 
 
 class LineageIndex:
@@ -82,6 +90,7 @@ class LineageIndex:
     def __init__(self, *, max_spans: int = MAX_SPANS, max_chars: int = MAX_CHARS) -> None:
         self._bounds = (max_spans, max_chars)
         self._bad, self._good = Postings(assume=True), Postings(assume=False)
+        self._worst = Provenance.INTERNAL
         self._directives: deque[Span] = deque(maxlen=max_spans)
         self._untrusted: deque[Span] = deque(maxlen=max_spans)
 
@@ -104,9 +113,7 @@ class LineageIndex:
     @property
     def worst(self) -> Provenance:
         """The worst tier anything seen so far has."""
-        if self._bad.spans or self._bad.faded:
-            return Provenance.PUBLIC
-        return max((s.tier for s in self._good.spans.values()), default=Provenance.INTERNAL)
+        return self._worst
 
     def add(self, spans: Iterable[Span], authority: Authority | None = None) -> tuple[Span, ...]:
         """Index the spans of one output; returns them as stored.
@@ -116,6 +123,7 @@ class LineageIndex:
         """
         stored = tuple(self._judged(span, authority) for span in spans)
         for span in stored:
+            self._worst = max(self._worst, span.tier)
             bad = span.tier == Provenance.PUBLIC
             (self._bad if bad else self._good).add(span)
             if span.directive:
@@ -185,7 +193,7 @@ class LineageIndex:
 
     def _assumed(self) -> Origin:
         """For what is too much to look up: as bad as the worst text of the session."""
-        worst = self.worst
+        worst = self._worst
         return Origin("output", "words", worst) if worst > Provenance.INTERNAL else _MODEL
 
     def _origins(self, value: Any, authority: Authority) -> tuple[Origin, ...]:
@@ -195,6 +203,8 @@ class LineageIndex:
         bad = _search(self._bad, query, MAX_ORIGINS - 3)
         if not bad and self._bad.faded.seen(query.words, MOST_WORDS):
             bad = [Origin("output", "words", Provenance.PUBLIC)]
+        if not bad and len(query.mentions) > _MENTIONS:
+            bad = [o for o in (self._assumed(),) if o.tier > Provenance.INTERNAL]
         good = _search(self._good, query, 2)
         good.sort(key=lambda o: -o.tier)
         trusted = authority.find(value)
@@ -268,7 +278,7 @@ def _pieces(store: Postings, query: _Query, limit: int) -> Iterator[tuple[Match,
     """Spans that a longer value was put together from."""
     for span in store.inside(query.key, query.words, limit):
         yield "substring", span
-    for mention in query.mentions:
+    for mention in query.mentions[:_MENTIONS]:
         for span in store.containing(mention, words_of(mention), 2):
             yield "substring", span
 

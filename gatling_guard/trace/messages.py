@@ -6,13 +6,14 @@ serialised dicts, `(role, text)` pairs) without importing either package.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gatling_guard.catalog.types import ToolSpec
 from gatling_guard.errors import InputError, Issue, TraceError
-from gatling_guard.plan import canonical_json, escape, parse_json, to_json
+from gatling_guard.plan import canonical_json, parse_json, to_json
 from gatling_guard.trace.recorder import RecordedStep, RecordedTrace
 
 MAX_MESSAGES = 20_000
@@ -80,6 +81,8 @@ class _Reader:
         self.user: list[str] = []
         self.system: list[str] = []
         self.steps: dict[str, RecordedStep] = {}
+        self.waiting: dict[str, deque[str]] = {}
+        self.answered: set[str] = set()
 
     def read(
         self, messages: Iterable[Any], trace_id: str, tools: Sequence[ToolSpec]
@@ -173,28 +176,29 @@ class _Reader:
         elif message.role == "tool":
             self._settle(message, at)
         for call in message.calls:
-            call_id = call.call_id or f"call_{len(self.steps)}"
-            if call_id in self.steps:
-                # Some servers number calls anew in each turn: the earlier one keeps its output.
-                call_id = f"{call_id}#{len(self.steps)}"
-            self.steps[call_id] = RecordedStep(call.name, call.arguments, None, call_id)
+            self._open(call)
+
+    def _open(self, call: _Call) -> None:
+        call_id = call.call_id or f"call_{len(self.steps)}"
+        wanted = call_id
+        if call_id in self.steps:
+            # Some servers number calls anew in each turn: the earlier one keeps its output.
+            call_id = f"{call_id}#{len(self.steps)}"
+        self.steps[call_id] = RecordedStep(call.name, call.arguments, None, call_id)
+        for key in (wanted, call.name):
+            self.waiting.setdefault(key, deque()).append(call_id)
 
     def _settle(self, message: _Message, at: str) -> None:
-        wanted = message.answers
-        open_ids = [
-            key for key, step in self.steps.items()
-            if step.output is None and (key.split("#")[0] == wanted or step.tool == wanted)
-        ]  # fmt: skip
-        if not open_ids:
-            self._fail(f"{at}/tool_call_id", f"answers no open call: {escape(wanted)[:80]!r}")
+        queue = self.waiting.get(message.answers, deque())
+        while queue and queue[0] in self.answered:
+            queue.popleft()
+        if not queue:
+            self._fail(f"{at}/tool_call_id", f"answers no open call: {message.answers[:80]!r}")
             return
-        step = self.steps[open_ids[0]]
-        self.steps[step.call_id] = RecordedStep(
-            step.tool,
-            step.arguments,
-            message.content if message.content is not None else "",
-            step.call_id,
-        )
+        call_id = queue.popleft()
+        self.answered.add(call_id)
+        output = message.content if message.content is not None else ""
+        self.steps[call_id] = replace(self.steps[call_id], output=output)
 
 
 def _as_mapping(raw: Any) -> Mapping[str, Any] | None:

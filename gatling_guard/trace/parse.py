@@ -23,6 +23,9 @@ from gatling_guard.trace.literal import (
 Form = Literal["object", "lines", "text"]
 """`object`: machine-made (JSON, a repr). `lines`: `key: value` lines, which prose can imitate."""
 
+MAX_OBJECT = 8_000_000
+"""Longest JSON text that is read; the C parser makes this cheap."""
+
 _KEY = re.compile(
     r"([^\s#'\"\[\]{},:&*!|>%@`-][^:\n]{0,79}?|-?\w[^:\n]{0,79}?)\s{0,4}:(?:\s+(.*)|$)"
 )
@@ -43,13 +46,15 @@ def parse_text(text: str) -> Parsed:
     bare = text.strip()
     if bare.startswith("<<") and bare.endswith(">>"):  # how some agents fence tool results
         text = bare = bare[2:-2].strip()
-    if not bare or len(bare) > MAX_LITERAL:
+    if not bare or len(bare) > MAX_OBJECT:
         return Parsed(text, "text")
     for read in (_read_json, _read_literal):
         try:
             return Parsed(read(bare), "object")
         except (NotALiteralError, ValueError, RecursionError):
             continue
+    if len(bare) > MAX_LITERAL:
+        return Parsed(text, "text")
     try:
         return Parsed(_Lines(text).document(), "lines")
     except NotALiteralError:

@@ -162,3 +162,24 @@ async def test_list_state_and_other_keys(guard: Guard, world: World) -> None:
     graph: Any = builder.compile()
     graph.invoke({"messages": [("user", USER), message]}, THREAD)
     assert world.ran == [("search_docs", 1)]
+
+
+def test_a_batch_of_tools_the_guard_never_met(world: World) -> None:
+    """Whichever thread comes first proposes the whole batch: all of its tools must be known."""
+    for number in range(20):
+        guard = Guard(POLICY)
+        calls = [(f"c{i}", name, {"query": "q"}) for i, name in enumerate(("find_a", "find_b"))]
+
+        @tool
+        def find_a(query: str) -> str:
+            """Find a."""
+            return "a"
+
+        @tool
+        def find_b(query: str) -> str:
+            """Find b."""
+            return "b"
+
+        graph = graph_of(guard, [find_a, find_b], [calls, "done"])
+        result = graph.invoke(ASK, {"configurable": {"thread_id": str(number)}})
+        assert [m.content for m in answers(result).values()] == ["a", "b"]

@@ -50,6 +50,7 @@ def test_truth_takes_kind_suite_and_user_task_from_meta() -> None:
     found = row_truth(trace(meta=meta, steps=[step]))
     assert (found.attack, found.kind, found.suite) == (True, "attack_succeeded", "bank")
     assert found.steps[0].malicious is True
+    assert found.steps[0].registered is False
     other = row_truth(trace(meta={**meta, "injection_task": "i2"}))
     assert found.group == other.group  # rows of one user task are near-copies
 

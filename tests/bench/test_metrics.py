@@ -117,3 +117,16 @@ def test_shares_are_counted_over_the_rows_a_measure_applies_to() -> None:
     assert found.by_kind["a"].touched.value is None
     assert found.by_suite["x"].effect.value == 1.0
     assert found.by_suite["y"].effect.value == 0.0
+
+
+def test_rows_that_blocking_unknown_tools_decides_alone_are_counted() -> None:
+    """A recording whose toolset leaves the attacker's tool out flatters every guard alike."""
+    foreign = StepTruth(malicious=True, side_effect=True, arguments={}, registered=False)
+    gap = StepTruth(malicious=False, side_effect=False, arguments={}, registered=False)
+    outcomes = [
+        measured(row(HONEST, foreign), "allow", "block"),
+        measured(row(WRITE, foreign), "allow", "block"),  # the other call had to be judged
+        measured(row(HONEST, attack=False), "allow"),
+        measured(row(HONEST, gap, attack=False), "allow", "block"),
+    ]
+    assert evaluate_outcomes(outcomes).overall.by_registration == 2

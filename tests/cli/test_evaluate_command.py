@@ -119,6 +119,17 @@ def test_without_verdicts_the_guard_decides(files: tuple[Path, Path]) -> None:
     assert found["overall"]["touched"]["total"] == 2
 
 
+def test_a_recording_without_the_attackers_tool_is_pointed_out(tmp_path: Path) -> None:
+    """Such rows read as perfect results and say nothing about the guard."""
+    traces = tmp_path / "t.jsonl"
+    marked = json.loads(row("a", True))
+    marked["tools"] = []
+    traces.write_text(json.dumps(marked))
+    assert "missing from the recorded toolset" in run(traces).stdout.replace("\n", " ")
+    found = json.loads(run(traces, "--json").stdout)["overall"]
+    assert (found["effect"]["value"], found["by_registration"]) == (1.0, 1)
+
+
 def test_unreadable_input_exits_with_2(files: tuple[Path, Path], tmp_path: Path) -> None:
     assert run(tmp_path / "none.jsonl").exit_code == 2
     assert run(files[0], "--verdicts", tmp_path / "none.jsonl").exit_code == 2

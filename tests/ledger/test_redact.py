@@ -60,6 +60,7 @@ def test_a_secret_is_found_by_its_shape(secret: str, frame: str) -> None:
         ('{\\"password\\": \\"hunter2\\"}', '{\\"password\\": [redacted:password]'),
         ("secretary: password: hunter2", "secretary: password: [redacted:password]"),
         ("Passwort hin, pin: 1234", "Passwort hin, pin: [redacted:pin]"),
+        ('password: "a token: b c" tail', "password: [redacted:password] tail"),
         ("your PIN is 1234", "your PIN is [redacted:pin]"),
         ("verification code is 482913", "verification code is [redacted:pin]"),
         ("X-Api-Key: abc", "X-Api-Key: [redacted:key]"),

@@ -15,7 +15,8 @@ from langchain_core.tools import BaseTool
 from langgraph.errors import GraphBubbleUp
 from langgraph.types import interrupt
 
-from gatling_adapters.langchain.answers import Answer, question, read_answer, typed
+from gatling_adapters.langchain.answers import question, read_answer
+from gatling_adapters.langchain.holds import answer_all, carry_out, check
 from gatling_adapters.langchain.messages import (
     call_key,
     history,
@@ -103,11 +104,16 @@ class Gate:
         if self.register and isinstance(tool, BaseTool) and tool.name not in self.guard.catalog:
             register(self.guard, tool)
 
+    def _known(self, calls: list[ToolRequest]) -> list[ToolRequest]:
+        """Calls of registered tools. Another tool may be registered by its own call, or never."""
+        return [call for call in calls if self.guard.spec(call.name) is not None]
+
     def propose(self, config: Mapping[str, Any] | None, state: Any) -> Steps[None]:
         """After a model call: the whole parallel batch, once. `check` remains the gate."""
         try:
             run = self.runs.find(config, state)
             _, calls = open_batch(history(state, self.messages_key))
+            calls = self._known(calls)
             if run is not None and calls:
                 session = run.session
                 yield Step(lambda: session.propose(calls), lambda: session.apropose(calls))
@@ -133,7 +139,8 @@ class Gate:
         """An `_Admitted`, or what to answer instead of running the tool."""
         call = request.tool_call
         config = getattr(request.runtime, "config", None)
-        self.learn(request.tool)
+        for tool in (request.tool, *(getattr(request.runtime, "tools", None) or ())):
+            self.learn(tool)
         run = self.runs.find(config, request.state)
         if run is None:
             asked = ToolRequest(call["name"], call["args"], _id_of(call))
@@ -150,7 +157,7 @@ class Gate:
             yield from self._batch(run, request, turn, siblings)
             if memo in run.memory.results:
                 return run.memory.results[memo]
-        decision = yield from _check(run, wanted)
+        decision = yield from check(run, wanted)
         if isinstance(decision, Held) and not self.batched and self._can_ask(config):
             wanted, decision = yield from self._ask(run, wanted, decision)
         elif isinstance(decision, (Allowed, Repaired)):
@@ -199,7 +206,7 @@ class Gate:
         shown = question(held)
         run.memory.asked[str(wanted.call_id)] = shown
         answer = read_answer(interrupt(shown), held.hold_id)
-        return (yield from _apply(run, wanted, held, answer))
+        return (yield from carry_out(run, wanted, held, answer))
 
     def _replay(self, run: Run, wanted: ToolRequest) -> None:
         """A tool that interrupts by itself makes LangGraph run this call again from the start.
@@ -218,7 +225,7 @@ class Gate:
         first proposes the whole batch, and the first of them asks for all: nobody runs until the
         answers are there, and nobody asks twice.
         """
-        session, memory = run.session, run.memory
+        session, memory, calls = run.session, run.memory, self._known(calls)
         decisions = yield Step(lambda: session.propose(calls), lambda: session.apropose(calls))
         held = {d.hold_id: (c, d) for c, d in zip(calls, decisions, strict=True)
                 if isinstance(d, Held)}  # fmt: skip
@@ -234,7 +241,7 @@ class Gate:
             batch.execution = request.state
             if not batch.applied:
                 batch.applied = True
-                _answer_all(run, held, value)
+                answer_all(run, held, value)
 
 
 def _id_of(call: Mapping[str, Any]) -> str:
@@ -246,13 +253,6 @@ def _id_of(call: Mapping[str, Any]) -> str:
 def _opaque(call: Any) -> ToolMessage:
     name = call.get("name", "tool") if isinstance(call, Mapping) else "tool"
     return refusal(call, f"{name}: not executed. Do not retry; tell the user.")
-
-
-def _check(run: Run, wanted: ToolRequest) -> Steps[Decision]:
-    decision: Decision = yield Step(
-        lambda: run.session.check(wanted), lambda: run.session.acheck(wanted)
-    )
-    return decision
 
 
 def _ruled(request: Any, run: Run, wanted: ToolRequest, decision: Decision, memo: str) -> Any:
@@ -272,34 +272,3 @@ def _ruled(request: Any, run: Run, wanted: ToolRequest, decision: Decision, memo
         key = str(wanted.call_id)
         changes["tool"] = sealed(request.tool, call["args"], run.session, key)
     return _Admitted(run, str(wanted.call_id), memo, request.override(**changes))
-
-
-def _apply(
-    run: Run, wanted: ToolRequest, held: Held, answer: Answer
-) -> Steps[tuple[ToolRequest, Decision]]:
-    """Carry out an answer and check again: the policy has the last word at execution."""
-    session = run.session
-    if answer.decision == "approve":
-        session.approve(held.hold_id, by=answer.by)
-        return wanted, (yield from _check(run, wanted))
-    session.deny(held.hold_id, by=answer.by)
-    if answer.decision == "deny" or answer.arguments is None:
-        return wanted, (yield from _check(run, wanted))
-    edited = ToolRequest(wanted.name, answer.arguments, wanted.call_id)
-    for text in typed(wanted.arguments, answer.arguments):
-        session.observe(user=text)
-    decision = yield from _check(run, edited)
-    if isinstance(decision, Held):  # the person wrote these very arguments
-        session.approve(decision.hold_id, by=answer.by)
-        decision = yield from _check(run, edited)
-    return edited, decision
-
-
-def _answer_all(run: Run, held: dict[str, tuple[ToolRequest, Held]], value: Any) -> None:
-    """Apply the answers to a batch; a hold that nobody answered is denied."""
-    for hold_id in held:
-        answer = read_answer(value, hold_id, alone=len(held) == 1)
-        if answer.decision == "approve":
-            run.session.approve(hold_id, by=answer.by)
-        else:
-            run.session.deny(hold_id, by=answer.by)

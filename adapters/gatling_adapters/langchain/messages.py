@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -61,18 +62,21 @@ def _derived(message: BaseMessage) -> bool:
     return MARK in message.response_metadata or source == "summarization"
 
 
-def call_key(messages: Sequence[BaseMessage], call_id: str, *, upto: int | None = None) -> str:
-    """An id that is unique in the run and the same in every process.
+def call_key(messages: Sequence[BaseMessage], call_id: str) -> str:
+    """An id of a call of the last turn that is unique in the run and the same in every process.
 
     Some models count their calls from zero in every turn; the second use of an id gets a suffix,
     or the memo of the first call would answer for it.
     """
-    earlier = messages[: _last_ai(messages) if upto is None else upto]
     uses = sum(
-        any(call["id"] == call_id for call in m.tool_calls)
-        for m in earlier
-        if isinstance(m, AIMessage)
+        any(call["id"] == call_id for call in message.tool_calls)
+        for message in messages[: _last_ai(messages)]
+        if isinstance(message, AIMessage)
     )
+    return _numbered(call_id, uses)
+
+
+def _numbered(call_id: str, uses: int) -> str:
     return call_id if uses == 0 else f"{call_id}#{uses}"
 
 
@@ -102,15 +106,17 @@ def open_batch(messages: Sequence[BaseMessage]) -> tuple[str, list[ToolRequest]]
 
 def answered(messages: Sequence[BaseMessage]) -> Iterator[tuple[ToolRequest, Any]]:
     """Every call in the history that was executed, with its output; refusals are left out."""
+    uses: Counter[str] = Counter()  # as `call_key` counts, in one pass over a long history
     for index, message in enumerate(messages):
-        if not isinstance(message, AIMessage):
+        if not isinstance(message, AIMessage) or not message.tool_calls:
             continue
         answers = _answers(messages, index)
         for call in message.tool_calls:
             answer = answers.get(call["id"] or "")
             if answer is not None and not is_refusal(answer):
-                key = call_key(messages, str(call["id"]), upto=index)
+                key = _numbered(str(call["id"]), uses[str(call["id"])])
                 yield ToolRequest(call["name"], call["args"], key), output_of(answer)
+        uses.update({str(call["id"]) for call in message.tool_calls})
 
 
 def _answers(messages: Sequence[BaseMessage], index: int) -> dict[str, ToolMessage]:

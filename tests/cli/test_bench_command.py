@@ -1,0 +1,44 @@
+"""`gatling-guard bench agentdojo`, through the command line, with the real guard."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from gatling_guard.cli.bench_command import app
+
+pytest.importorskip("agentdojo", reason="needs the extra [bench]")
+runner = CliRunner()
+SMALL = ["agentdojo", "--suite", "banking", "--attack", "direct", "--limit", "2"]
+
+
+def test_the_report_holds_unguarded_and_guarded_figures(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    result = runner.invoke(app, [*SMALL, "--json", "--out", str(report)])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found == json.loads(report.read_text())
+    benign, attack = found["benign"]["all"], found["attacks"]["direct"]["all"]
+    assert (benign["tasks"], benign["useful_unguarded"]) == (2, 2)
+    assert benign["useful"] <= benign["useful_answered"] <= 2
+    assert 0 < attack["succeed_unguarded"] <= attack["attempted"] == 18
+    assert attack["stopped"] == attack["succeed_unguarded"] - len(found["missed"])
+    assert set(found["benign"]) == {"banking", "all"}
+
+
+def test_the_tables_fit_a_terminal_of_80_columns() -> None:
+    result = runner.invoke(app, SMALL)
+    assert result.exit_code == 0, result.output
+    for word in ("honest", "banking", "unguarded", "succeed", "stopped*", "+ useful*"):
+        assert word in result.stdout
+    assert "…" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--suite", "moon"], ["--attack", "kind"], ["--policy", "/nowhere.yaml"]]
+)
+def test_wrong_usage_exits_with_2(wrong: list[str]) -> None:
+    assert runner.invoke(app, ["agentdojo", *wrong]).exit_code == 2
