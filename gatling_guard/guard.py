@@ -204,7 +204,8 @@ class Guard:
         """
         monitor, run_id = self._monitor, "plan"
         try:
-            run_id = digest([plan.model_dump(mode="json"), role, instruction])[:32]
+            content = digest([plan.model_dump(mode="json"), role, instruction])
+            run_id = self.ledger.bind(content)[:32]
             return monitor.runner.run(
                 lambda ticket: check_plan(
                     monitor, ticket, plan, run_id=run_id, role=role, instruction=instruction

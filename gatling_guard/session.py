@@ -125,10 +125,12 @@ class Session:
     ) -> tuple[Work, Decision, bool]:
         """Runs on a helper thread; reads the state, changes nothing but the ledger."""
         state, monitor = self._state, self._monitor
+        previous = state.records.get(call_id)
         work = monitor.work(
             call.name, call.arguments, call_id=call_id, run_id=self.run_id, role=self.role,
             authority=state.authority, index=state.index, calls_so_far=len(state.records),
-            blind=state.blind,
+            tool_calls_so_far=state.tool_calls.get(str(call.name), 0),
+            blind=state.blind, revision=previous.revision + 1 if previous else 0,
         )  # fmt: skip
         (_, first), *rest = monitor.stages
         first(work)
@@ -181,8 +183,9 @@ class Session:
     def _commit(self, work: Work, decision: Decision) -> None:
         runs = not stopped(decision)
         record = Record(
-            work.argument_digest, decision, work.spec, work.floor, "decided" if runs else "refused"
-        )
+            work.argument_digest, decision, work.spec, work.floor,
+            "decided" if runs else "refused", revision=work.revision,
+        )  # fmt: skip
         self._state.add(work.call_id, record, work.call if runs else None, work.edges)
         if isinstance(decision, Held):
             self._state.pending[decision.hold_id] = decision

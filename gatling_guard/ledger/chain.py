@@ -84,11 +84,9 @@ class Chain:
             raise LedgerTamperedError(min(seq, expected), what)
         if prev_hash != self.last:
             raise LedgerTamperedError(seq, "does not follow from the entry before")
-        if not isinstance(body, str):
-            raise LedgerTamperedError(seq, "its body was changed")
         fields = {"seq": seq, "ts": ts, "kind": kind, "run_id": run_id, "call_id": call_id,
                   "ref": ref, "prev_hash": prev_hash}  # fmt: skip
-        if any(isinstance(value, bytes) for value in fields.values()):
+        if any(isinstance(value, bytes) for value in (body, *fields.values())):
             raise LedgerTamperedError(seq, "its content was changed")
         if self.seal.digest(content(body, **fields)) != found:
             raise LedgerTamperedError(seq, "its content or hash was changed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import hmac
 import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+from gatling_guard.ledger.binding import binding_key
 from gatling_guard.ledger.chain import Chain, check_meta, genesis, parse_head
 from gatling_guard.ledger.entry import (
     COLUMNS,
@@ -76,6 +78,7 @@ class Ledger:
         self._identifier = functools.lru_cache(maxsize=1024)(self._redact.identifier)
         self._seal = Seal.of(key if key is not None else os.environ.get(KEY_VARIABLE) or None)
         self._clock = clock
+        self._binding: bytes | None = None
         self.path = None if path in (None, ":memory:") else Path(os.fspath(path)).absolute()
         self._store = Store(
             self.path, durability=durability, busy_timeout_ms=busy_timeout_ms,
@@ -131,6 +134,16 @@ class Ledger:
                 return False
             self._insert(db, EXECUTION, ids, clean, text)
             return True
+
+    def bind(self, text: str) -> str:
+        """A MAC of `text` (hex) that is equal in every process with this ledger.
+
+        Raises:
+            LedgerError: the key beside the ledger cannot be read or made.
+        """
+        if self._binding is None:
+            self._binding = binding_key(self.path, self._seal.key)
+        return hmac.digest(self._binding, text.encode("utf-8"), "sha256").hex()
 
     def entries(
         self, run_id: str | None = None, kind: str | None = None, limit: int | None = None

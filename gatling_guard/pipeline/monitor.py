@@ -62,8 +62,8 @@ class Monitor:
 
     def _resolve(self, name: str) -> ToolSpec | None:
         spec = self.catalog.get(name)
-        declared = self.policy.declared_profile(name)
-        if spec is None and name in self.policy.tools:
+        declared = self.policy.declared_profile(spec.name if spec else name)
+        if spec is None and name in self.policy.tools and not set("*?") & set(name):
             spec = ToolSpec(name, profile=infer_profile(name))
         if spec is not None and declared:
             spec = replace(spec, profile=declare(spec.profile, **declared))
@@ -75,13 +75,13 @@ class Monitor:
 
     def work(
         self, name: Any, arguments: Any, *, call_id: str, run_id: str, role: str | None,
-        authority: Authority, index: LineageIndex, calls_so_far: int = 0, blind: str = "",
+        authority: Authority, index: LineageIndex, **counts: Any,
     ) -> Work:  # fmt: skip
-        """One check, ready for its first stage."""
+        """One check, ready for its first stage; `counts` are further fields of `Work`."""
         return Work(
             name, arguments, call_id, run_id, role or self.policy.default_role, self.policy,
-            self.spec(name), authority, index, self.composite, calls_so_far, blind,
-            self.policy.boundary.inside,
+            self.spec(name), authority, index, self.composite,
+            inside=self.policy.boundary.inside, bind=self.notary.ledger.bind, **counts,
         )  # fmt: skip
 
     def in_mode(self, decision: Decision) -> Decision:

@@ -6,7 +6,6 @@ from typing import Any
 
 from gatling_guard.decision import Allowed, Decision, Held, Repaired
 from gatling_guard.pipeline.stages import VERSION
-from gatling_guard.plan import digest
 from gatling_guard.trace import Lineage
 
 
@@ -19,7 +18,6 @@ def decision_body(decision: Decision, *, role: str | None) -> dict[str, Any]:
         "mode": decision.mode,
         "tool": decision.tool_name,
         "arguments": call.arguments if call else {},
-        "argument_digest": digest([call.tool_name, call.arguments]) if call else None,
         "energy": decision.energy.as_dict(),
         "findings": [[f.rule, f.action, f.message, f.where] for f in decision.findings],
         "reasons": list(decision.reasons),
@@ -54,12 +52,8 @@ def _lineage_body(leaf: Lineage) -> dict[str, Any]:
 
 
 def outcome_body(output: object, error: BaseException | None) -> dict[str, Any]:
-    """What is kept of a tool's result: its size and digest, never its content."""
+    """What is kept of a tool's result: its type and size, never its content, nor a digest of it."""
     if error is not None:
         return {"status": "failed", "error": type(error).__name__}
-    text = output if isinstance(output, str) else repr(type(output).__name__)
     size = len(output) if isinstance(output, (str, bytes, list, dict)) else None
-    body: dict[str, Any] = {"status": "ran", "type": type(output).__name__, "size": size}
-    if isinstance(output, str):
-        body["sha256"] = digest(text.encode("utf-8", "replace").decode("utf-8"))
-    return body
+    return {"status": "ran", "type": type(output).__name__, "size": size}

@@ -40,8 +40,14 @@ class Work:
     index: LineageIndex
     composite: Composite
     calls_so_far: int = 0
+    tool_calls_so_far: int = 0
+    """Calls of the same tool that were not refused."""
     blind: str = ""
     inside: Callable[[str], bool] = lambda value: False
+    bind: Callable[[str], str] = digest
+    """MAC under the ledger's key, see `Ledger.bind`."""
+    revision: int = 0
+    """How often this call id was decided before, with other arguments or another answer."""
     # filled in by the stages
     arguments: dict[str, Any] = field(default_factory=dict)
     call: ToolCall | None = None
@@ -54,18 +60,18 @@ class Work:
 
     @property
     def argument_digest(self) -> str:
-        """What decision id, hold id and memo are bound to."""
+        """What the memo compares. Stays in memory: a digest gives away short secrets."""
         return digest([self.name, self.arguments])
 
     @property
     def hold_id(self) -> str:
         """Bound to run, call, tool and exact arguments; equal in every process."""
-        return digest(["hold", self.run_id, self.call_id, self.argument_digest])[:32]
+        return self.bind(f"{self.run_id}\0{self.call_id}\0{self.argument_digest}")[:32]
 
     @property
     def decision_id(self) -> str:
-        """Deterministic id of this decision."""
-        parts = [self.run_id, self.call_id, self.argument_digest, self.policy.digest, VERSION]
+        """Deterministic: which decision of which call, under which policy and version."""
+        parts = [self.run_id, self.call_id, self.revision, self.policy.digest, VERSION]
         return digest(["decision", *parts])[:32]
 
 
@@ -123,6 +129,7 @@ def rules(work: Work) -> None:
     facts = RuleFacts(
         call=work.call, spec=work.spec, policy=work.policy, role=work.role,
         lineage=work.lineage, calls_so_far=work.calls_so_far,
+        tool_calls_so_far=work.tool_calls_so_far,
     )  # fmt: skip
     findings = apply_rules(facts)
     if work.blind and (work.spec is None or work.spec.profile.effect.changes_state):

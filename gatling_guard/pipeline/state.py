@@ -42,6 +42,8 @@ class Record:
     """Worst tier of what went into the call: its output is no better (design, P4)."""
     status: CallStatus = "decided"
     node: ToolCall | None = None
+    revision: int = 0
+    """How often its call id was decided before."""
 
 
 @dataclass
@@ -61,6 +63,8 @@ class SessionState:
     pending: dict[str, Held] = field(default_factory=dict)
     """Holds that nobody has answered yet, by hold id."""
     approvals: dict[str, Approval] = field(default_factory=dict)
+    tool_calls: dict[str, int] = field(default_factory=dict)
+    """Calls per tool that were not refused."""
     blind: str = ""
     """Why an output could not be indexed. Lineage is then incomplete and nothing may act."""
     _span_id: int = 0
@@ -94,12 +98,19 @@ class SessionState:
         previous = self.records.get(call_id)
         if previous is not None and previous.node is not None:
             self.edges = [e for e in self.edges if e.target != call_id]
+            if previous.status == "decided":  # what ran stays counted
+                self._count(previous.node, -1)
+        self._count(node, 1)
         record.node = node
         self.records[call_id] = record
         known = self.records
         self.edges.extend(
             e for e in edges if e.source in known and known[e.source].node and e.source != call_id
         )
+
+    def _count(self, node: ToolCall | None, step: int) -> None:
+        if node is not None:
+            self.tool_calls[node.tool_name] = self.tool_calls.get(node.tool_name, 0) + step
 
     def take_output(self, call_id: str, record: Record, output: object) -> None:
         """Cut, label and index the output of a call that ran."""

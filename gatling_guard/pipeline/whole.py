@@ -31,12 +31,14 @@ def check_plan(
     into: dict[str, list[Edge]] = {}
     for edge in plan.edges:
         into.setdefault(edge.target, []).append(edge)
-    parts = {}
+    parts: dict[str, Decision] = {}
+    counts: dict[str, int] = {}
     for number, node in enumerate(plan.order):
         call, edges = plan.calls[node], tuple(into.get(node, ()))
         work = monitor.work(
             call.tool_name, call.arguments, call_id=node, run_id=run_id, role=role,
             authority=authority, index=LineageIndex(), calls_so_far=number,
+            tool_calls_so_far=counts.get(call.tool_name, 0),
         )  # fmt: skip
         work.call, work.arguments, work.edges = call, call.arguments, edges
         work.lineage = planned_lineage(call, edges, tiers, authority, plan)
@@ -50,6 +52,7 @@ def check_plan(
         decide(work)
         assert work.decision is not None
         parts[node] = work.decision
+        counts[call.tool_name] = counts.get(call.tool_name, 0) + 1
     decision = monitor.in_mode(_joined(monitor, plan, run_id, [parts[n] for n in plan.calls]))
     if not ticket.claim():
         raise DeadlineExceeded("abandoned before the receipt was written")

@@ -7,7 +7,6 @@ reason instead of being run by another engine.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -177,6 +176,8 @@ def _alternatives(pattern: str) -> int:
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The most similar of `known`, if any is similar enough to be worth suggesting."""
     name = name[:64]
+    import difflib  # slow to import, and needed for error messages only
+
     if found := difflib.get_close_matches(name, [k[:64] for k in known][:200], n=1, cutoff=0.6):
         return found[0]
     return None

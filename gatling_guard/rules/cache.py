@@ -18,14 +18,14 @@ class Bounded(Generic[T]):
         self._items: OrderedDict[Hashable, T] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, make: Callable[[], T], valid: Callable[[T], bool]) -> T:
-        """The entry of `key` if it is still valid, else a new one.
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The entry of `key`, made now if there is none.
 
         `make` runs outside the lock: two threads may compute the same entry, neither waits.
         """
         with self._lock:
             found = self._items.get(key)
-            if found is not None and valid(found):
+            if found is not None:
                 self._items.move_to_end(key)
                 return found
         made = make()

@@ -93,9 +93,8 @@ def view_of(policy: Policy, name: str, spec: ToolSpec | None, role: str | None) 
     """The view of a tool, from the cache if policy, tool and role are the same as before."""
     return _views.get(
         (policy.digest, name, role, id(spec)),
+        # The view keeps the spec alive, so that its id cannot come to mean another one.
         lambda: _make_view(policy, name, spec, role),
-        # The view keeps the spec alive, so that an id can never come to mean another one.
-        lambda view: view.spec is spec,
     )
 
 

@@ -113,7 +113,7 @@ def compile_schema(schema: Mapping[str, Any], *, anchored: bool = False) -> Comp
         key = (digest(schema), anchored)
     except (TypeError, ValueError, RecursionError) as error:
         raise BrokenSchemaError(f"not JSON: {type(error).__name__}") from None
-    found = _compiled.get(key, make, lambda _: True)
+    found = _compiled.get(key, make)
     if isinstance(found, BrokenSchemaError):
         raise found
     return found

@@ -16,6 +16,7 @@ class Faded:
 
     def __init__(self) -> None:
         self._bits: bytearray | None = None
+        self._last = ""
 
     def __bool__(self) -> bool:
         """Whether anything has been forgotten at all."""
@@ -25,8 +26,10 @@ class Faded:
         """Remember the words of a span that is about to be dropped."""
         if self._bits is None:
             self._bits = bytearray(_FILTER_BITS // 8)
-        for slot in _slots(words):
+        # With the word before it: a value may stand across two sentences that faded in turn.
+        for slot in _slots([self._last, *words]):
             self._bits[slot >> 3] |= 1 << (slot & 7)
+        self._last = words[-1] if words else ""
 
     def seen(self, words: Sequence[str], share: float = 1.0) -> bool:
         """Whether so many of the words may have been seen; short values with all neighbours."""

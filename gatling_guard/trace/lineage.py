@@ -15,7 +15,7 @@ from typing import Any
 
 from gatling_guard.plan import Leaf, Provenance, leaves
 from gatling_guard.trace.authority import Authority, scalar_text
-from gatling_guard.trace.canonical import canonical, trimmed, word_set, words_of
+from gatling_guard.trace.canonical import canonical, find_bounded, trimmed, word_set, words_of
 from gatling_guard.trace.mentions import Date, Number, addresses_in, as_number, dates_in
 from gatling_guard.trace.postings import Postings, telling
 from gatling_guard.trace.types import Lineage, Match, Origin, Span
@@ -173,22 +173,21 @@ class LineageIndex:
             arguments: JSON values, already bounded by `plan.to_json`.
             authority: the trusted side, searched as well.
         """
+        assumed = (self._assumed(),)
         known: dict[tuple[type, Any], tuple[Origin, ...]] = {}
         room = MAX_TRACED
         found: list[Lineage] = []
         for leaf in leaves(dict(arguments)):
             value, trivial = leaf.value, is_trivial(leaf.value)
             key = (type(value), value)
-            if key not in known:
+            origins = (_MODEL,) if trivial else known.get(key)
+            if origins is None:
                 room -= len(value) if isinstance(value, str) else 8
-                if trivial:
-                    known[key] = (_MODEL,)
-                elif len(known) > MAX_LEAVES or room < 0:
-                    found.append(_lineage(leaf, (self._assumed(),), trivial))
-                    continue
-                else:
-                    known[key] = self._origins(value, authority)
-            found.append(_lineage(leaf, known[key], trivial))
+                fits = len(known) < MAX_LEAVES and room >= 0
+                origins = self._origins(value, authority) if fits else assumed
+                if fits:
+                    known[key] = origins
+            found.append(_lineage(leaf, origins, trivial))
         return tuple(found)
 
     def _assumed(self) -> Origin:
@@ -205,9 +204,12 @@ class LineageIndex:
             bad = [Origin("output", "words", Provenance.PUBLIC)]
         if not bad and len(query.mentions) > _MENTIONS:
             bad = [o for o in (self._assumed(),) if o.tier > Provenance.INTERNAL]
-        good = _search(self._good, query, 2)
-        good.sort(key=lambda o: -o.tier)
         trusted = authority.find(value)
+        named = trusted is not None and trusted.match != "words"
+        good = _search(self._good, query, 2)
+        if not named:
+            good = _unpromoted(good, bad, query)
+        good.sort(key=lambda o: -o.tier)
         found = (*bad, *good, *((trusted,) if trusted else ()))
         return found or (_MODEL,)
 
@@ -235,6 +237,22 @@ def _common(key: str) -> bool:
 def _lineage(leaf: Leaf, origins: tuple[Origin, ...], trivial: bool) -> Lineage:
     head = leaf.path.split("/", 2)[1].replace("~1", "/").replace("~0", "~")
     return Lineage(leaf.path, head, leaf.value, origins, trivial)
+
+
+def _unpromoted(good: list[Origin], bad: list[Origin], query: _Query) -> list[Origin]:
+    """No promotion by repetition, in prose too: `Sent 5 to X` does not vouch for an untrusted X."""
+    if not bad or _common(query.key) or not telling(query.key, query.words):
+        return good
+    spans = [o.span for o in bad if o.span and find_bounded(query.key, o.span.canonical) >= 0]
+    first = min(spans, key=lambda s: s.span_id, default=None)
+    if first is None:
+        return good
+    return [
+        replace(o, tier=Provenance.PUBLIC)
+        if o.span and o.span.span_id > first.span_id and o.span.call_id != first.call_id
+        else o
+        for o in good
+    ]
 
 
 def _search(store: Postings, query: _Query, limit: int) -> list[Origin]:

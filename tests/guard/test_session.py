@@ -350,8 +350,13 @@ def values_seen(session: Any) -> set[str]:
 def test_threads_with_their_own_sessions_share_nothing() -> None:
     """Two runs never share a value, however they interleave."""
     guard = new_guard()
-    tool = guard.wrap(lambda secret: secret, name="echo", effect="read")
-    barrier, found = threading.Barrier(2), {}
+
+    def echo(secret: str) -> str:
+        return secret
+
+    tool = guard.wrap(echo, effect="read")
+    barrier = threading.Barrier(2)
+    found: dict[str, set[str]] = {}
 
     def run(name: str) -> None:
         with guard.session(instruction=f"echo {name}", run_id=name) as session:
@@ -424,3 +429,16 @@ def test_sessions_of_two_guards_do_not_mix() -> None:
         assert one.current_session() is outer
         assert two.current_session() is inner
     assert one.current_session() is None
+
+
+def test_a_budget_of_calls_is_per_tool_and_counts_what_ran() -> None:
+    """R43: `max_calls` of one tool is not used up by another, nor by refused calls."""
+    policy = {
+        "version": 1,
+        "tools": {"pay": {"max_calls": 2, "arguments": {"amount": {"maximum": 500}}}},
+    }
+    session = new_guard(policy=policy).session(instruction="pay 400 to DE89370400440532013000")
+    session.check(ToolRequest("read_mail", {}, "r"))
+    session.check(ToolRequest("pay", {**PAY, "amount": 501}, "refused"))
+    actions = [session.check(ToolRequest("pay", PAY, f"c{i}")).action for i in range(3)]
+    assert actions == ["allow", "allow", "block"]

@@ -133,7 +133,7 @@ def test_raising_is_a_choice(guard: Guard) -> None:
     with pytest.raises(HeldError):
         holding.wrap(send_email, on_block="raise")("a@b.example")
     with pytest.raises(ConfigurationError):
-        guard.wrap(send_email, on_block="explode")
+        guard.wrap(send_email, on_block="explode")  # type: ignore[arg-type]
     assert SENT == []
 
 
@@ -195,7 +195,7 @@ def test_a_tool_that_raises_still_raises_and_its_error_text_taints(guard: Guard)
 def test_wrong_calls_and_wrong_declarations_are_clear_errors(guard: Guard) -> None:
     """Errors of the programmer are errors, not decisions."""
     with pytest.raises(TypeError, match="missing"):
-        guard.wrap(send_email)()
+        guard.wrap(send_email)()  # type: ignore[call-arg]
     with pytest.raises(ToolSpecError):
         guard.wrap(send_email, efect="read")
     with pytest.raises(ToolSpecError):

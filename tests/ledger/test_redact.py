@@ -237,6 +237,8 @@ def test_planted_secrets_never_reach_the_disk(tmp_path: Path) -> None:
             # A random-looking id stays an id; what is surely a secret does not.
             ids = secret if secret not in (PLANTED["random"], PLANTED["aws_secret"]) else "c"
             ledger.append("decision", run_id=ids, call_id=ids, body={}, ref=ids)
+            long = "r" * 300 + f" {ids}"
+            ledger.append("decision", run_id=long, call_id=long, body={}, ref=long)
             ledger.claim(f"{ids} {len(ids)}", run_id=ids, call_id=ids, body={"text": secret})
         files = list(tmp_path.iterdir())
         assert any(path.name.endswith("-wal") for path in files)

@@ -95,6 +95,7 @@ NESTED = {
         ("[not json", False),
         ('{"unrelated": 1}', False),
         ("[" * 100_000, True),
+        ("{" + " " * 1_000_000 + '"to": "eve@evil.com"}', True),
         ('{"a":' * 500 + "1" + "}" * 500, True),
     ],
 )

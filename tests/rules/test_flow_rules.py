@@ -131,6 +131,12 @@ def test_external_is_what_is_not_certainly_inside(to: Any, external: bool) -> No
     assert bool(got) is external
 
 
+def test_only_arguments_that_name_a_destination_count_as_one() -> None:
+    policy = {"boundary": BOUNDARY, "flows": ["deny: internal -> external"]}
+    arguments = {"to": "ann@corp.example", "attachment": "report.zip", "body": "x"}
+    assert rules(policy, leaf(output(1), path="/body"), arguments=arguments) == []
+
+
 def test_a_url_can_carry_data_out_of_a_read() -> None:
     profile = ToolProfile(Effect.READ, url_args=("url",))
     policy = {"boundary": BOUNDARY, "flows": ["deny: internal -> external"]}

@@ -76,6 +76,12 @@ def test_permissions_do_not_follow_spellings() -> None:
     assert ("role.tool", "block") not in found(policy, None, name="send_email", role="a")
 
 
+def test_a_role_is_denied_under_every_spelling() -> None:
+    policy = {"unknown_tools": "allow", "roles": {"a": {"tools": "*", "deny": "send_email"}}}
+    assert ("role.denied", "block") in found(policy, None, name="Send_Email", role="a")
+    assert ("role.denied", "block") not in found(policy, None, name="send_emails", role="a")
+
+
 def test_a_name_that_is_not_the_tools_is_blocked() -> None:
     tool = spec("send_email", aliases=("mail",))
     assert found("standard", tool, name="mail") == set()

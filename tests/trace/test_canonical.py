@@ -1,0 +1,145 @@
+"""The one form of comparison, and what is read out of a text by value."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gatling_guard.trace import (
+    addresses_in,
+    as_number,
+    canonical,
+    dates_in,
+    domain_of,
+    numbers_in,
+)
+from gatling_guard.trace.canonical import find_bounded, hidden_text, trimmed, words_of
+from gatling_guard.trace.mentions import Date, times_in
+
+TAGGED = "".join(chr(0xE0000 + ord(c)) for c in "send it")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DROP table",
+        "drop   TABLE\n",
+        "ＤＲＯＰ table",
+        "dr\u200bop ta\u00adble",
+        "\u202edrop table\u202c",
+        "drоp tаble",  # Cyrillic o and a
+        "ɗrop table".replace("ɗ", "d"),
+        "drop" + TAGGED + " table",
+        "drop\u00a0table",
+        "ᴅʀᴏᴘ table",
+        "drop\x00 table",
+    ],
+)
+def test_disguises_of_one_text_are_one(text: str) -> None:
+    """R33: case, width, blanks, invisible characters and lookalikes do not make a new value."""
+    assert canonical(text) == "drop table"
+
+
+@given(st.text())
+@example("а\u0301")
+@example("ﬃ\u3164İ")
+@example("\ud800x")
+def test_canonical_is_idempotent(text: str) -> None:
+    assert canonical(canonical(text)) == canonical(text)
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=127)))
+def test_the_fast_path_agrees_with_the_slow_one(text: str) -> None:
+    """A zero-width character forces the slow path and changes nothing else."""
+    assert canonical(text) == canonical(text + "\u200b")
+
+
+def test_different_values_stay_different() -> None:
+    assert (
+        len({canonical(t) for t in ("bob@x.org", "b.ob@x.org", "bob@x.org.evil", "José", "Jose")})
+        == 5
+    )
+
+
+def test_hidden_text_is_read() -> None:
+    assert hidden_text("hello" + TAGGED) == "send it"
+    assert hidden_text("plain") == ""
+
+
+def test_bounded_search_takes_whole_words_only() -> None:
+    assert find_bounded("art", "the cart and art") == 13
+    assert find_bounded("art", "cartoon") == -1
+    assert find_bounded("5", "15 and 50") == -1
+    assert find_bounded("東京", "今は東京です") == 2
+
+
+@given(st.text(alphabet="ab 1-", max_size=40), st.text(alphabet="ab 1-", min_size=1, max_size=6))
+def test_bounded_search_agrees_with_the_definition(hay: str, needle: str) -> None:
+    def stands(at: int) -> bool:
+        end = at + len(needle)
+        left = needle[0].isalnum() and at > 0 and hay[at - 1].isalnum()
+        right = needle[-1].isalnum() and end < len(hay) and hay[end].isalnum()
+        return hay.startswith(needle, at) and not left and not right
+
+    expected = next((at for at in range(len(hay)) if stands(at)), -1)
+    assert find_bounded(needle, hay) == expected
+
+
+def test_words_and_trimming() -> None:
+    assert words_of("pay us13-b, now 東京") == ["pay", "us13", "b", "now", "東", "京"]
+    assert trimmed("https://x.org/") == "x.org"
+    assert trimmed("'bob'.") == "bob"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1,200.50", 1200.5),
+        ("1200.5", 1200.5),
+        ("$98.70", 98.7),
+        ("-5", -5),
+        ("007", 7),
+        ("1,2", None),
+        ("5 pm", None),
+        ("", None),
+        ("1e5", None),
+        ("٣", None),
+    ],
+)
+def test_one_number_by_value(text: str, value: float | None) -> None:
+    assert as_number(text) == value
+
+
+def test_numbers_inside_text() -> None:
+    found = numbers_in("pay 1,200.50 for 3 of 1,2 items, not v1.2.3 or us13")
+    assert {1200.5, 3, 1, 2} <= found
+    assert 13 not in found
+    assert as_number("1200.50") in found
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-05-13", "2024/5/13", "may 13th, 2024", "13 may 2024", "the 13th of may 2024"]
+)
+def test_one_day_in_many_forms(text: str) -> None:
+    assert dates_in(canonical(text)) == {Date(5, 13, 2024)}
+
+
+def test_a_day_without_a_year_and_no_day_at_all() -> None:
+    assert dates_in("on 13 may") == {Date(5, 13, None)}
+    assert dates_in("chapter 13, page 45, 2024-15-99, room 12 east") == set()
+
+
+def test_times() -> None:
+    assert times_in("15:00") == times_in("3 pm") == times_in("3:00 p.m") == {900}
+    assert times_in("12 am") == {0}
+    assert times_in("99:99") == set()
+
+
+def test_addresses_and_domains() -> None:
+    text = "Mail Bob@X.org, see https://a.b.com/x?y=1 or evil-site.info."
+    assert addresses_in(text) == ("bob@x.org", "a.b.com/x?y=1", "a.b.com", "evil-site.info")
+    assert domain_of("https://EVIL.com:80/x") == "evil.com"
+    assert domain_of("a@b.co.uk") == "b.co.uk"
+    assert domain_of("corp.com@evil.org") == "evil.org"
+    assert domain_of("no address") is None
