@@ -91,7 +91,7 @@ def argument_roles(schema: Any, effect: Effect, tool_words: tuple[str, ...]) -> 
     objects = frozenset(singular(word) for word in tool_words if word not in lex.VERBS)
     identity, content, url, recipients = [], [], [], []
     for name, schema_of in found.items():
-        if schema_of.get("type") in _NO_NAME:
+        if str(schema_of.get("type")) in _NO_NAME:
             continue
         split = tokens[name]
         if _is_url(name, split, schema_of):
@@ -159,7 +159,9 @@ def _is_identity(
         return True
     if place and (head in lex.ADDRESS_PARTS or name.lower() in lex.ADDRESS_PARTS):
         return True
-    if effect is Effect.EXECUTE and lower in {"query", "input", "function_name", "args"}:
+    if effect is Effect.EXECUTE and lower in lex.RUN_ARGS:
+        return True
+    if head == "name" and not lex.PERSONS.isdisjoint(split):
         return True
     if not effect.side_effect:
         return False

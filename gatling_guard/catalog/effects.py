@@ -44,6 +44,8 @@ def guess_effect(name: str, description: str, arguments: Iterable[str]) -> Guess
     guess = guess or _by_noun(segments(name)) or Guess(Effect.WRITE, 0.3, known=False)
     if guess.effect is Effect.READ and args & lex.OUTPUT_PLACES:
         return Guess(Effect.WRITE, min(guess.confidence, 0.7), guess.verb)
+    if guess.effect is Effect.WRITE and re.search(lex.CHARGES, description[:2000], re.IGNORECASE):
+        return Guess(Effect.PAY, min(guess.confidence, 0.7), guess.verb)
     if guess.effect is Effect.READ and _also_changes(name, description):
         return Guess(Effect.STATE_CHANGING_READ, guess.confidence, guess.verb)
     return guess
@@ -112,6 +114,11 @@ def _conflict(named: Evidence, said: Evidence) -> Guess:
         return Guess(Effect.READ, 0.6, said.verb)  # "add: Calculates the sum".
     if named.verb in lex.MAKING and said.verb in lex.MAKING | lex.LIGHT | {"create", "build"}:
         return Guess(named.effect, 0.6, named.verb)  # "generate_chart: Creates a chart".
+    if named.verb in lex.CATCH_ALL and said.strong:
+        return Guess(max(named, said, key=lambda e: e.risk).effect, 0.6, said.verb)
+    grave = said.effect in (Effect.DELETE, Effect.PAY, Effect.PERMIT)
+    if grave and said.strong and said.verb not in lex.AMBIGUOUS and named.effect is Effect.WRITE:
+        return Guess(said.effect, 0.6, said.verb)
     reads = named.effect in (Effect.READ, Effect.STATE_CHANGING_READ)
     if reads and said.strong and said.verb not in lex.LIGHT:
         return Guess(max(named, said, key=lambda e: e.risk).effect, 0.55, said.verb)
@@ -121,8 +128,10 @@ def _conflict(named: Evidence, said: Evidence) -> Guess:
 def _by_noun(parts: Sequence[tuple[str, ...]]) -> Guess | None:
     """A bare noun ("balance", "weather.current") names what is returned."""
     tokens = [token for part in parts for token in part]
-    if any(token in lex.READING_NOUNS or singular(token) in lex.COMPUTE_NOUNS for token in tokens):
+    nouns = {singular(token) for token in tokens} | set(tokens)
+    if nouns & (lex.READING_NOUNS | lex.COMPUTE_NOUNS):
         return Guess(Effect.READ, 0.5)
     if tokens and singular(tokens[-1]) != tokens[-1]:
-        return Guess(Effect.READ, 0.4)  # A plural ("leagues") lists things, more likely than not.
+        # A plural ("leagues") lists things, more likely than not; unsure, so the worse of the two.
+        return Guess(Effect.WRITE, 0.4)
     return None

@@ -35,12 +35,16 @@ def from_name(name: str, args: frozenset[str]) -> Evidence | None:
         return method
     if parts[-1][0] in lex.ASKING:
         return Evidence(Effect.READ, True, "check")
+    if len(parts) > 1 and len(parts[-1]) == 1 and parts[-1][0] in lex.LIGHT:
+        # "ProductSearch.execute": the verb says no more than that it is done.
+        return _in_words(parts[-2], args) or _in_words((*parts[-1], *parts[-2]), args)
     return _in_words(parts[-1], args)
 
 
 def from_prefix(name: str, args: frozenset[str]) -> Evidence | None:
     """`delete.user`, `alarm.set.v2`: only asked where nothing else says anything."""
-    found = (_in_words(part, args) for part in reversed(segments(name)[:-1]))
+    parts = [p for p in segments(name)[:-1] if not lex.VERBS.keys().isdisjoint(p)]
+    found = (_in_words(part, args) for part in reversed(parts))
     first = next((evidence for evidence in found if evidence), None)
     return first and replace(first, strong=False)
 
@@ -61,6 +65,8 @@ def _in_words(tokens: Sequence[str], args: frozenset[str]) -> Evidence | None:
         chosen = [0]  # "post_a_tweet_and_delete": what stands first is the verb.
     if not chosen or (not clear and chosen[0] == 0 and _agent_noun(tokens)):
         return _nominal(tokens)
+    if not clear and _is_compound(tokens, chosen[0]):
+        return None  # "tweet detail": both words are nouns.
     i = chosen[0]
     # A product's name may stand before the verb, but no word that could itself be the verb.
     clearly = tokens[i] not in lex.AMBIGUOUS or (len(tokens) == 1 and tokens[i] in lex.GRAVE)
@@ -90,34 +96,79 @@ def _agent_noun(tokens: Sequence[str]) -> bool:
     return noun and nominal(head, lex.VERBS) is not None
 
 
+def _is_compound(tokens: Sequence[str], at: int) -> bool:
+    """Whether a word that may be a verb only says what the details, the list, ... are of."""
+    thing = tokens[at] in lex.PUBLIC_TEXT | lex.ORDERS | lex.MONEY | lex.RECORD_SOURCES
+    return thing and tokens[at + 1 : at + 2] != () and tokens[at + 1] in lex.DETAIL_NOUNS
+
+
 def _nominal(tokens: Sequence[str]) -> Evidence | None:
-    verb = nominal(_head(tokens), lex.VERBS)
-    return Evidence(lex.VERBS[verb], False, verb) if verb else None
+    head = _head(tokens)
+    verb = nominal(head, lex.VERBS)
+    if verb is None:
+        return None
+    return Evidence(Effect.READ if head in lex.READING_NOUNS else lex.VERBS[verb], False, verb)
 
 
 # ------------------------------------------------------------------------------ the description
 def from_description(description: str, args: frozenset[str]) -> Evidence | None:
     """The first verb of the first sentence; fillers ("This tool allows you to") do not count."""
-    tokens = _after_usage(sentence(description))
-    first = True
+    whole = sentence(description)
+    tokens = _after_usage(whole)
+    told, first = len(tokens) < len(whole), True
     for i, token in enumerate(tokens[:16]):
         verb = base_form(token, lex.VERBS)
         if (token in lex.FILLERS and not (i == 0 and verb)) or token.endswith("ly"):
             continue
         after = tokens[i + 1] if i + 1 < len(tokens) else ""
+        if verb == "call" and not lex.INTERFACES.isdisjoint(tokens[i + 1 : i + 4]):
+            continue  # "By calling this endpoint ..." tells how the tool is used.
         if verb and _is_verb(verb, token, after, first or tokens[i - 1] in {"to", "can"}):
             sure = verb not in lex.AMBIGUOUS or token != verb or after in lex.DETERMINERS
-            return Evidence(_said(verb, tokens[i + 1 : i + 9], args), first and sure, verb)
+            sure = sure or (told and i == 0)  # "Use the X tool to access ..."
+            one = Evidence(_said(verb, tokens[i + 1 : i + 9], args), first and sure, verb)
+            return max([one, *_enumerated(tokens[i:], one, args)], key=lambda e: e.risk)
         if first and token in lex.DESCRIPTION_READS:
             return Evidence(Effect.READ, False, token)
         first = False
     return None
 
 
+def _enumerated(tokens: Sequence[str], first: Evidence, args: frozenset[str]) -> list[Evidence]:
+    """The further verbs of "List, access, create, update, and delete appointments".
+
+    `tokens` start with the first verb. Only a list that ends in "and" or "or" and a verb of the
+    same form is one: "Retrieve building size" is none.
+    """
+    found: list[Evidence] = []
+    joined = False
+    for i, token in enumerate(tokens[1:12], start=1):
+        verb = base_form(token, lex.VERBS)
+        if joined and not verb:
+            return []
+        if token in lex.JOINS:
+            joined = True
+        elif verb is None or _ending(token) != _ending(tokens[0]):
+            break
+        elif verb not in lex.AMBIGUOUS | lex.VAGUE:
+            found.append(Evidence(_said(verb, tokens[i + 1 : i + 9], args), first.strong, verb))
+        if joined and verb:
+            return found
+    return []
+
+
+def _ending(verb: str) -> str:
+    """The inflection of a verb, as far as it shows."""
+    found = (ending for ending in ("ing", "ed", "ss", "s") if verb.endswith(ending))
+    return next(found, "").replace("ss", "")
+
+
 def _is_verb(verb: str, token: str, after: str, place: bool) -> bool:
     """Whether a word that may be a noun is used as a verb: "Posts a note", not "Posts by tag"."""
     if verb not in lex.AMBIGUOUS:
         return token not in lex.NOT_SAID
+    if (after == "" and token.endswith("s")) or _is_compound((token, after), 0):
+        return False  # "User tweets" and "Tweet details" say what is returned.
     return place and after not in lex.PREPOSITIONS
 
 

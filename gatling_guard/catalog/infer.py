@@ -200,8 +200,11 @@ def _is_sink(effect: Effect, verb: str, tokens: tuple[str, ...], roles: Roles) -
         return True
     if not effect.side_effect or effect is Effect.DELETE:
         return False
+    # The address in a contact or a profile is what is stored, not where it goes.
+    stored = not lex.PERSON_RECORDS.isdisjoint(tokens)
+    parties = [name for name in roles.recipients if not (stored and name in lex.PERSON_FIELDS)]
     published = not lex.PUBLISHED_OBJECTS.isdisjoint(tokens)
-    return bool(roles.recipients or roles.url) or verb == "upload" or published
+    return bool(parties or roles.url) or verb == "upload" or published
 
 
 def _privilege(effect: Effect, tokens: tuple[str, ...], arguments: frozenset[str]) -> int:
@@ -238,6 +241,6 @@ def _returns_many(tokens: tuple[str, ...], arguments: frozenset[str]) -> bool:
 
 def _reversible(effect: Effect, verb: str, tokens: tuple[str, ...]) -> bool:
     things = {*tokens, *(singular(token) for token in tokens)}
-    if effect is Effect.DELETE and things & lex.LIGHT_OBJECTS:
+    if effect is Effect.DELETE and (things & lex.LIGHT_OBJECTS or verb in lex.UNDONE_VERBS):
         return True
-    return effect not in lex.LASTING and verb not in lex.LASTING_VERBS
+    return effect not in lex.LASTING and not (effect.side_effect and verb in lex.LASTING_VERBS)

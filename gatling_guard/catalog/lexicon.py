@@ -35,52 +35,51 @@ study subtract suggest sum summarise summarize supply synthesize tail test think
 track transcribe transform translate transpose understand validate vectorize verify view visit
 visualise visualize watch wc weigh
 """
-_STATE_READ = "consume dequeue pop receive"
+_STATE_READ = "authenticate consume dequeue login pop receive signin"
 _WRITE = """
 abort accept acknowledge activate adapt add address adjust administer admit adopt advance align
 allocate alter amend append apply appoint approve archive arrange assign associate attach augment
-authenticate author backup balance begin blend block book bookmark borrow brew build bump burn
-calibrate capture carry cd change checkin checkout choose claim clean click clone close
-collaborate combine commit complete compress conduct configure confirm connect construct consult
-cook cool coordinate copy correct cp craft create customize cut deactivate decline decrease define
-demote design develop dim disable disconnect dislike dismiss dispense distribute do dose draft
-drag draw drop edit eject embed enable end enforce enhance enqueue enrol enroll ensure enter equip
-establish exchange extend favorite favourite fill finalize finish fix flag flip float focus follow
-fork freeze fulfil fulfill furnish give grab grow hand handle harvest heal heat hide hold host
-hover implement import improve increase increment index init initialise initialize initiate input
-insert instantiate irrigate issue join keep label land leave like link lock log login logout
-maintain make manage manipulate mark merge migrate mint mix mkdir modify mount move mutate mute mv
-negotiate note open opt order organise organize override overwrite pack park patch pause perform
-pin pitch place plan plant play populate postpone preheat prepare preserve press prioritize
-process program promote protect put queue raise rate reactivate rearrange rebase rebook
-recalibrate reconcile record recover rectify redirect reduce refactor refill refresh register
-reject release reload relocate remediate remember rename renew reopen reorder repair replace
-replicate reschedule reserve reset resize resolve restock restore restrict resume return revert
-review rollback rotate safeguard save schedule scroll seal secure set setup shift sign signin
-signout signup silence skip snooze solve speed stage stake star start stash steer step stimulate
-stop store stream streamline strengthen style subscribe suspend swap switch sync synchronise
-synchronize tag take tap tighten toggle top touch train transition trim tune turn type unarchive
-unblock undo unfollow unlike unmark unmute unpin unstar untag update upgrade upload upsert
+author backup balance begin blend block book bookmark borrow brew build bump burn calibrate capture
+carry cast cd change checkin checkout choose claim clean click clone close collaborate combine
+commit complete compress conduct configure confirm connect construct consult control cook cool
+coordinate copy correct cp craft create customize cut deactivate decline decrease define demote
+design develop dim disable disconnect dislike dismiss dispense distribute do dose draft drag draw
+drop edit eject embed enable end enforce enhance enqueue enrol enroll ensure enter equip establish
+exchange extend falsify favorite favourite fill finalize finish fix flag flip float focus follow
+fork freeze fulfil fulfill furnish give grab grow hand handle harvest heal heat hide hold host hover
+implement import improve increase increment index init initialise initialize initiate input insert
+instantiate irrigate issue join keep label land leave like link lock log maintain make manage
+manipulate mark merge migrate mint mix mkdir modify mount move mutate mute mv negotiate note open
+opt order organise organize override overwrite pack park patch pause perform pin pitch place plan
+plant play populate postpone preheat prepare preserve press prioritize process program promote
+protect put queue raise rate reactivate rearrange rebase rebook recalibrate reconcile record recover
+rectify redirect reduce refactor refill refresh register reject release reload relocate remediate
+remember rename renew reopen reorder repair replace replicate reschedule reserve reset resize
+resolve restock restore restrict resume return revert review rollback rotate safeguard save schedule
+scroll seal secure set setup shift sign signup silence skip snooze solve speed stage stake star
+start stash steer step stimulate stop store stream streamline strengthen style subscribe suspend
+swap switch sync synchronise synchronize tag take tamper tap tighten toggle touch train transition
+trim tune turn type unarchive unblock undo unmark unmute unpin untag update upgrade upload upsert
 volunteer vote wake warm weld write zip
 """
 _SEND = """
-advertise alert announce apologize broadcast call cast cc comment communicate complain contact
-contribute dial disclose dispatch disseminate email escalate exfil exfiltrate expose fax file
-forward handover leak mail mention message nominate notify nudge page petition phone post propose
-publish push refer reply report repost request retweet send ship sms submit syndicate text
-transfer transmit tweet warn webhook
+advertise alert announce apologize broadcast call cc comment communicate complain contact contribute
+dial disclose dispatch disseminate email escalate exfil exfiltrate expose fax file forward handover
+leak mail mention message nominate notify nudge petition phone post propose publish push refer reply
+report repost request retweet send ship sms submit syndicate text transfer transmit tweet warn
+webhook
 """
 _EXECUTE = """
-attack bash boot bootstrap bruteforce compile control crash deploy detonate eval exec execute
-exploit fire hack hijack inject install instruct invoke jailbreak kill launch operate overload
-override pilot provision reboot recompile relaunch respawn restart run shell shutdown sniff spawn
-spoof subprocess sudo terminal terminate trigger uninstall unleash
+attack bash boot bootstrap bruteforce compile crash deploy detonate eval exec execute exploit fire
+hack hijack inject install instruct invoke jailbreak kill launch operate overload override pilot
+provision reboot recompile relaunch respawn restart run shell shutdown sniff spawn spoof subprocess
+sudo terminal trigger unleash
 """
 _DELETE = """
-annul cancel clear del delete demolish deregister destroy detach discard discontinue disenroll
-drain empty erase evict expel expire flush forget kick nuke obliterate prune purge remove revoke
-rm rmdir scrub shred trash truncate unassign unenroll uninvite unlink unpublish unregister
-unschedule unset unshare unsubscribe void wipe
+annul cancel clear del delete demolish deregister destroy detach discard discontinue disenroll drain
+empty erase evict expel expire flush forget kick logout nuke obliterate prune purge remove revoke rm
+rmdir scrub shred signout terminate trash truncate unassign unenroll unfollow uninstall uninvite
+unlike unlink unpublish unregister unschedule unset unshare unstar unsubscribe void wipe
 """
 _PAY = """
 bet bid buy charge crowdfund deposit disburse donate fund gift hire invest lend monetize pay
@@ -113,19 +112,19 @@ VERBS |= dict.fromkeys(("return", "review"), Effect.WRITE)
 
 AMBIGUOUS = _words("""
 access address advance alert align answer author backup balance bash bet bid block book bookmark
-borrow burn call capture cast cat change charge clean clear close comment compile complete contact
-control cool copy correct count cp cut deposit design dispatch dose download draft draw drop du
-email empty end exchange factor fax file fill filter finish fire fix flag float focus follow fork
-format fund gift group guess hand hash heat highlight hire hold host import index input invite
-issue kick label land launch leave lend like link load lock log look mail map mark match measure
-mention message mint mix monitor move mute note open operate order output page park parse patch
-pause permit phone pick pilot pin pitch place plan plant play poll pop post preview process
-profile program purchase push put query queue random rank rate record redeem refund release rent
-repair reply report request reserve respond return reverse review roll round run sample save scale
-scan schedule screen seal secure see segment sell shell shift ship show sign skip sms solve sort
-speed spell split stage stake star start stat stem step stop store stream study style sum supply
-switch tag tail tap terminal test text tip top touch trace track trade train transfer transition
-trim tune turn tweet type upgrade visit vote wager wake warm watch webhook wire withdraw zip
+borrow burn call capture cast cat cd change charge clean clear close comment compile complete
+contact control cool copy correct count cp cut deposit design dispatch dose download draft draw drop
+du email empty end exchange factor fax file fill filter finish fire fix flag float focus follow fork
+format fund gift group guess hand hash heat highlight hire hold host import index input invite issue
+kick label land launch leave lend like link load lock log look mail map mark match measure mention
+message mint mix monitor move mute note open operate order output park parse patch pause permit
+phone pick pilot pin pitch place plan plant play poll pop post preview process profile program
+purchase push put query queue random rank rate record redeem refund release rent repair reply report
+request reserve respond return reverse review roll round run sample save scale scan schedule screen
+seal secure see segment sell shell shift ship show sign skip sms solve sort speed spell split stage
+stake star start stat stem step stop store stream study style sum supply switch tag tail tap
+terminal test text tip top touch trace track trade train transfer transition trim tune turn tweet
+type upgrade visit vote wager wake warm watch webhook wire withdraw zip
 """)
 """Verbs that are nouns or adjectives as often."""
 
@@ -141,14 +140,14 @@ process run start take
 """Verbs whose object says what happens: make a payment, perform a search."""
 
 COMPUTE_NOUNS = _words("""
-analysis analytics anova arithmetic assay assessment audit backtest benchmark calculation check
-classification clustering comparison computation conversion correlation detection diagnosis
+algorithm analysis analytics anova arithmetic assay assessment audit backtest benchmark calculation
+check classification clustering comparison computation conversion correlation detection diagnosis
 diagnostic diagnostics estimation evaluation experiment extraction factorization fft fit forecast
-forecasting imaging inference inspection integration interpretation investigation lookup
-measurement mining model modeling modelling multiplication optimisation optimization pca planning
-prediction query reading recognition regression research review sampling scan scanning scraping
-screening screenshot search sequencing simulation snapshot sort spectroscopy statistics study
-survey test testing tokenization translation ttest validation verification
+forecasting imaging inference inspection integration interpretation investigation lookup measurement
+mining model modeling modelling multiplication optimisation optimization pca planning prediction
+query reading recognition regression research review sampling scan scanning scraping screening
+screenshot search sequencing simulation snapshot sort spectroscopy statistics study survey test
+testing tokenization translation ttest validation verification
 """)
 """Objects of a light verb that make it a computation or a look-up."""
 
@@ -207,6 +206,32 @@ reviewer teammate user viewer
 """)
 MEMBER_VERBS = _words("add admit assign attach")
 
+JOINING_VERBS = _words("associate enroll link put")
+GROUPS = _words("admin group organisation organization project role team tenant workspace")
+"""What gives its members access."""
+GOODS = _words("""
+book burger cab cake coffee dish drink equipment flower food gift groceries grocery item meal
+medication part pizza product supply taxi ticket
+""")
+BY_OBJECT: dict[str, tuple[frozenset[str], Effect]] = {
+    "burn": (_words("coin nft token"), Effect.DELETE),
+    "call": (_words("function method procedure tool"), Effect.EXECUTE),
+    "checkout": (_words("basket cart order"), Effect.PAY),
+    "draw": (_words("card lot number ticket tile"), Effect.STATE_CHANGING_READ),
+    "drop": (_words("collection column database db index schema table"), Effect.DELETE),
+    "order": (GOODS, Effect.PAY),
+    "zip": (_words("code"), Effect.READ),
+}
+"""Verbs that mean something else for certain objects."""
+VAGUE = _words("ensure maintain manage optimise optimize organise organize safeguard secure store")
+"""Second verbs of a description ("identify and manage") that say little."""
+CATCH_ALL = _words("administer control handle manage process")
+"""Verbs of names that leave it to the description what is done."""
+CHARGES = (
+    r"\bcharg(?:es|ed|ing) (?:the |a |their |your )?(?:account|buyer|card|customer|passenger|user)"
+)
+"""What a description says of a change that costs the user money."""
+
 PUBLIC_TEXT = _words("""
 advert announcement broadcast call chat comment complaint dm email fax feedback mail message
 newsletter notification post reply review shoutout sms testimonial tweet voicemail
@@ -230,6 +255,8 @@ bash cmd console interpreter ipython kernel powershell python repl shell sql ssh
 """Names of things that run what they are given."""
 RUNNABLE = SHELLS | _words("code command javascript js notebook program script")
 CODE_ARGS = _words("command commands cmd code script sql shell_command bash python_code sql_query")
+RUN_ARGS = _words("args arguments argv backend function_name input query")
+"""Arguments that say what is run and with what, where something is run."""
 CODE_AS_TEXT = _words("analyze debug edit explain format get lint review validate write")
 """Verbs that handle code without running it."""
 HTTP_METHODS = {
@@ -249,23 +276,29 @@ report site tab url webpage website window
 """What one opens in order to look at it."""
 
 READING_NOUNS = _words("""
-about all area availability available average balance best by calculator calendar catalog
+about all area artist availability available average balance best by calculator calendar catalog
 categories category chart charts checker client_list converter count current dashboard data
 definition detail details detector deviation dictionary difference direction directions distance
-documentation estimator event events example examples exists fact factorial facts feed feeds
-finder forecast gcd generator health hello highest history hourly id identity image images index
-info information insight insights jobs joke keyword keywords languages latest lcm leaderboard list
+documentation estimator event events example examples exists fact factorial facts feed feeds finder
+forecast gcd generator health hello highest history hourly id identity image images index info
+information insight insights jobs joke keyword keywords languages latest lcm leaderboard list
 listing live locator log logs lyrics maximum me mean median metadata metrics mode most name names
-nearby nearest news number odds overview percentage perimeter popular position price prices
-probability product products profile profiles properties quadratic quote quotes rank ranking
-rankings rate rates rating ratings ratio recent recommendation recommendations report result
-results retrieval review reviews root roots schedule score scores scraper sentiment similar
-snapshot sources sqrt standing standings state statistic statistics stats status suggestion
-suggestions summary supported table teams thumbnail time titles top totals translator trend
-trending trends upcoming user users validator value values variance version versions viewer volume
+nearby nearest news number odds overview percentage perimeter popular population position price
+prices probability product products profile profiles properties quadratic quote quotes rank ranking
+rankings rate rates rating ratings ratio recent recommendation recommendations report result results
+retrieval review reviews root roots schedule score scores scraper sentiment similar snapshot sources
+sqrt standing standings state statistic statistics stats status suggestion suggestions summary
+supported table teams temperature thumbnail time titles top totals translator trend trending trends
+upcoming user users validator value values variance version versions video videos viewer volume
 weather whoami whois word words
 """)
 """Nouns that name what is returned: a tool called by them alone is taken for a read."""
+
+DETAIL_NOUNS = _words("""
+classification conversation count counts detail details detection history id ids info information
+list listing listings lookup metadata search statistics stats timeline validation verification
+""")
+"""Heads that make a noun of the word before them: "order details", "tweet info"."""
 
 MARKS_READ = r"\bmark(?:s|ed|ing)?\b[^.]{0,30}\bas (?:read|seen)\b"
 """What a description says of a read that also changes something."""
@@ -284,6 +317,7 @@ over per so than that through to under upon using via when where which while wit
 JOINS = _words("and or then")
 DETERMINERS = _words("a an existing given its my new s specified that the this your")
 USAGE = _words("call deploy employ enter invoke run trigger use utilise utilize")
+INTERFACES = _words("api apis endpoint endpoints service webservice")
 ASKING = _words("are can does has have is should was will")
 """First words of a name that ask: `is_registered`, `can_send`."""
 NOT_SAID = _words("accept accepts enable enabled enter subscribe")
@@ -335,20 +369,27 @@ recipient recipients webhook
 """)
 
 IDENTITY_HEADS = _words("""
-account accounts acct address addresses amount app application assignee attendee attendees author
-bank bcc beneficiary bic branch bucket card cc channel channels chat cmd code collaborator
-collaborators command commands company contact contacts container counterparty credential
-credentials database db destination device devices dir directory domain driver email emails
-endpoint file filename filepath files folder folders group groups guest guests handle host
-hostname iban id identifier ids instance invitee invitees ip key member members merchant mobile
-namespace node object organisation organization owner owners participant participants passcode
-password path paths patient payee payer permission permissions phone pin postcode price privilege
-project pubkey qty quantity receiver receivers recipient recipients repo repository role roles
-routing script secret sender server sql ssn street supplier swift table target team tenant ticker
-token uid uri url urls user userid username users uuid vendor wallet webhook zip zipcode
+account accounts acct address addresses amount app application assignee attachment attachments
+attendee attendees author bank bcc beneficiary bic branch bucket bytecode card cc channel channels
+chat cmd code collaborator collaborators command commands company contact contacts container
+counterparty credential credentials database db destination device devices dir directory domain
+driver email emails endpoint file filename filepath files folder folders group groups guest guests
+handle host hostname iban id identifier ids instance invitee invitees ip key mail member members
+merchant mobile mobileno namespace nickname node object organisation organization owner owners
+participant participants passcode password path paths patient payee payer permission permissions
+phone pin postcode price privilege project pubkey qty quantity receiver receivers recipient
+recipients repo repository role roles routing script secret sender server sql ssn street supplier
+swift table target team tenant ticker token uid uri url urls user userid username users uuid vendor
+wallet webhook zip zipcode
 """)
 """Last words of argument names that say who, where, which or how much."""
-IDENTITY_NAMES = _words("dest dst from_account postal_code src sum to to_account total")
+IDENTITY_NAMES = _words("""
+dest dst first_name from_account last_name payment_method postal_code src sum to to_account total
+""")
+PERSONS = _words("""
+client customer doctor driver employee guest member owner passenger patient student user
+""")
+"""What a name belongs to where it says who, even in a read: `patient_name`."""
 NOT_IDENTITY = _words("""
 account_type airport_code api_version color_code country_code currency_code device_type file_type
 include_id language_code language_id project_type response_code status_code user_agent user_type
@@ -356,9 +397,9 @@ zip_code_format
 """)
 ADDRESS_PARTS = _words("city state country address1 address2 street_address region province")
 WHICH_ONLY_IF_CHANGING = _words("""
-book count currency event flight hotel item items label location movie name names number order
-origin percentage place playlist position product resource restaurant room seats shares song stock
-symbol tag tickets units value
+book budget count currency environment event flight hotel item items label level location movie name
+names number order origin percentage place playlist position product program quantities resource
+restaurant room seats shares song stock symbol tag tickets units value version
 """)
 """Heads that say which or how much, but matter only where something is changed."""
 
@@ -446,6 +487,9 @@ FREE_TEXT_FIELDS = (
 )
 """Fields of a record that whoever wrote the record has worded."""
 
+PERSON_RECORDS = _words("account contact contacts customer patient profile student")
+PERSON_FIELDS = _words("contact_email e_mail email mobile phone phone_number")
+
 PARTNER_SOURCES = _words("partner vendor supplier marketplace broker carrier merchant affiliate")
 
 # ------------------------------------------------------------------------------ weight
@@ -464,6 +508,8 @@ alarm alarms bookmark brightness cart favorite favorites favourite filter follow
 playlist queue reminder song tag timer todo volume watchlist wishlist
 """)
 """Objects whose loss or change an ordinary user shrugs at."""
+UNDONE_VERBS = _words("disconnect logout signout unfollow unlike unstar")
+"""Deletions that doing the opposite makes good."""
 LASTING_VERBS = _words("""
 confirm exchange finalize format merge mint overwrite release replace reset return seal settle
 sign vote

@@ -18,6 +18,7 @@ MAX_DESCRIPTION = 2_000
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SEGMENT = re.compile(r"[./\\]+|:(?!\s)|__+")
 _PATH_PARAMETER = re.compile(r"/[:{][\w-]{1,80}\}?")
+_URL = re.compile(r"\bhttps?://\S{0,300}")
 _TAG = re.compile(r"<[^<>]{0,40}>")
 _PLAIN = re.compile(r"[A-Za-z]+")
 _END = re.compile(r"[.;!?\n]\s")
@@ -138,7 +139,8 @@ def _stem(
 
 def sentence(description: str) -> tuple[str, ...]:
     """Lower-case words of the first sentence, or of the one after a label "description:"."""
-    text = _TAG.sub(" ", description[:MAX_DESCRIPTION]).strip()
+    # An address is no text: "https://investing.com" invests nothing.
+    text = _TAG.sub(" ", _URL.sub(" ", description[:MAX_DESCRIPTION])).strip()
     label = _LABEL.search(text)
     text = text[label.end() :] if label else text
     end = _END.search(text, 12)

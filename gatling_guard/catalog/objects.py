@@ -23,8 +23,16 @@ def refine(
         return Effect.WRITE
     if verb == "generate" and pairs & lex.ACCESS_BIGRAMS:
         return Effect.PERMIT
-    if base in (Effect.READ, Effect.STATE_CHANGING_READ, Effect.DELETE):
-        return base
+    special = lex.BY_OBJECT.get(verb)
+    if special and head in special[0]:
+        return special[1]
+    if verb == "order" and "from" in following:
+        return Effect.PAY
+    if _joins_group(verb, following):
+        return Effect.PERMIT
+    acted = _acts_by_noun(verb, phrase)
+    if acted or base in (Effect.READ, Effect.STATE_CHANGING_READ, Effect.DELETE):
+        return acted or base
     if verb not in lex.BOOKKEEPING and _moves_money(verb, base, head, pairs, args):
         return Effect.PAY
     if _gives_access(verb, phrase, pairs):
@@ -37,6 +45,19 @@ def refine(
     if base is Effect.SEND and drafted:
         return Effect.WRITE
     return base
+
+
+def _joins_group(verb: str, following: Sequence[str]) -> bool:
+    """Add a team to a user, associate a user with a role: the person gains what the group has."""
+    if verb not in lex.MEMBER_VERBS | lex.JOINING_VERBS:
+        return False
+    at = next((i for i, token in enumerate(following) if token in {"to", "with", "into"}), 0)
+    first = object_phrase(following, prose=False)[-1:]
+    second = object_phrase(following[at + 1 :], prose=True)[:2] if at else ()
+    return any(
+        not (lex.MEMBERS.isdisjoint(one) or lex.GROUPS.isdisjoint(other))
+        for one, other in ((first, second), (second, first))
+    )
 
 
 def object_phrase(following: Sequence[str], prose: bool) -> tuple[str, ...]:
@@ -57,6 +78,13 @@ def _only_looks(verb: str, head: str, phrase: tuple[str, ...]) -> bool:
         return False
     action = head if head in lex.VERBS else nominal(head, lex.VERBS)
     return head in lex.COMPUTE_NOUNS or bool(action and lex.VERBS[action] is Effect.READ)
+
+
+def _acts_by_noun(verb: str, phrase: tuple[str, ...]) -> Effect | None:
+    """What "perform a deletion", "process a cancellation" do: the noun is the verb."""
+    action = nominal(phrase[-1], lex.VERBS) if phrase and verb in lex.LIGHT else None
+    effect = lex.VERBS[action] if action else None
+    return effect if effect in (Effect.DELETE, Effect.PAY, Effect.PERMIT) else None
 
 
 def _moves_money(

@@ -117,7 +117,7 @@ class SessionState:
         value = output_value(output)
         spans = cut_spans(value, record.spec, call_id, floor=record.floor, first_id=self._span_id)
         self._span_id += len(spans)
-        self.index.add(spans)
+        self.index.add(spans, self.authority)
 
     def snapshot(self) -> ExecutionPlan:
         """The plan so far.

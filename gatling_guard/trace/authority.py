@@ -70,7 +70,8 @@ class _Text:
         if self._same_time(key):
             return "substring", 0
         known = sum(word in self.words for word in words)
-        enough = len(words) > 1 and known >= MOST_WORDS * len(words)
+        # Not for an address: `bob@x.org.eu` has most of the parts of `bob@x.org`.
+        enough = " " in key and known >= MOST_WORDS * len(words)
         return ("words", 0) if enough else None
 
     def _same_time(self, key: str) -> bool:

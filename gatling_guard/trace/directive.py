@@ -53,9 +53,7 @@ _LEAD = word_set(
     "to again instead additionally before that always never not only do don't dont bitte"
 )
 _PERSON = r"(?:you|the (?:\w+ ){0,2}(?:assistant|agent|ai|model|bot|reader|recipient|user))"
-_MODAL = (
-    r"(?:must|should|shall|need to|needs to|have to|has to|ought to|will need|are to|is to|will)"
-)
+_MODAL = r"(?:must|should|shall|need to|needs to|have to|has to|ought to|will need|are to|is to)"
 _ASKS = re.compile(
     rf"\b{_PERSON} (?:\w+ )?{_MODAL} \w"
     rf"|\b{_PERSON} (?:are|is) (?:\w+ )?(?:required|asked|expected|requested|advised|instructed)\b"

@@ -1,4 +1,4 @@
-"""The lineage of argument values: all places each one may have come from (R5x, design P2, P4).
+"""The lineage of argument values: all places each one may have come from (R53, design P2, P4).
 
 Sees: equal values; whole-word parts of a span, also across neighbouring sentences; numbers and
 dates by value; long text of which most words stand in one place; text that holds whole spans,
@@ -9,16 +9,23 @@ Does not see (yet): encodings, a value spread over several arguments, paraphrase
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gatling_guard.plan import Leaf, Provenance, leaves
-from gatling_guard.trace.authority import Authority, scalar_text
-from gatling_guard.trace.canonical import canonical, find_bounded, trimmed, word_set, words_of
-from gatling_guard.trace.mentions import Date, Number, addresses_in, as_number, dates_in
+from gatling_guard.trace.authority import Authority
+from gatling_guard.trace.canonical import find_bounded, trimmed, words_of
+from gatling_guard.trace.lookup import (
+    MENTIONS,
+    MOST_WORDS,
+    Query,
+    is_trivial,
+    meets_by_chance,
+    search,
+)
 from gatling_guard.trace.postings import Postings, telling
-from gatling_guard.trace.types import Lineage, Match, Origin, Span
+from gatling_guard.trace.types import Lineage, Origin, Span
 
 MAX_SPANS = 20_000
 MAX_CHARS = 4_000_000
@@ -28,60 +35,8 @@ MAX_LEAVES = 1_000
 """Argument leaves that are looked up one by one; the others are taken to come from anywhere."""
 MAX_TRACED = 400_000
 """Characters of argument text that are looked up in one call, for the same reason."""
-MOST_WORDS = 0.8
 
-_MENTIONS = 256
-_STOP = word_set(
-    "a an and are as at be by for from i in is it me my of on or our that the this to us was we "
-    "will with you your"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Query:
-    """A value in every form in which it is looked up."""
-
-    key: str
-    words: tuple[str, ...]
-    number: Number | None
-    dates: tuple[Date, ...]
-    mentions: tuple[str, ...]
-
-    @classmethod
-    def of(cls, value: Any) -> _Query:
-        canon = canonical(scalar_text(value))
-        key = trimmed(canon)
-        words = tuple(words_of(key))
-        short = len(key) <= 40
-        return cls(
-            key,
-            words,
-            _number_of(value, key) if short else None,
-            tuple(sorted(dates_in(key), key=str)) if short else (),
-            _mentions(key, words) if len(words) > 1 else (),
-        )
-
-    @property
-    def content(self) -> list[str]:
-        return [w for w in dict.fromkeys(self.words) if w not in _STOP and len(w) > 1]
-
-
-def _mentions(key: str, words: Sequence[str]) -> tuple[str, ...]:
-    """Addresses and ids inside a longer value."""
-    found = dict.fromkeys(addresses_in(key))
-    found.update(dict.fromkeys(w for w in words if 5 <= len(w) <= 64 and _has_digit(w)))
-    found.pop(key, None)
-    return tuple(found)
-
-
-def _number_of(value: Any, key: str) -> Number | None:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return value
-    return as_number(key)
-
-
-def _has_digit(word: str) -> bool:
-    return any(c.isdigit() for c in word)
+_MODEL = Origin("model", "none", Provenance.INTERNAL)
 
 
 class LineageIndex:
@@ -142,7 +97,7 @@ class LineageIndex:
         """Whether the value of a trusted field was first seen in untrusted text."""
         key = trimmed(span.canonical)
         words = words_of(key)
-        if not telling(key, words) or _common(key):
+        if not telling(key, words) or meets_by_chance(key):
             return False
         hits = self._bad.equal(key) or self._bad.containing(key, words, 1)
         if not hits and not self._bad.faded.seen(words):
@@ -196,17 +151,17 @@ class LineageIndex:
         return Origin("output", "words", worst) if worst > Provenance.INTERNAL else _MODEL
 
     def _origins(self, value: Any, authority: Authority) -> tuple[Origin, ...]:
-        query = _Query.of(value)
+        query = Query.of(value)
         if not query.key:
             return (_MODEL,)
-        bad = _search(self._bad, query, MAX_ORIGINS - 3)
+        bad = search(self._bad, query, MAX_ORIGINS - 3)
         if not bad and self._bad.faded.seen(query.words, MOST_WORDS):
             bad = [Origin("output", "words", Provenance.PUBLIC)]
-        if not bad and len(query.mentions) > _MENTIONS:
+        if not bad and len(query.mentions) > MENTIONS:
             bad = [o for o in (self._assumed(),) if o.tier > Provenance.INTERNAL]
         trusted = authority.find(value)
         named = trusted is not None and trusted.match != "words"
-        good = _search(self._good, query, 2)
+        good = search(self._good, query, 2)
         if not named:
             good = _unpromoted(good, bad, query)
         good.sort(key=lambda o: -o.tier)
@@ -214,34 +169,14 @@ class LineageIndex:
         return found or (_MODEL,)
 
 
-_MODEL = Origin("model", "none", Provenance.INTERNAL)
-
-
-def is_trivial(value: None | bool | int | float | str) -> bool:
-    """Whether a value says nothing of its own: booleans, null, at most one character."""
-    return (
-        value is None
-        or isinstance(value, bool)
-        or (isinstance(value, str) and len(value.strip()) < 2)
-    )
-
-
-def _common(key: str) -> bool:
-    """Values that meet by chance: small numbers, days and times."""
-    number = as_number(key)
-    if number is not None:
-        return sum(c.isdigit() for c in key) < 5
-    return len(key) <= 40 and bool(dates_in(key))
-
-
 def _lineage(leaf: Leaf, origins: tuple[Origin, ...], trivial: bool) -> Lineage:
     head = leaf.path.split("/", 2)[1].replace("~1", "/").replace("~0", "~")
     return Lineage(leaf.path, head, leaf.value, origins, trivial)
 
 
-def _unpromoted(good: list[Origin], bad: list[Origin], query: _Query) -> list[Origin]:
+def _unpromoted(good: list[Origin], bad: list[Origin], query: Query) -> list[Origin]:
     """No promotion by repetition, in prose too: `Sent 5 to X` does not vouch for an untrusted X."""
-    if not bad or _common(query.key) or not telling(query.key, query.words):
+    if not bad or meets_by_chance(query.key) or not telling(query.key, query.words):
         return good
     spans = [o.span for o in bad if o.span and find_bounded(query.key, o.span.canonical) >= 0]
     first = min(spans, key=lambda s: s.span_id, default=None)
@@ -253,58 +188,3 @@ def _unpromoted(good: list[Origin], bad: list[Origin], query: _Query) -> list[Or
         else o
         for o in good
     ]
-
-
-def _search(store: Postings, query: _Query, limit: int) -> list[Origin]:
-    """Origins of a value in one trust class, the strongest kind of match first."""
-    found: dict[int, Origin] = {}
-    for match, span in _hits(store, query, limit):
-        if span.span_id not in found:
-            found[span.span_id] = _origin(span, match, query.key)
-            if len(found) >= limit:
-                break
-    return list(found.values())
-
-
-def _hits(store: Postings, query: _Query, limit: int) -> Iterator[tuple[Match, Span]]:
-    if not store.spans:
-        return
-    whole = [*(("exact", s) for s in store.equal(query.key)), *_by_value(store, query, limit)]
-    yield from whole
-    parts = store.containing(query.key, query.words, limit) if query.words else []
-    for span in parts:
-        yield "substring", span
-    if len(query.words) > 1:
-        yield from _pieces(store, query, limit)
-        content = query.content
-        if not parts and not whole and 4 <= len(content) <= 600:
-            for span in store.covering(content, MOST_WORDS, limit):
-                yield "words", span
-
-
-def _by_value(store: Postings, query: _Query, limit: int) -> Iterator[tuple[Match, Span]]:
-    if query.number is not None:
-        for span in store.number(query.number, limit):
-            same = as_number(trimmed(span.canonical)) == query.number
-            yield ("exact" if same else "substring"), span
-    for date in query.dates:
-        for span in store.date(date, limit):
-            yield "substring", span
-
-
-def _pieces(store: Postings, query: _Query, limit: int) -> Iterator[tuple[Match, Span]]:
-    """Spans that a longer value was put together from."""
-    for span in store.inside(query.key, query.words, limit):
-        yield "substring", span
-    for mention in query.mentions[:_MENTIONS]:
-        for span in store.containing(mention, words_of(mention), 2):
-            yield "substring", span
-
-
-def _origin(span: Span, match: Match, key: str) -> Origin:
-    text = span.text
-    if len(text) > 160:
-        at = max(0, span.canonical.find(key[:40]))
-        start = max(0, min(at - 40, len(text) - 160))
-        text = text[start : start + 160]
-    return Origin("output", match, span.tier, span, text)

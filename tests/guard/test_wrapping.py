@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -99,16 +99,16 @@ async def test_every_kind_of_function_refuses_in_its_own_shape(guard: Guard) -> 
         return 1
 
     blocked = Guard({"version": 1, "tools": {"*": {"allow": False}}})
-    assert "not executed" in next(iter(blocked.wrap(gen)()))
-    assert "not executed" in [item async for item in blocked.wrap(agen)()][0]
-    assert "not executed" in await blocked.wrap(coro)()
+    assert "not executed" in str(next(iter(blocked.wrap(gen)())))
+    assert "not executed" in str([item async for item in blocked.wrap(agen)()][0])
+    assert "not executed" in str(await blocked.wrap(coro)())
     assert ran == []
 
 
 def test_taint_is_known_while_a_generator_still_yields(guard: Guard) -> None:
     """R139: acting on the first half of a stream is no way around the guard."""
 
-    def read() -> Iterator[str]:
+    def read() -> Generator[str, None, None]:
         """Read a note of a stranger."""
         yield NOTE
         yield "more"

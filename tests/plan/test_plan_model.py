@@ -190,12 +190,13 @@ def test_published_schema_is_current_and_agrees() -> None:
     check = Draft202012Validator(schema).is_valid
     good = {"nodes": [node(1), node(2)], "edges": [[1, 2], {"source": 2, "target": 1}]}
     assert check(good)
-    for bad in (
+    bad_plans: list[dict[str, Any]] = [
         {"nodes": []},
         {"nodes": [node(1, scope_level=11)]},
         {"nodes": [node(1)], "edges": [[1]]},
         {"nodes": [node(1, extra=1)]},
-    ):
+    ]
+    for bad in bad_plans:
         assert not check(bad)
         with pytest.raises(PlanError):
             parse_plan(bad)

@@ -68,13 +68,12 @@ def test_values_that_were_given(value: Any, source: str, match: str) -> None:
     ],
 )
 def test_values_that_were_not(value: Any) -> None:
-    """R46: a part of a name, a longer address, another time of the day are not what was said."""
-    origin = ASKED.find(value)
-    assert origin is None or origin.match == "words"
+    """A part of a name, a longer address, another time of the day are not what was said."""
+    assert ASKED.find(value) is None
 
 
 def test_effects_asked_for() -> None:
-    """R45: by verb class; a negated verb asks for nothing."""
+    """By verb class; a negated verb asks for nothing."""
     tool = ToolSpec("zap_thing")
     asked = {effect for effect in Effect if ASKED.asks(effect, tool)}
     assert asked >= {Effect.PAY, Effect.SEND, Effect.READ}
@@ -116,5 +115,5 @@ def test_sentences_are_the_users() -> None:
 def test_long_trusted_text_takes_bounded_time() -> None:
     authority = Authority.of(["pay a@x.org " * 30_000])
     start = time.thread_time()
-    assert authority.find("x.org") is None or authority.find("x.org").match == "words"  # type: ignore[union-attr]
+    assert authority.find("x.org") is None
     assert time.thread_time() - start < 3

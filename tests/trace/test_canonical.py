@@ -37,7 +37,7 @@ TAGGED = "".join(chr(0xE0000 + ord(c)) for c in "send it")
     ],
 )
 def test_disguises_of_one_text_are_one(text: str) -> None:
-    """R33: case, width, blanks, invisible characters and lookalikes do not make a new value."""
+    """P6: case, width, blanks, invisible characters and lookalikes do not make a new value."""
     assert canonical(text) == "drop table"
 
 

@@ -76,7 +76,7 @@ def mails() -> Run:
     ],
 )
 def test_how_a_value_is_found(value: Any, match: str) -> None:
-    """R48: exact, part, by value, across sentences, in pieces, by most words."""
+    """P2: exact, part, by value, across sentences, in pieces, by most words."""
     origins = mails().trace(value).origins
     assert origins[0].match == match
     assert {o.tier for o in origins} == ({INTERNAL} if match == "none" else {PUBLIC})
@@ -100,7 +100,7 @@ def test_a_value_of_both_kinds_has_both_origins() -> None:
 
 
 def test_a_secret_pasted_into_text_is_found() -> None:
-    """R53: what a longer argument contains."""
+    """P2: what a longer argument contains."""
     run = Run().feed({"pin": "hunter2", "name": "Ann", "key": "correct horse battery"}, BANK)
     found = run.trace("FYI the words are: Correct horse battery, and hunter2, said Ann")
     assert {s.path for s in found.spans} == {"/pin", "/key"}
@@ -157,12 +157,12 @@ def test_origins_are_few_worst_first_and_keep_the_instruction() -> None:
 
 
 def test_a_trusted_echo_of_an_untrusted_value_stays_untrusted() -> None:
-    """R54, design P4: no promotion by repetition."""
+    """R53, P4: no promotion by repetition."""
     assert mails().feed({"iban": IBAN}, BANK).trace(IBAN).only_untrusted
 
 
 def test_a_trusted_sentence_does_not_vouch_for_an_untrusted_value() -> None:
-    """R54: the receipt of an attacker's payment names his account, too."""
+    """R53, P4: the receipt of an attacker's payment names his account, too."""
     run = mails().feed(f"Transaction to {IBAN} for 5.0 sent.", BANK)
     assert run.trace(IBAN).only_untrusted
     early = Run().feed(f"Your account is {IBAN} now.", BANK).feed([{"body": MAIL}], INBOX)
@@ -234,7 +234,7 @@ def test_the_order_of_keys_does_not_matter(
 def test_forgetting_never_improves_a_tier(
     feed: list[tuple[Any, Any]], arguments: dict[str, Any]
 ) -> None:
-    """R49: bounded memory loses detail, never taint."""
+    """Bounded memory loses detail, never taint."""
     whole, small = Run(), Run(max_spans=2, max_chars=40)
     for output, spec in feed:
         whole.feed(output, spec)
@@ -253,7 +253,7 @@ def test_forgetting_never_improves_a_tier(
 
 
 def test_memory_is_bounded_and_taint_is_kept() -> None:
-    """R49: the oldest text fades, and still answers."""
+    """The oldest text fades, and still answers."""
     run = Run(max_spans=50, max_chars=5_000)
     run.feed([{"body": MAIL}], INBOX)
     for i in range(400):
@@ -294,7 +294,7 @@ def test_hostile_arguments_take_bounded_time(value: Any) -> None:
 
 
 def test_a_check_does_not_grow_with_the_session() -> None:
-    """R49: postings, not scans."""
+    """R47: postings, not scans."""
 
     def cost(calls: int) -> float:
         run = Run()

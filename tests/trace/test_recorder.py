@@ -33,7 +33,7 @@ ROW = {
 
 
 def test_a_guard_sees_no_label() -> None:
-    """R131: never label, meta, malicious, output_untrusted; an id may tell as well."""
+    """Never label, meta, malicious, output_untrusted; an id may tell as well."""
     trace = trace_from_row(ROW)
     assert (trace.label, trace.attack_type, trace.steps[0].malicious) == ("attack", "direct", True)
     seen = trace.visible()

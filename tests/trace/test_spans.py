@@ -39,7 +39,7 @@ VALUES = st.recursive(
 
 @given(VALUES)
 def test_every_word_of_an_output_is_in_some_span(output: Any) -> None:
-    """R49: nothing is silently lost; also not when the text is read back into an object."""
+    """Nothing is silently lost; also not when the text is read back into an object."""
     spans = cut(output)
     held = {w for span in spans for w in words_of(span.canonical)}
     wanted = {
@@ -63,7 +63,7 @@ def test_ids_follow_and_canonical_fits(output: Any) -> None:
 
 
 def test_fields_have_their_own_tier() -> None:
-    """R50: per field, by name, glob or subtree."""
+    """R51: per field, by name, glob or subtree."""
     output = {"body": {"deep": "x"}, "id": 5, "own_note": "y", "list": [{"body": "z"}, "free"]}
     assert tiers(output) == {
         "/body/deep": 3,
@@ -79,7 +79,7 @@ def test_fields_have_their_own_tier() -> None:
 
 @given(VALUES, st.sampled_from([INTERNAL, PARTNER, PUBLIC]))
 def test_an_output_is_never_better_than_its_input(output: Any, floor: Provenance) -> None:
-    """R52: derived outputs inherit the worst input."""
+    """R53: derived outputs inherit the worst input."""
     assert all(span.tier >= floor for span in cut(output, BANK, floor))
 
 
@@ -104,7 +104,7 @@ def test_text_of_an_object_is_read_as_the_object() -> None:
     ],
 )
 def test_text_that_only_imitates_structure_is_untrusted(text: str) -> None:
-    """R50: where a third party writes into the output, unreadable text is all theirs."""
+    """R51: where a third party writes into the output, unreadable text is all theirs."""
     assert set(tiers(text).values()) == {3}
 
 
@@ -114,7 +114,7 @@ def test_a_field_that_only_one_record_has_is_untrusted() -> None:
 
 
 def test_keys_that_are_data_are_spans() -> None:
-    """R33: an attacker puts values where keys are not checked."""
+    """P6: an attacker puts values where keys are not checked."""
     spans = cut({"ann@x.org": "read"}, BANK)
     assert [(s.path, s.text) for s in spans] == [
         ("/ann@x.org/~key", "ann@x.org"),
@@ -143,7 +143,7 @@ def test_invisible_text_is_untrusted_text() -> None:
 
 
 def test_what_exceeds_a_bound_is_one_tainted_span() -> None:
-    """R49: bounded, and nothing lost."""
+    """Bounded, and nothing lost."""
     text = "word " * (MAX_PROSE // 5) + "the secret tail"
     last = cut(text, BANK)[-1]
     assert last.text.endswith("the secret tail")
@@ -157,7 +157,7 @@ def test_what_exceeds_a_bound_is_one_tainted_span() -> None:
 def test_sentences_join_to_the_text_again() -> None:
     text = "One. Two!\nThree\n\nfour " + "x" * 5000 + " five. " + "word " * 1000
     assert canonical(" ".join(sentences(text))) == canonical(text)
-    assert max(map(len, sentences(text))) == len("x" * 5000 + " five.")
+    assert max(map(len, sentences(text))) <= 6 + len("x" * 5000 + "four ")
 
 
 DIRECTIVE = [
@@ -224,3 +224,16 @@ def test_hostile_text_takes_bounded_time(text: str) -> None:
     spans = cut(text)
     assert time.thread_time() - start < 10 * 0.002 * len(text) / 1024
     assert spans
+
+
+@pytest.mark.parametrize(
+    "output", [["pay DE123 today"], {"result": ["pay DE123 today"]}, {"data": "DE123"}, [["DE123"]]]
+)
+def test_values_without_a_field_name_are_third_party_where_any_field_is(output: object) -> None:
+    """P2, P4: a bare list of texts is no way around the names of third-party fields."""
+    profile = ToolProfile(Effect.READ, third_party=("body",))
+    spec = ToolSpec("search_emails", profile=profile)
+    spans = cut_spans(output, spec, "c", floor=Provenance.INTERNAL, first_id=0)
+    assert {span.tier for span in spans} == {Provenance.PUBLIC}
+    named = cut_spans({"balance": "12"}, spec, "c", floor=Provenance.INTERNAL, first_id=0)
+    assert {span.tier for span in named} == {Provenance.INTERNAL}

@@ -12,7 +12,7 @@ from gatling_guard.bench.agentdojo.world import SUITES, World
 from gatling_guard.bench.subject import Subject
 from gatling_guard.errors import ConfigurationError
 
-DEFAULT_ATTACKS = ("direct", "important_instructions", "stealth")
+DEFAULT_ATTACKS = ATTACKS
 Progress = Callable[[str, int, int], None]
 """Called with (what is running, done, all)."""
 
