@@ -125,19 +125,8 @@ def _names(path: str) -> tuple[str, ...]:
 
 
 _WRAPPERS = frozenset(
-    [
-        "data",
-        "item",
-        "items",
-        "output",
-        "outputs",
-        "response",
-        "result",
-        "results",
-        "return",
-        "value",
-        "values",
-    ]
+    ("data", "item", "items", "output", "outputs", "response", "result", "results", "return")
+    + ("value", "values")
 )
 """Names that say nothing of what is inside."""
 
