@@ -84,17 +84,22 @@ def read_labels(path: Path = LABELS) -> dict[str, dict[str, Any]]:
     return labels
 
 
+def read_tools(shared: Path) -> Iterator[dict[str, Any]]:
+    """Every tool of the catalog."""
+    with lzma.open(shared / TOOLS, "rt", encoding="utf-8") as lines:
+        yield from (json.loads(line) for line in lines)
+
+
 def read_cases(shared: Path, labels: Mapping[str, Mapping[str, Any]]) -> list[Case]:
     """Every labelled tool with the profile that the rules infer for it."""
     wanted = {str(label["digest"]) for label in labels.values()}
-    found: dict[str, dict[str, Any]] = {}
-    with lzma.open(shared / TOOLS, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            tool = json.loads(line)
-            mark = digest(tool)
-            if mark in wanted:
-                found[mark] = tool
-    return [_case(key, label, found[str(label["digest"])]) for key, label in labels.items()]
+    marked = ((digest(tool), tool) for tool in read_tools(shared))
+    found = {mark: tool for mark, tool in marked if mark in wanted}
+    return [
+        _case(key, label, found[label["digest"]])
+        for key, label in labels.items()
+        if label["digest"] in found
+    ]
 
 
 def _case(key: str, label: Mapping[str, Any], tool: Mapping[str, Any]) -> Case:

@@ -288,9 +288,9 @@ prices probability product products profile profiles properties quadratic quote 
 rankings rate rates rating ratings ratio recent recommendation recommendations report result results
 retrieval review reviews root roots schedule score scores scraper sentiment similar snapshot sources
 sqrt standing standings state statistic statistics stats status suggestion suggestions summary
-supported table teams temperature thumbnail time titles top totals translation translator trend trending trends
-upcoming user users validator value values variance version versions video videos viewer volume
-weather whoami whois word words
+supported table teams temperature thumbnail time titles top totals translation translator trend
+trending trends upcoming user users validator value values variance version versions video videos
+viewer volume weather whoami whois word words
 """)
 """Nouns that name what is returned: a tool called by them alone is taken for a read."""
 
