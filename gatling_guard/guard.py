@@ -180,17 +180,22 @@ class Guard:
     def ambient_session(self) -> Session | None:
         """The current session, or a new one that stays current in this thread or task.
 
-        None when there is none and the policy requires one; then `refuse` the call.
+        None when there is none and one is needed: the policy requires it, or sessions of this
+        guard are open elsewhere, so that this call fell out of its own (a worker thread does not
+        inherit it). `refuse` such a call: in a new session its data would have no history.
         """
         session = self.current_session()
-        if session is None and not self.policy.require_session:
+        if session is None and not self.policy.require_session and not self._monitor.open_sessions:
             session = self.session()
             self._monitor.entered.set((session,))
         return session
 
-    def refuse(self, call: ToolRequest, why: str) -> Decision:
-        """The decision on a call that cannot be checked at all: fail closed, and record why."""
-        error = ConfigurationError(why)
+    def refuse(self, call: ToolRequest) -> Decision:
+        """The decision on a call outside any session: fail closed, and record why."""
+        error = ConfigurationError(
+            "a call outside its session: enter `guard.session()`, and in threads of your own run "
+            "tools with `contextvars.copy_context().run` or wrap them with `session=`"
+        )
         return self._monitor.failed(error, run_id="-", request=call, call_id=call.call_id)
 
     # ------------------------------------------------------------- whole plans

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from gatling_guard.decision import Allowed, Blocked, Decision, Held
-from gatling_guard.errors import ConfigurationError
+from gatling_guard.errors import ConfigurationError, InputError
 from gatling_guard.pipeline import (
     Approval,
     DeadlineExceeded,
@@ -53,6 +53,8 @@ class Session:
         """Make this the current session of this thread or task."""
         entered = self._monitor.entered
         entered.set((*entered.get(), self))
+        with self._monitor.lock:
+            self._monitor.open_sessions += 1
         return self
 
     def __exit__(
@@ -62,6 +64,8 @@ class Session:
         """Give the previous session back."""
         entered = self._monitor.entered
         before = list(entered.get())
+        with self._monitor.lock:
+            self._monitor.open_sessions -= 1
         if self in before:  # the last time it was entered in this context
             del before[len(before) - 1 - before[::-1].index(self)]
             entered.set(tuple(before))
@@ -85,7 +89,13 @@ class Session:
         Args:
             user: a message of the user. Never pass text that came through a tool.
             system: the system prompt.
+
+        Raises:
+            ConfigurationError: one of them is not text.
         """
+        for name, text in (("user", user), ("system", system)):
+            if text is not None and not isinstance(text, str):
+                raise ConfigurationError(f"{name} must be text, not {type(text).__name__}")
         with self._lock:
             self._state.observe(user, system)
 
@@ -103,6 +113,9 @@ class Session:
         decided again.
         """
         monitor = self._monitor
+        if not isinstance(call, ToolRequest):
+            wrong = InputError(f"expected a ToolRequest, not {type(call).__name__}", what="call")
+            return monitor.failed(wrong, run_id=self.run_id, request=ToolRequest("tool", {}))
         if not self._lock.acquire(timeout=monitor.deadline):
             busy = DeadlineExceeded("the session was busy")
             return monitor.failed(busy, run_id=self.run_id, request=call, call_id=call.call_id)

@@ -139,7 +139,7 @@ class Wrapper:
         return session, bound, ToolRequest(self.spec.name, arguments)
 
     def _homeless(self, request: ToolRequest) -> Decision:
-        return self.guard.refuse(request, "the policy requires a session: use `guard.session()`")
+        return self.guard.refuse(request)
 
     def _refusal(self, decision: Decision) -> str | None:
         match decision:

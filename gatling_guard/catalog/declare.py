@@ -46,7 +46,9 @@ def declare(profile: ToolProfile, **fields: Any) -> ToolProfile:
 
 
 def _follows(profile: ToolProfile, values: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"third_party": ()} if "tier" in values else {}
+    found: dict[str, Any] = (
+        {"third_party": (), "text_tier": values["tier"]} if "tier" in values else {}
+    )
     effect = values.get("effect")
     if effect is None:
         return found
@@ -122,6 +124,7 @@ def _confidence(value: Any) -> float:
 _READERS: dict[str, Callable[[Any], Any]] = {
     "effect": _effect,
     "tier": _tier,
+    "text_tier": _tier,
     "third_party": _names,
     "sink": _flag,
     "identity_args": _names,

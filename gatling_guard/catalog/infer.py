@@ -56,6 +56,7 @@ def infer_profile(
         effect=effect,
         tier=tier,
         third_party=third_party,
+        text_tier=_text_tier(effect, guess.verb),
         sink=_is_sink(effect, guess.verb, tokens, roles),
         identity_args=roles.identity,
         content_args=roles.content,
@@ -163,6 +164,12 @@ def _by_engine(result: tuple[str, ...]) -> bool:
     """True of "google_search", not of "google_calendar_search_events"."""
     rest = [word for word in result if word not in lex.SEARCHED]
     return bool(rest) and lex.SEARCH_ENGINES.issuperset(rest)
+
+
+def _text_tier(effect: Effect, verb: str) -> Provenance:
+    """Unknown nouns count as other people's text (R51); computed results as made of their input."""
+    reads = effect in (Effect.READ, Effect.STATE_CHANGING_READ, Effect.EXECUTE)
+    return Provenance.PUBLIC if reads and verb not in lex.COMPUTED else Provenance.INTERNAL
 
 
 def _third_party(

@@ -47,6 +47,9 @@ class ToolProfile:
     """Tier of what it returns, where `third_party` says nothing else."""
     third_party: tuple[str, ...] = ()
     """Output fields that third parties write (names or globs; `*` = all of it): tier 3."""
+    text_tier: Provenance = Provenance.INTERNAL
+    """Tier of running text in what it returns, where `third_party` says nothing of it. Inferred
+    profiles of tools that read have PUBLIC: whatever the noun, anybody may have written it."""
     sink: bool = False
     """Data given to it leaves the user's side, whatever the destination (mail, post, pay)."""
     identity_args: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -42,6 +43,9 @@ class Monitor:
     entered: ContextVar[tuple[Session, ...]] = field(default_factory=_entered)
     """Sessions entered in this thread or task, innermost last. One variable per guard, so that
     two guards in one program do not mix."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    open_sessions: int = 0
+    """Sessions entered at this moment in any thread or task."""
     _specs: dict[tuple[int, str], ToolSpec | None] = field(default_factory=dict)
 
     @property

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from gatling_guard.catalog import ToolSpec
 from gatling_guard.decision import Allowed, Blocked, Decision, Held
@@ -76,6 +76,7 @@ class Work:
 
 
 Stage = Callable[[Work], None]
+Verdict = Literal["allow", "hold", "block"]
 
 
 def canonicalise(work: Work) -> None:
@@ -151,44 +152,54 @@ def energy(work: Work) -> None:
 
 def decide(work: Work) -> None:
     """Rules first, score second (P1)."""
+    action, why = verdict_of(work)
     common: dict[str, Any] = {
         "decision_id": work.decision_id, "call": work.call, "energy": work.energy,
-        "findings": work.findings, "lineage": work.lineage, "reasons": reasons_of(work),
+        "findings": work.findings, "lineage": work.lineage, "reasons": reasons_of(work, why),
         "policy_digest": work.policy.digest,
     }  # fmt: skip
-    verdict = verdict_of(work)
-    if verdict == "allow":
+    if action == "allow":
         work.decision = Allowed(**common)
-    elif verdict == "hold":
+    elif action == "hold":
         expires = work.policy.limits.hold_expires_s
         work.decision = Held(**common, hold_id=work.hold_id, expires_in=expires)
     else:
         work.decision = Blocked(**common, code=opaque_code(work.decision_id))
 
 
-def verdict_of(work: Work) -> str:
-    """`allow`, `hold` or `block` from findings, then from the energy's band."""
+def verdict_of(work: Work) -> tuple[Verdict, str]:
+    """`allow`, `hold` or `block`, and the deciding fact where it is the score.
+
+    A rule that blocks wins. A rule that holds wins over the score as well: the policy wants a
+    person to see these calls, and a person who is never asked cannot say that one was honest.
+    """
     actions = {finding.action for finding in work.findings}
     if "block" in actions:
-        return "block"
+        return "block", ""
+    if "hold" in actions:
+        return "hold", ""
+    return _scored(work)
+
+
+def _scored(work: Work) -> tuple[Verdict, str]:
     bands, total = work.policy.energy, work.energy.total
     if total >= bands.block_above:
-        return "block"
-    scored: str = "allow"
-    if total >= bands.allow_below and work.spec is not None:
-        reversible = work.spec.profile.reversible
-        scored = bands.grey_reversible if reversible else bands.grey
-    if scored == "block":
-        return "block"
-    return "hold" if "hold" in actions or scored == "hold" else "allow"
+        return "block", f"energy {total:.1f}, blocked from {bands.block_above:g} on"
+    if total < bands.allow_below or work.spec is None:
+        return "allow", ""
+    band = f"energy {total:.1f} between {bands.allow_below:g} and {bands.block_above:g}"
+    if work.spec.profile.reversible:
+        return bands.grey_reversible, f"{band}: a reversible call"
+    return bands.grey, f"{band}: a call that cannot be undone"
 
 
-def reasons_of(work: Work) -> tuple[str, ...]:
-    """For the operator: findings first, then the largest shares."""
-    found = [f"{f.rule}: {f.message}" for f in work.findings if f.action != "note"]
+def reasons_of(work: Work, why: str) -> tuple[str, ...]:
+    """For the operator: the rule or score that decided, then the largest shares."""
+    rank = {"block": 0, "hold": 1}
+    vetoes = sorted((f for f in work.findings if f.action in rank), key=lambda f: rank[f.action])
     shares = sorted(work.energy.shares, key=lambda share: -share.value)
-    found += [f"{s.term} {s.value:.2f}: {s.reason}" for s in shares[:6]]
-    return tuple(found)
+    found = [f"{f.rule}: {f.message}" for f in vetoes] + [why] * bool(why)
+    return (*found, *(f"{s.term} {s.value:.2f}: {s.reason}" for s in shares[:6]))
 
 
 def opaque_code(decision_id: str) -> str:

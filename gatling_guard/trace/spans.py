@@ -77,16 +77,16 @@ def _cut_leaf(leaf: Leaf, cutter: _Cutter, trust: _Trust) -> None:
     inner = _inner(leaf)
     if inner is not None:
         for child in leaves(inner, f"{leaf.path}/~json"):
-            _cut_plain(child, _as_text(child.value), tier, cutter)
+            _cut_plain(child, _as_text(child.value), tier, cutter, trust)
     else:
-        _cut_plain(leaf, text, tier, cutter)
+        _cut_plain(leaf, text, tier, cutter, trust)
 
 
-def _cut_plain(leaf: Leaf, text: str, tier: Provenance, cutter: _Cutter) -> None:
+def _cut_plain(leaf: Leaf, text: str, tier: Provenance, cutter: _Cutter, trust: _Trust) -> None:
     if leaf.value is None or isinstance(leaf.value, bool) or not text.strip():
         return
     if isinstance(leaf.value, str) and _is_prose(leaf.path, text):
-        cutter.prose(leaf.path, text, tier)
+        cutter.prose(leaf.path, text, max(tier, trust.text))
     else:
         cutter.field(leaf.path, text, tier)
 
@@ -137,6 +137,8 @@ class _Trust:
     def __init__(self, spec: ToolSpec | None, floor: Provenance, parsed: Parsed) -> None:
         self.floor = floor
         self.base = max(floor, spec.profile.tier) if spec else Provenance.PUBLIC
+        self.text = max(floor, spec.profile.text_tier) if spec else Provenance.PUBLIC
+        """Tier of running text, whatever field it stands in."""
         patterns = spec.profile.third_party if spec else ("*",)
         self.patterns = tuple(p.lower() for p in patterns)
         self.everything = "*" in self.patterns or bool(

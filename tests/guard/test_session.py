@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -53,7 +55,7 @@ def new_guard(**options: Any) -> Guard:
     return guard
 
 
-PAY = {"account": "DE89370400440532013000", "amount": 400}
+PAY: dict[str, Any] = {"account": "DE89370400440532013000", "amount": 400}
 
 
 @pytest.mark.parametrize("stage", [name for name, _ in STAGES])
@@ -442,3 +444,62 @@ def test_a_budget_of_calls_is_per_tool_and_counts_what_ran() -> None:
     session.check(ToolRequest("pay", {**PAY, "amount": 501}, "refused"))
     actions = [session.check(ToolRequest("pay", PAY, f"c{i}")).action for i in range(3)]
     assert actions == ["allow", "allow", "block"]
+
+
+def test_a_worker_thread_does_not_lose_the_session_silently() -> None:
+    """Fail closed: a pool thread has no context; its call is refused, not judged afresh."""
+    guard = new_guard()
+    tool = guard.wrap(pay)
+    with guard.session(instruction="Read my mail."), ThreadPoolExecutor(1) as pool:
+        assert "not executed" in str(pool.submit(tool, **PAY).result())
+        context = contextvars.copy_context()
+        guard.wrap(read_mail)()
+        assert "not executed" in str(pool.submit(context.run, lambda: tool(**PAY)).result())
+        explicit = guard.wrap(read_mail, session=guard.session())
+        assert "Lunch" in pool.submit(explicit).result()
+    assert not any(ran.startswith("pay") for ran in RAN)
+    with ThreadPoolExecutor(1) as pool:  # no session anywhere: a program that does not use them
+        assert pool.submit(tool, **PAY).result() == "paid"
+
+
+def test_a_hold_of_the_policy_wins_over_a_block_by_score() -> None:
+    """P1: rules first; a person who is never asked cannot say that a call was honest."""
+    session = attacked(new_guard(policy=HOLDING))
+    decision = session.check(ToolRequest("pay", PAY, "c2"))
+    assert decision.energy.total > 8
+    assert isinstance(decision, Held)
+    assert decision.reasons[0].startswith("hold")
+
+
+def test_the_first_reason_is_the_one_that_decided() -> None:
+    """R50: an operator reads one line and it is the right one."""
+    by_score = attacked(new_guard()).check(ToolRequest("pay", PAY, "c2"))
+    assert by_score.reasons[0].startswith("energy ")
+    policy = {
+        "version": 1,
+        "tools": {"pay": {"hold": True, "arguments": {"amount": {"maximum": 9}}}},
+    }
+    by_rule = new_guard(policy=policy).session().check(ToolRequest("pay", PAY, "c2"))
+    assert isinstance(by_rule, Blocked)
+    assert "amount" in by_rule.reasons[0]
+
+
+def test_wrong_types_of_the_caller_are_named_or_blocked() -> None:
+    """`check` never raises; what configures a session says what is wrong."""
+    guard = new_guard()
+    assert isinstance(guard.session().check("pay"), Blocked)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="user must be text"):
+        guard.session(instruction=5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["read_invoice", "get_contract", "lookup_case", "ocr_image"])
+def test_running_text_of_any_reading_tool_is_untrusted_unless_declared(name: str) -> None:
+    """R51: unknown counts as public, whatever the noun in the tool's name."""
+    for declared, expected in (({}, (Blocked, Held)), ({"provenance": "internal"}, Allowed)):
+        guard = new_guard()
+        guard.register({"name": name, "parameters": {"properties": {}}}, **declared)
+        session = guard.session(instruction="Summarise item 7.")
+        session.check(ToolRequest(name, {}, "c1"))
+        session.settle("c1", {"note_x": read_mail()})
+        decision = session.check(ToolRequest("pay", PAY, "c2"))
+        assert isinstance(decision, expected), (name, declared, decision)
