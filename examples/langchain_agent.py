@@ -3,12 +3,14 @@
 Everything is real but the model, which is scripted and does whatever the page says: a SQLite
 database, a mailbox of .eml files, and an HTTP server on 127.0.0.1. Offline; takes a second.
 
-    python examples/langchain_agent.py
+    .venv/bin/pip install -e ".[langchain]"
+    .venv/bin/python examples/langchain_agent.py
 """
 
 from __future__ import annotations
 
 import sqlite3
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -20,13 +22,21 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-from langchain.agents import create_agent
-from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
-from langchain_core.messages import AIMessage, ToolMessage
-from langchain_core.tools import BaseTool, tool
+try:
+    from langchain.agents import create_agent
+    from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+    from langchain_core.messages import AIMessage, ToolMessage
+    from langchain_core.tools import BaseTool, tool
 
-from gatling_adapters.langchain import GuardMiddleware, unguarded_tools
-from gatling_guard import Guard
+    from gatling_adapters.langchain import GuardMiddleware, unguarded_tools
+    from gatling_guard import Guard
+except ImportError as error:
+    print(
+        f"{error.name} is missing or too old. Install it, in the checkout of this project, with:\n"
+        '.venv/bin/pip install -e ".[langchain]"',
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 PAGE = """<html><body><h1>Lakeside Store</h1>
 <p>Opening hours: Monday to Friday, 9:00 to 17:00.</p>

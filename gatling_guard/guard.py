@@ -22,6 +22,10 @@ from gatling_guard.session import Session
 from gatling_guard.wrapping import Wrapper
 
 F = TypeVar("F", bound=Callable[..., Any])
+OUTSIDE = (
+    "a call outside its session: enter `guard.session()`, and in threads of your own run tools "
+    "with `contextvars.copy_context().run` or wrap them with `session=`"
+)
 
 
 class Guard:
@@ -61,6 +65,7 @@ class Guard:
             loaded.mode == "shadow" if shadow is None else shadow, clock, composite, tuple(stages),
         )  # fmt: skip
         self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._dropped: OrderedDict[str, None] = OrderedDict()
         self._max_sessions = max_sessions
         self._lock = threading.Lock()
 
@@ -162,15 +167,30 @@ class Guard:
         return session
 
     def session_for(self, run_id: str, *, role: str | None = None) -> Session:
-        """The session of a framework's run id, created on first use."""
+        """The session of a framework's run id, created on first use.
+
+        Raises:
+            ConfigurationError: the run has another role already.
+        """
         with self._lock:
             session = self._sessions.get(run_id)
             if session is None:
                 session = self._sessions[run_id] = Session(self._monitor, run_id, role)
+                if run_id in self._dropped:
+                    session.lose_history()
                 while len(self._sessions) > self._max_sessions:
-                    self._sessions.popitem(last=False)
+                    self._drop_one()
+            elif role is not None and session.role != role:
+                raise ConfigurationError(f"run {run_id!r} belongs to role {session.role!r}")
             self._sessions.move_to_end(run_id)
             return session
+
+    def _drop_one(self) -> None:
+        run_id, session = self._sessions.popitem(last=False)
+        if session.has_outputs:  # its taint must not be forgotten with it
+            self._dropped[run_id] = None
+            while len(self._dropped) > 1000 * self._max_sessions:
+                self._dropped.popitem(last=False)
 
     def current_session(self) -> Session | None:
         """The session of this thread or task, if one was entered."""
@@ -190,12 +210,9 @@ class Guard:
             self._monitor.entered.set((session,))
         return session
 
-    def refuse(self, call: ToolRequest) -> Decision:
-        """The decision on a call outside any session: fail closed, and record why."""
-        error = ConfigurationError(
-            "a call outside its session: enter `guard.session()`, and in threads of your own run "
-            "tools with `contextvars.copy_context().run` or wrap them with `session=`"
-        )
+    def refuse(self, call: ToolRequest, why: str = OUTSIDE) -> Decision:
+        """The decision on a call that cannot be checked: fail closed, and record why."""
+        error = ConfigurationError(why)
         return self._monitor.failed(error, run_id="-", request=call, call_id=call.call_id)
 
     # ------------------------------------------------------------- whole plans

@@ -19,15 +19,18 @@ from gatling_guard.pipeline import (
     ToolRequest,
     Work,
     decision_body,
+    error_text,
     opaque_code,
     outcome_body,
     output_value,
     recast,
+    slim,
     stopped,
 )
 from gatling_guard.plan import ExecutionPlan, Provenance
 
 T = TypeVar("T")
+LOST = "the session was dropped for room, and its history with it"
 
 
 async def in_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -109,44 +112,51 @@ class Session:
     def check(self, call: ToolRequest) -> Decision:
         """Decide on one call right before it runs. Never raises; fails closed.
 
-        The same call id with the same arguments gets the same answer; with other arguments it is
-        decided again.
+        The same call id with the same arguments gets the same answer until it ran; with other
+        arguments it is decided again. An approved call is handed out once.
         """
         monitor = self._monitor
         if not isinstance(call, ToolRequest):
             wrong = InputError(f"expected a ToolRequest, not {type(call).__name__}", what="call")
             return monitor.failed(wrong, run_id=self.run_id, request=ToolRequest("tool", {}))
+        call_id = None if call.call_id is None else str(call.call_id)
         if not self._lock.acquire(timeout=monitor.deadline):
             busy = DeadlineExceeded("the session was busy")
-            return monitor.failed(busy, run_id=self.run_id, request=call, call_id=call.call_id)
-        call_id = call.call_id
+            return monitor.failed(busy, run_id=self.run_id, request=call, call_id=call_id)
+        started: list[Work] = []
         try:
-            call_id = call_id or self._state.new_call_id()
             work, decision, fresh = monitor.runner.run(
-                lambda ticket: self._decide(ticket, call, str(call_id)), monitor.deadline
+                lambda ticket: self._decide(ticket, call, call_id, started), monitor.deadline
             )
             if fresh:
                 self._commit(work, decision)
             return decision
         except Exception as error:
-            return monitor.failed(error, run_id=self.run_id, request=call, call_id=call_id)
+            return monitor.failed(
+                error, run_id=self.run_id, request=call, call_id=call_id,
+                work=started[0] if started else None,
+            )  # fmt: skip
         finally:
             self._lock.release()
 
     def _decide(
-        self, ticket: Ticket, call: ToolRequest, call_id: str
+        self, ticket: Ticket, call: ToolRequest, call_id: str | None, started: list[Work]
     ) -> tuple[Work, Decision, bool]:
         """Runs on a helper thread; reads the state, changes nothing but the ledger."""
         state, monitor = self._state, self._monitor
-        previous = state.records.get(call_id)
         work = monitor.work(
-            call.name, call.arguments, call_id=call_id, run_id=self.run_id, role=self.role,
-            authority=state.authority, index=state.index, calls_so_far=len(state.records),
+            call.name, call.arguments, call_id=call_id or state.next_call_id(),
+            run_id=self.run_id, role=self.role, authority=state.authority, index=state.index,
+            calls_so_far=len(state.records), blind=state.blind,
             tool_calls_so_far=state.tool_calls.get(str(call.name), 0),
-            blind=state.blind, revision=previous.revision + 1 if previous else 0,
         )  # fmt: skip
+        started.append(work)
         (_, first), *rest = monitor.stages
         first(work)
+        if call_id is None:  # a framework without ids: the same call that waits is the same call
+            work.call_id = state.waiting_id(work.name, work.arguments) or work.call_id
+        previous = state.records.get(work.call_id)
+        work.revision = previous.revision + 1 if previous else 0
         known = self._remembered(work)
         if known is not None:
             return work, known, False
@@ -157,54 +167,75 @@ class Session:
         if not ticket.claim():
             raise DeadlineExceeded("abandoned before the receipt was written")
         decision = monitor.in_mode(self._answered(work, work.decision))
+        body = decision_body(decision, role=work.role)
+        if isinstance(decision, Held):
+            body["held_at"] = monitor.clock()
         monitor.notary.write(
-            "decision", run_id=self.run_id, call_id=call_id,
-            body=decision_body(decision, role=work.role),
+            "decision", run_id=self.run_id, call_id=work.call_id, body=body,
             ref=decision.hold_id if isinstance(decision, Held) else None,
         )  # fmt: skip
         return work, decision, True
 
     def _remembered(self, work: Work) -> Decision | None:
+        """The earlier answer to the same call, while it still holds."""
         record = self._state.records.get(work.call_id)
         if record is None or record.request_digest != work.argument_digest:
             return None
         decision = record.decision
         if isinstance(decision, Held) and decision.hold_id in self._state.approvals:
             return None
-        if isinstance(decision, Allowed) and decision.approved_by and record.status != "decided":
-            return None  # its approval was for one execution
+        if isinstance(decision, Allowed) and (
+            decision.approved_by or record.status != "decided" or self._state.blind
+        ):
+            return None  # an approval is for one execution; what ran is a new call
         return decision
 
     def _answered(self, work: Work, decision: Decision) -> Decision:
-        """Apply a person's answer to a hold: bound to the arguments, in time, once (design 10)."""
-        approval = self._state.approvals.get(work.hold_id)
-        if not isinstance(decision, Held) or approval is None:
+        """Apply a person's answer to a hold: bound to the arguments, in time, once (design 10).
+
+        The ledger knows what other processes and earlier lives of this one did with the hold.
+        """
+        if not isinstance(decision, Held):
             return decision
-        if self._monitor.clock() > approval.expires_at:
+        hold_id, now = decision.hold_id, self._monitor.clock()
+        entries = self._monitor.notary.ledger.find(hold_id)
+        kinds = {entry.kind for entry in entries}
+        code = opaque_code(decision.decision_id)
+        if "denial" in kinds:
+            return recast(Blocked, decision, code=code, why="hold.denied: a person said no")
+        if "execution" in kinds:
+            return recast(Blocked, decision, code=code, why="hold.used: approved and run before")
+        times = [e.body["held_at"] for e in entries if isinstance(e.body.get("held_at"), float)]
+        self._state.held_at[hold_id] = min([now, *times])
+        approval = self._state.approvals.get(hold_id)
+        if approval is None or now > approval.expires_at or self._late(decision, now):
             return decision
         body = {"tool": work.name, "approved_by": approval.by}
-        first = self._monitor.notary.ledger.claim(
-            work.hold_id, run_id=self.run_id, call_id=work.call_id, body=body
-        )
-        if not first:
-            code = opaque_code(decision.decision_id)
+        if not self._monitor.notary.ledger.claim(
+            hold_id, run_id=self.run_id, call_id=work.call_id, body=body
+        ):
             return recast(Blocked, decision, code=code, why="hold.used: approved and run before")
         return recast(
             Allowed, decision, approved_by=approval.by, why=f"hold.approved: by {approval.by}"
         )
 
+    def _late(self, held: Held, now: float) -> bool:
+        return now > self._state.held_at.get(held.hold_id, now) + held.expires_in
+
     def _commit(self, work: Work, decision: Decision) -> None:
-        runs = not stopped(decision)
+        state, runs = self._state, not stopped(decision)
+        if not runs and len(state.records) > 2 * self._monitor.policy.limits.max_calls:
+            return  # refused for their number: remembering them would be the damage
         record = Record(
-            work.argument_digest, decision, work.spec, work.floor,
+            work.argument_digest, decision if runs else slim(decision), work.spec, work.floor,
             "decided" if runs else "refused", revision=work.revision,
         )  # fmt: skip
-        self._state.add(work.call_id, record, work.call if runs else None, work.edges)
+        state.add(work.call_id, record, work.call if runs else None, work.edges)
         if isinstance(decision, Held):
-            self._state.pending[decision.hold_id] = decision
+            state.pending[decision.hold_id] = decision
         else:
-            self._state.pending.pop(work.hold_id, None)
-            self._state.approvals.pop(work.hold_id, None)
+            state.pending.pop(work.hold_id, None)
+            state.approvals.pop(work.hold_id, None)
 
     # ------------------------------------------------------------- holds
 
@@ -225,13 +256,17 @@ class Session:
             expires_in: seconds; the policy's `hold_expires_s` by default.
 
         Raises:
-            ConfigurationError: no such hold is waiting in this session.
+            ConfigurationError: no such hold is waiting in this session, or it has expired.
             LedgerError: the answer could not be recorded; nothing changed.
         """
         with self._lock:
+            now = self._monitor.clock()
+            held = self._state.pending.get(hold_id)
+            if held is not None and self._late(held, now):
+                raise ConfigurationError(f"the hold {hold_id!r} has expired")
             held = self._answer("approval", hold_id, by)
             seconds = held.expires_in if expires_in is None else expires_in
-            self._state.approvals[hold_id] = Approval(by, self._monitor.clock() + seconds)
+            self._state.approvals[hold_id] = Approval(by, now + seconds)
 
     def deny(self, hold_id: str, *, by: str) -> None:
         """A person refuses a held call.
@@ -248,6 +283,7 @@ class Session:
                 if record.decision is held:
                     record.decision = blocked
             del self._state.pending[hold_id]
+            self._state.approvals.pop(hold_id, None)
 
     def _answer(self, kind: str, hold_id: str, by: str) -> Held:
         held = self._state.pending.get(hold_id)
@@ -267,38 +303,56 @@ class Session:
         """Tell the session what a call returned. Never raises.
 
         What is not understood makes the session blind: from then on nothing that changes state
-        is allowed. A refused call has no output: settling it is ignored (some frameworks do so).
+        is allowed. The output of a refused call is no call's result; it taints all the same.
         """
         with self._lock:
             record = self._state.records.get(call_id)
-            if record is None:
+            refused = record is not None and record.status == "refused"
+            if refused and output == getattr(record and record.decision, "message", None):
+                return  # some frameworks report our own refusal back
+            if record is None or refused:
                 record = Record("", None, None, Provenance.PUBLIC)
-                self._state.add(call_id, record, None, ())
-            elif record.status == "refused":
-                return
+                if not refused:
+                    self._state.add(call_id, record, None, ())
             record.status = "failed" if error is not None else "ran"
-            try:
-                shown = output if error is None else f"{type(error).__name__}: {error}"
-                self._state.take_output(call_id, record, shown)
-                body = outcome_body(output, error)
-            except Exception as fault:
-                self._state.blind = f"the output of {call_id} was not understood: {fault}"[:500]
-                body = {"status": "not understood", "error": self._state.blind}
+            body = self._taken(call_id, record, output, error)
             self._monitor.notary.write_later(
                 "outcome", run_id=self.run_id, call_id=call_id, body=body
             )
 
+    def _taken(
+        self, call_id: str, record: Record, output: object, error: BaseException | None
+    ) -> dict[str, Any]:
+        try:
+            shown = output if error is None else error_text(error)
+            self._state.take_output(call_id, record, shown)
+            return outcome_body(output, error)
+        except BaseException as fault:  # an output's own code may raise anything
+            name = type(fault).__name__
+            self._state.blind = f"the output of {call_id} was not understood: {name}"
+            if isinstance(fault, KeyboardInterrupt):
+                raise
+            return {"status": "not understood", "error": name}
+
     def adopt(self, call: ToolRequest, output: object = None) -> None:
-        """Record a call that ran earlier, when a session is rebuilt from a message history."""
+        """Record a call that ran earlier, when a session is rebuilt from a message history.
+
+        A session that was dropped for room and is asked for again acts only after its history
+        was adopted.
+        """
         with self._lock:
-            state, call_id = self._state, call.call_id or self._state.new_call_id()
+            state = self._state
+            call_id = state.next_call_id() if call.call_id is None else str(call.call_id)
+            if state.blind == LOST:
+                state.blind = ""
             if call_id in state.records:
                 return
-            work = self._monitor.work(
-                call.name, output_value(call.arguments) or {}, call_id=call_id,
-                run_id=self.run_id, role=self.role, authority=state.authority, index=state.index,
-            )  # fmt: skip
             try:
+                work = self._monitor.work(
+                    call.name, output_value(call.arguments) or {}, call_id=call_id,
+                    run_id=self.run_id, role=self.role, authority=state.authority,
+                    index=state.index,
+                )  # fmt: skip
                 for name, stage in self._monitor.stages:
                     if name in ("canonicalise", "provenance", "plan"):
                         stage(work)
@@ -309,6 +363,10 @@ class Session:
             state.add(call_id, record, work.call, work.edges)
             self.settle(call_id, output)
 
+    def lose_history(self) -> None:
+        """Mark a session that takes the place of one that was dropped."""
+        self._state.blind = LOST
+
     # ------------------------------------------------------------- looking
 
     def knows(self, call_id: str) -> bool:
@@ -316,6 +374,11 @@ class Session:
         with self._lock:
             record = self._state.records.get(call_id)
             return record is not None and record.status in ("ran", "failed")
+
+    @property
+    def has_outputs(self) -> bool:
+        """Whether anything came back yet that later calls could depend on."""
+        return any(r.status in ("ran", "failed") for r in self._state.records.values())
 
     @property
     def plan(self) -> ExecutionPlan:

@@ -7,16 +7,19 @@ from a session or a framework adapter.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from gatling_guard.catalog import ToolSpec, spec_from_function
 from gatling_guard.decision import Allowed, Blocked, Decision, Held, Repaired
-from gatling_guard.errors import ConfigurationError
-from gatling_guard.pipeline import ToolRequest
+from gatling_guard.errors import ConfigurationError, InputError
+from gatling_guard.pipeline import ToolRequest, output_value
+from gatling_guard.plan import leaves, to_json
 from gatling_guard.session import Session, in_thread
 
 if TYPE_CHECKING:
@@ -42,6 +45,11 @@ class Wrapper:
         self.hidden = {*ignore, *({first} & {"self", "cls"})}
         spec = spec_from_function(function, name=name, **declared)
         self.spec = _without(spec, self.hidden)
+        known = guard.catalog.get(self.spec.name)
+        if known is not None and known != self.spec:
+            raise ConfigurationError(
+                f"another tool is registered as {self.spec.name!r}; give this one a `name`"
+            )
         guard.register(self.spec)
 
     def wrapped(self) -> Callable[..., Any]:
@@ -63,11 +71,17 @@ class Wrapper:
         def call(*args: Any, **kwargs: Any) -> Any:
             session, bound, request = self._open(args, kwargs)
             decision = session.check(request) if session else self._homeless(request)
+            if not self._unchanged(request, decision):
+                decision = self.guard.refuse(request, "its arguments were changed meanwhile")
             if (refusal := self._refusal(decision)) is not None:
                 return refusal
             self._apply(decision, bound)
             with _Settling(session, decision) as settling:
                 output = self.function(*bound.args, **bound.kwargs)
+                if inspect.isawaitable(output):
+                    return _awaited(output, session, decision)
+                if isinstance(output, Iterator) and not hasattr(output, "read"):
+                    return _iterated(output, session, decision)
                 settling.take(output)
             return output
 
@@ -78,6 +92,8 @@ class Wrapper:
         async def call(*args: Any, **kwargs: Any) -> Any:
             session, bound, request = self._open(args, kwargs)
             decision = await session.acheck(request) if session else self._homeless(request)
+            if not self._unchanged(request, decision):
+                decision = self.guard.refuse(request, "its arguments were changed meanwhile")
             if (refusal := self._refusal(decision)) is not None:
                 return refusal
             self._apply(decision, bound)
@@ -93,6 +109,8 @@ class Wrapper:
         def call(*args: Any, **kwargs: Any) -> Iterator[Any]:
             session, bound, request = self._open(args, kwargs)
             decision = session.check(request) if session else self._homeless(request)
+            if not self._unchanged(request, decision):
+                decision = self.guard.refuse(request, "its arguments were changed meanwhile")
             if (refusal := self._refusal(decision)) is not None:
                 yield refusal
                 return
@@ -109,6 +127,8 @@ class Wrapper:
         async def call(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
             session, bound, request = self._open(args, kwargs)
             decision = await session.acheck(request) if session else self._homeless(request)
+            if not self._unchanged(request, decision):
+                decision = self.guard.refuse(request, "its arguments were changed meanwhile")
             if (refusal := self._refusal(decision)) is not None:
                 yield refusal
                 return
@@ -132,11 +152,28 @@ class Wrapper:
             kind = self.signature.parameters[name].kind
             if name in self.hidden or (kind is inspect.Parameter.VAR_POSITIONAL and not value):
                 continue
-            if kind is inspect.Parameter.VAR_KEYWORD:
-                arguments |= value
-            else:
+            with contextlib.suppress(RecursionError):  # too deep or cyclic: the check says so
+                value = bound.arguments[name] = own_copy(value)
+            if kind is not inspect.Parameter.VAR_KEYWORD:
                 arguments[name] = value
+            elif taken := arguments.keys() & value.keys():
+                raise TypeError(f"{self.spec.name}() got {sorted(taken)} twice")
+            else:
+                arguments |= value
         return session, bound, ToolRequest(self.spec.name, arguments)
+
+    def _unchanged(self, request: ToolRequest, decision: Decision) -> bool:
+        """Whether what was checked is still what the tool is about to get.
+
+        Plain values are the guard's own copies; an object of the caller's may have been changed
+        while the check ran.
+        """
+        if not isinstance(decision, Allowed) or decision.mode == "shadow" or decision.call is None:
+            return True
+        try:
+            return bool(to_json(request.arguments) == decision.call.arguments)
+        except InputError:
+            return False
 
     def _homeless(self, request: ToolRequest) -> Decision:
         return self.guard.refuse(request)
@@ -165,39 +202,85 @@ class Wrapper:
                 bound.arguments[spare] = {**bound.arguments.get(spare, {}), name: value}
 
 
+async def _awaited(output: Awaitable[Any], session: Session | None, decision: Decision) -> Any:
+    """A plain function that returns an awaitable: its result is the output."""
+    with _Settling(session, decision) as settling:
+        result = await output
+        await in_thread(settling.take, result)
+    return result
+
+
+def _iterated(output: Iterator[Any], session: Session | None, decision: Decision) -> Iterator[Any]:
+    """A plain function that returns an iterator: what it yields is the output."""
+    with _Settling(session, decision) as settling:
+        for item in output:
+            settling.take(item)
+            yield item
+
+
+TAIL = 512
+"""Characters of earlier pieces that are looked at together with a new one."""
+
+
 class _Settling:
     """Settles what a tool returns or yields, or the error it ends with.
 
     A generator's items are settled while it yields, so that taint is never late. A value may be
-    split over two pieces of text: each piece is settled together with the one before it, and the
-    whole text once more at the end.
+    split over many pieces, of text or of objects: each piece is settled with the text before it,
+    and the whole text once more at the end, however it ends.
     """
 
     def __init__(self, session: Session | None, decision: Decision) -> None:
         assert decision.call is not None
         self.session, self.call_id = session, decision.call.node_id
         self.texts: list[str] = []
+        self.tail = ""
         self.settled = False
 
     def __enter__(self) -> _Settling:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if len(self.texts) > 1 or not self.settled:
+            self._settle("".join(self.texts) or None)
         if error is not None and not isinstance(error, GeneratorExit):
             self._settle(error=error)
-        elif len(self.texts) > 2 or not self.settled:
-            self._settle("".join(self.texts) or None)
 
     def take(self, item: object) -> None:
-        if isinstance(item, str):
-            self.texts.append(item)
-            item = "".join(self.texts[-2:])
-        self._settle(item)
+        text = item if isinstance(item, str) else _text_of(item)
+        self.texts.append(text)
+        if not isinstance(item, str) or not self.tail:
+            self._settle(item)
+        if self.tail and text:
+            self._settle(self.tail + text)
+        self.tail = (self.tail + text)[-TAIL:]
 
     def _settle(self, output: object = None, error: BaseException | None = None) -> None:
         self.settled = True
         if self.session is not None:  # None: shadow mode without a session, nothing to taint
             self.session.settle(self.call_id, output, error=error)
+
+
+def _text_of(item: object) -> str:
+    """All text inside one piece, in order."""
+    try:
+        return "".join(leaf.value for leaf in leaves(output_value(item)) if type(leaf.value) is str)
+    except InputError:  # too large: settling it blinds the session anyway
+        return ""
+
+
+def own_copy(value: Any) -> Any:
+    """A copy that nobody else can change, where the value is of plain types; else the value."""
+    kind = type(value)
+    if kind is dict:
+        return {own_copy(k): own_copy(v) for k, v in value.items()}
+    if kind in (list, tuple):
+        return kind(own_copy(item) for item in value)
+    if isinstance(value, str) and kind is not str and not isinstance(value, Enum):
+        return str.__str__(value)
+    if isinstance(value, dict):  # a subclass may show the check one thing and the tool another
+        return {own_copy(k): own_copy(v) for k, v in dict.items(value)}
+    return [own_copy(item) for item in list.__iter__(value)] if isinstance(value, list) else value
 
 
 def _without(spec: ToolSpec, hidden: set[str]) -> ToolSpec:

@@ -10,7 +10,7 @@ from typing import Any
 from gatling_guard.catalog import lexicon as lex
 from gatling_guard.catalog.types import Effect, ToolProfile
 from gatling_guard.errors import Issue, ToolSpecError
-from gatling_guard.plan import Provenance
+from gatling_guard.plan import Provenance, did_you_mean
 
 
 def declare(profile: ToolProfile, **fields: Any) -> ToolProfile:
@@ -37,7 +37,7 @@ def declare(profile: ToolProfile, **fields: Any) -> ToolProfile:
         try:
             if name in values:
                 raise ValueError("tier and provenance are the same field")
-            values[name] = _reader(name)(value)
+            values[name] = _reader(given)(value)
         except ValueError as error:
             issues.append(Issue(f"/profile/{given}", str(error)))
     if issues:
@@ -65,8 +65,9 @@ def _follows(profile: ToolProfile, values: Mapping[str, Any]) -> dict[str, Any]:
 def _reader(name: str) -> Callable[[Any], Any]:
     reader = _READERS.get(name)
     if reader is None:
-        known = ", ".join(sorted(_READERS))
-        raise ValueError(f"no field of a profile; there are: {known}")
+        known = sorted(_READERS)
+        meant = did_you_mean(name, known)
+        raise ValueError(f"no field of a profile{meant}; there are: {', '.join(known)}")
     return reader
 
 
@@ -124,6 +125,7 @@ def _confidence(value: Any) -> float:
 _READERS: dict[str, Callable[[Any], Any]] = {
     "effect": _effect,
     "tier": _tier,
+    "provenance": _tier,
     "text_tier": _tier,
     "third_party": _names,
     "sink": _flag,
@@ -136,5 +138,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "cost": _cost,
     "confidence": _confidence,
 }
-# Every field but `basis`, which says where the others come from.
-assert set(_READERS) == {f.name for f in dataclass_fields(ToolProfile)} - {"basis"}
+# Every field but `basis`, which says where the others come from; `provenance` is `tier`.
+_FIELDS = {f.name for f in dataclass_fields(ToolProfile)}
+assert set(_READERS) == _FIELDS - {"basis"} | {"provenance"}

@@ -14,6 +14,7 @@ from gatling_guard.cli.evaluate_command import evaluate
 from gatling_guard.cli.ledger_command import app as ledger_app
 from gatling_guard.cli.replay_command import replay
 from gatling_guard.cli.schema_command import schema
+from gatling_guard.cli.verb import Verb
 
 app = typer.Typer(
     name="gatling-guard",
@@ -36,14 +37,15 @@ def _version(value: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+        bool,
+        typer.Option("--version", metavar="", callback=_version, is_eager=True, help="Print it."),
     ] = False,
 ) -> None:
     """Guards tool-calling LLM agents: allows, repairs, holds or blocks a call before it runs."""
 
 
 for verb in (check, demo, doctor, evaluate, replay, schema):
-    app.command()(verb)
+    app.command(cls=Verb)(verb)
 app.add_typer(bench_app, name="bench")
 app.add_typer(ledger_app, name="ledger")
 

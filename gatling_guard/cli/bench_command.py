@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +11,19 @@ import typer
 from rich.table import Table
 
 from gatling_guard.bench import GuardSubject
-from gatling_guard.cli.console import OK, JsonFlag, PolicyOption, out, plain, print_json, reported
+from gatling_guard.cli.console import (
+    OK,
+    JsonFlag,
+    PolicyOption,
+    json_text,
+    out,
+    plain,
+    print_json,
+    reported,
+)
 from gatling_guard.cli.evaluate_command import percent
 from gatling_guard.cli.replay_command import progress
+from gatling_guard.cli.verb import Verb
 from gatling_guard.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -28,7 +37,7 @@ def bench() -> None:
     """Benchmarks that need extra packages."""
 
 
-@app.command()
+@app.command(cls=Verb)
 def agentdojo(
     policy: PolicyOption = "standard",
     suite: Annotated[
@@ -50,13 +59,14 @@ def agentdojo(
     Recorded solutions of the user's tasks run for real; an attacker's text is planted in what
     they read, and the agent then makes all of the attacker's calls. Figures are given with nobody
     in the loop, and with a person who answers holds (the user's calls yes, the attacker's no).
+
     Exit codes: 0 done, whatever the figures; 2 bad usage or a package is missing.
     """
     with reported(json_):
         found, seconds = _run(policy, suite, attack, limit, seed)
         document = {"policy": policy, "seconds": seconds, **found.as_dict()}
         if report is not None:
-            report.write_text(json.dumps(document, indent=2, ensure_ascii=False), "utf-8")
+            report.write_text(json_text(document), "utf-8")
     print_json(document) if json_ else _show(found, seconds)
     raise typer.Exit(OK)
 
@@ -86,7 +96,7 @@ def _show(found: Tallies, seconds: float) -> None:
     out.print("\n* a person answers holds: the user's calls yes, the attacker's no")
     if found.unreachable:
         out.print(
-            f"{found.unreachable} pairs left out: the task reads nothing that can be poisoned"
+            f"pairs left out: {found.unreachable}: the task reads nothing that can be poisoned"
         )
     out.print(f"{seconds} s; --json lists every task lost and every attack missed")
 

@@ -13,15 +13,19 @@ from gatling_guard.cli.console import (
     REFUSED,
     JsonFlag,
     PolicyOption,
+    cell,
+    err,
+    of_file,
     out,
-    plain,
     print_json,
+    print_note,
+    print_rows,
     read_text,
     reported,
     styled,
 )
 from gatling_guard.decision import Allowed, Decision, Repaired
-from gatling_guard.errors import InputError, PlanError
+from gatling_guard.errors import InputError, PlanError, ToolSpecError
 from gatling_guard.guard import Guard
 from gatling_guard.plan import parse_json, parse_plan
 
@@ -39,28 +43,30 @@ def check(
     """Decide on a whole plan before anything runs.
 
     The file holds {"nodes": [...], "edges": [...]} and may hold "tools" and "instruction" too.
+
     Exit codes: 0 the plan may run; 1 a call is held or blocked; 2 bad input.
     """
     with reported(json_):
         guard = Guard(policy)
-        data = parse_json(read_text(plan), what=str(plan))
-        if not isinstance(data, dict):
-            raise PlanError("must be an object", what=str(plan))
-        listed = data.pop("tools", [])
-        if tools is not None:
-            listed = parse_json(read_text(tools), what=str(tools))
-        _register(guard, listed)
-        found = data.pop("instruction", None)
-        decision = guard.check(
-            parse_plan(data), role=role, instruction=instruction or (found and str(found))
-        )
+        with of_file(plan, PlanError):
+            data = parse_json(read_text(plan))
+            if not isinstance(data, dict):
+                raise PlanError("must be an object")
+            listed, found = data.pop("tools", []), data.pop("instruction", None)
+            asked = parse_plan(data)
+        with of_file(tools or plan, ToolSpecError):
+            _register(guard, parse_json(read_text(tools)) if tools is not None else listed)
+        decision = guard.check(asked, role=role, instruction=instruction or (found and str(found)))
+    refused = not isinstance(decision, (Allowed, Repaired))
     print_json(as_json(decision)) if json_ else _show(decision)
-    raise typer.Exit(OK if isinstance(decision, (Allowed, Repaired)) else REFUSED)
+    if refused and not len(guard.catalog):
+        err.print('hint: no tools were given: list them under "tools" in the plan, or use --tools')
+    raise typer.Exit(REFUSED if refused else OK)
 
 
 def _register(guard: Guard, listed: Any) -> None:
     if not isinstance(listed, list):
-        raise InputError("must be a list of tools", what="tools")
+        raise InputError("must be a list of tools")
     for tool in listed:
         guard.register(tool)
 
@@ -85,19 +91,20 @@ def as_json(decision: Decision) -> dict[str, Any]:
 
 def _show(decision: Decision) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("call", "tool", "action"):
-        table.add_column(name)
+    table.add_column("call", no_wrap=True, min_width=4, max_width=12)
+    table.add_column("tool", no_wrap=True, min_width=12)
+    table.add_column("action", no_wrap=True, min_width=6)
     for name in ("hier.", "prov.", "scope", "flow", "total"):
-        table.add_column(name, justify="right")
-    table.add_column("why", overflow="fold")
+        table.add_column(name, justify="right", no_wrap=True, min_width=5)
     for part in decision.parts:
         numbers = [f"{value:.1f}" for value in part.energy.as_dict().values()]
         node = part.call.node_id if part.call else ""
-        why = part.reasons[0] if part.reasons else ""
-        table.add_row(plain(node), plain(part.tool_name), styled(part.action), *numbers, plain(why))
-    out.print(table)
+        table.add_row(cell(node), cell(part.tool_name), styled(part.action), *numbers)
+    if decision.parts:
+        print_rows(table, [part.reasons for part in decision.parts])
+        out.print()
     total = f"energy {decision.energy.total:.1f}"
-    out.print(f"\nplan: {styled(decision.action)}  ({total}, policy {decision.policy_digest[:8]})")
+    out.print(f"plan: {styled(decision.action)}  ({total}, policy {decision.policy_digest[:8]})")
     if not decision.parts:
         for reason in decision.reasons:
-            out.print(f"  {plain(reason)}")
+            print_note(reason)

@@ -7,20 +7,53 @@ import os
 import sys
 from collections.abc import Iterable
 from importlib.metadata import entry_points
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.table import Table
 
-from gatling_guard.cli.console import OK, REFUSED, JsonFlag, out, plain, print_json, reported
+from gatling_guard.catalog import ToolSpec
+from gatling_guard.cli.console import (
+    OK,
+    REFUSED,
+    JsonFlag,
+    cell,
+    counted,
+    out,
+    print_json,
+    reported,
+)
 from gatling_guard.errors import ConfigurationError
 from gatling_guard.wrapping import MARK
 
 PLUGINS = "gatling_guard.coverage"
-"""Entry points: functions `(target) -> list[(tool, how it is mediated or None, note)] | None`,
-None when the target is none of theirs."""
+"""Entry points: functions `(target) -> list[Row or tuple like it] | None`, None when the target is
+none of theirs."""
+SPEC = "__gatling_guard_spec__"
+"""Attribute of a guarded function: the `ToolSpec` that its guard decides by."""
 
-Row = tuple[str, str | None, str]
+
+class Row(NamedTuple):
+    """One tool that can be reached."""
+
+    tool: str
+    mediated_by: str | None
+    """None: nothing."""
+    note: str = ""
+    spec: ToolSpec | None = None
+    """How the guard sees it, where that can be found."""
+
+    def classified(self) -> dict[str, Any]:
+        """What the guard takes the tool for; empty where that is not known."""
+        if self.spec is None:
+            return {}
+        profile = self.spec.profile
+        return {
+            "effect": profile.effect.value,
+            "tier": profile.tier.name.lower(),
+            "third_party": list(profile.third_party),
+            "basis": profile.basis,
+        }
 
 
 def doctor(
@@ -31,15 +64,22 @@ def doctor(
 ) -> None:
     """List the tools an agent can reach, and whether every call of them passes the guard.
 
+    For a tool whose guard can be found it says what the guard takes it for: effect, tier of its
+    output, fields that third parties write, and whether that was declared or inferred.
+
     The module is imported, so what it does on import is done.
+
     Exit codes: 0 every tool is mediated; 1 some are not; 2 the target cannot be loaded.
     """
     with reported(json_):
         rows = coverage(load(target))
-    open_ = [row for row in rows if row[1] is None]
+    open_ = [row for row in rows if row.mediated_by is None]
     if json_:
-        tools = [{"tool": t, "mediated_by": by, "note": note} for t, by, note in rows]
-        print_json({"target": target, "tools": tools, "unmediated": [t for t, _, _ in open_]})
+        tools = [
+            {"tool": r.tool, "mediated_by": r.mediated_by, "note": r.note, **r.classified()}
+            for r in rows
+        ]
+        print_json({"target": target, "tools": tools, "unmediated": [r.tool for r in open_]})
     else:
         _show(rows, open_)
     raise typer.Exit(REFUSED if open_ or not rows else OK)
@@ -59,7 +99,9 @@ def load(target: str) -> Any:
         found = importlib.import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module may end in `sys.exit()`
         raise ConfigurationError(f"{target}: {type(error).__name__}: {error}") from error
     finally:
         sys.path.pop(0)
@@ -78,7 +120,7 @@ def coverage(target: Any) -> list[Row]:
         except ImportError:  # the plugin's framework is not installed: not its object either
             continue
         if rows is not None:
-            return list(rows)
+            return [Row(*row) for row in rows]
     if callable(target):
         return [_function_row(target)]
     if isinstance(target, Iterable):
@@ -89,19 +131,31 @@ def coverage(target: Any) -> list[Row]:
 def _function_row(function: Any) -> Row:
     wrapped = getattr(function, MARK, None)
     name = str(wrapped or getattr(function, "__name__", type(function).__name__))
-    return name, "guard.wrap" if wrapped else None, ""
+    spec = getattr(function, SPEC, None)
+    return Row(name, "guard.wrap" if wrapped else None, "", spec)
 
 
 def _show(rows: list[Row], open_: list[Row]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("tool", "mediated by", "note"):
-        table.add_column(name)
-    for tool, by, note in rows:
-        table.add_row(plain(tool), plain(by) if by else "[red]nothing[/red]", plain(note))
-    out.print(table)
+    out.print(_table(rows))
     if not rows:
         out.print("[yellow]no tools found[/yellow]")
     elif open_:
-        out.print(f"\n[red]{len(open_)} of {len(rows)} tools can run without the guard.[/red]")
+        can = f"{len(open_)} of {counted(len(rows), 'tool')} can run without the guard."
+        out.print(f"\n[red]{can}[/red]")
     else:
-        out.print(f"\n[green]all {len(rows)} tools pass the guard.[/green]")
+        out.print(f"\n[green]all tools pass the guard ({len(rows)}).[/green]")
+
+
+def _table(rows: list[Row]) -> Table:
+    known = any(row.spec for row in rows)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    columns = ("effect", "output", "third-party", "basis") if known else ()
+    for name in ("tool", "mediated by", *columns, "note"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        by = cell(row.mediated_by) if row.mediated_by else "[red]nothing[/red]"
+        found = row.classified()
+        found["third_party"] = ", ".join(found.get("third_party", ())) or ("-" if found else "")
+        values = [found.get(name, "") for name in ("effect", "tier", "third_party", "basis")]
+        table.add_row(cell(row.tool), by, *map(cell, values if known else ()), cell(row.note))
+    return table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -31,19 +30,24 @@ from gatling_guard.cli.console import (
     PARTIAL,
     JsonFlag,
     PolicyOption,
+    cell,
+    counted,
+    json_text,
     out,
     plain,
     print_json,
+    print_rows,
     reported,
 )
 from gatling_guard.cli.replay_command import (
     LimitOption,
     ToolsetsOption,
     TracesArgument,
+    no_traces,
     progress,
     tell_issues,
 )
-from gatling_guard.errors import Issue
+from gatling_guard.errors import Issue, TraceError
 
 
 def evaluate(
@@ -64,13 +68,20 @@ def evaluate(
 
     EFFECT: share of attack rows in which no malicious call with a side effect runs. STOPPED: no
     malicious call runs. FIRST: the first malicious side effect is stopped. TOUCHED: share of
-    honest rows with any call not allowed. Exit codes: 0 done; 2 bad usage or unreadable file; 3
-    done, but some lines were bad.
+    honest rows with any call not allowed.
+
+    Exit codes: 0 done; 2 bad usage, unreadable file or nothing to measure; 3 done, but some lines
+    were bad.
     """
     with reported(json_):
         began = time.perf_counter()
         job = Replay(traces, find_toolsets(traces, toolsets), limit)
         outcomes = list(_outcomes(job, policy, verdicts))
+        if not job.rows:
+            raise no_traces(job)
+        if not outcomes:
+            tell_issues(job.issues)
+            raise TraceError([Issue("", f"no verdict fits a trace of {traces}", str(verdicts))])
         found = evaluate_outcomes(outcomes, seed=seed)
         document = {
             **job.summary(),
@@ -80,7 +91,7 @@ def evaluate(
             **as_json(found),
         }
         if report is not None:
-            report.write_text(json.dumps(document, indent=2, ensure_ascii=False), "utf-8")
+            report.write_text(json_text(document), "utf-8")
     tell_issues(job.issues)
     print_json(document) if json_ else _show(found, traces)
     raise typer.Exit(PARTIAL if job.issues else OK)
@@ -137,38 +148,45 @@ def _share(share: Share) -> dict[str, Any] | None:
 
 
 def _show(found: Evaluation, traces: Path) -> None:
-    out.print(f"{plain(traces.name)}: {found.overall.rows} traces; %, 95 % over user tasks")
+    rows = counted(found.overall.rows, "trace")
+    out.print(f"{plain(traces.name)}: {rows}; %, 95 % over user tasks")
     for title, cells in (("kind", found.by_kind), ("suite", found.by_suite)):
         out.print()
-        out.print(_table(title, {**cells, "all": found.overall}))
+        _print_cells(title, {**cells, "all": found.overall})
     if found.overall.by_registration:
         out.print(
-            f"\n[yellow]{found.overall.by_registration} rows turn on a tool that is missing from "
-            "the recorded toolset: any guard that blocks unknown tools decides them alike.[/yellow]"
+            f"\n[yellow]Rows that turn on a tool missing from the recorded toolset: "
+            f"{found.overall.by_registration}. Any guard that blocks unknown tools decides them "
+            "alike.[/yellow]"
         )
     if found.overall.unlabelled:
-        out.print(f"\n{found.overall.unlabelled} attack rows name no malicious call: left out.")
+        out.print(f"\nLeft out, attack without a malicious call: {found.overall.unlabelled}.")
 
 
-def _table(title: str, cells: Mapping[str, Cell]) -> Table:
+NAMED = 72
+"""Columns that the figures take; what is left is for the name, else it has a line of its own."""
+
+
+def _print_cells(title: str, cells: Mapping[str, Cell]) -> None:
+    beside = max(map(len, cells)) <= out.width - NAMED
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column(title, overflow="fold")
+    table.add_column(title, no_wrap=True)
     for name in ("rows", "EFFECT", "STOPPED", "FIRST", "TOUCHED", "block/hold/rep"):
         table.add_column(name, justify="right", no_wrap=True)
-    for name, cell in cells.items():
-        table.add_row(plain(name), *_columns(cell))
-    return table
+    for name, found in cells.items():
+        table.add_row(cell(name) if beside else "", *_columns(found))
+    print_rows(table, [[] if beside else [name] for name in cells], above=True)
 
 
-def _columns(cell: Cell) -> Sequence[str]:
-    touched = cell.touched.total
-    parts = "/".join(percent(count, touched) for count in cell.touched_by.values())
+def _columns(found: Cell) -> Sequence[str]:
+    touched = found.touched.total
+    parts = "/".join(percent(count, touched) for count in found.touched_by.values())
     return (
-        str(cell.rows),
-        _interval(cell.effect),
-        percent(cell.stopped.hits, cell.stopped.total),
-        percent(cell.first.hits, cell.first.total),
-        _interval(cell.touched),
+        str(found.rows),
+        _interval(found.effect),
+        percent(found.stopped.hits, found.stopped.total),
+        percent(found.first.hits, found.first.total),
+        _interval(found.touched),
         parts if touched else "-",
     )
 

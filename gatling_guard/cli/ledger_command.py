@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gatling_guard.cli import console
-from gatling_guard.cli.console import REFUSED, JsonFlag, plain, print_json, reported, styled
+from gatling_guard.cli.console import (
+    REFUSED,
+    JsonFlag,
+    cell,
+    plain,
+    print_json,
+    print_rows,
+    reported,
+    styled,
+)
+from gatling_guard.cli.verb import Verb
 from gatling_guard.errors import LedgerTamperedError
 
 if TYPE_CHECKING:
@@ -28,10 +38,12 @@ HeadOption = Annotated[
     typer.Option("--expect-head", metavar="HEAD", help="`seq:hash` noted earlier; finds a cut."),
 ]
 _SHOWN = 400
-"""Characters of one cell; the table folds them."""
+"""Characters of one reason."""
+_TOOL = 22
+"""Width of the column of tools: a table of 80 columns holds it."""
 
 
-@app.command()
+@app.command(cls=Verb)
 def show(
     path: LedgerPath,
     run: Annotated[str | None, typer.Option("--run", help="Only this run.")] = None,
@@ -39,20 +51,32 @@ def show(
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the newest N.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Print the entries, oldest first. Does not verify them."""
+    """Print the entries, oldest first. Does not verify them.
+
+    Exit codes: 0 printed, also when no entry matched; 1 an entry cannot be one of a ledger; 2 bad
+    usage, or no readable ledger.
+    """
     from gatling_guard.ledger import Ledger
 
     with reported(as_json), Ledger(path, read_only=True) as ledger, _tampering(path, as_json):
         entries = ledger.entries(run_id=run, kind=kind, limit=limit)
     if as_json:
-        print_json({"path": str(path), "entries": [entry.as_dict() for entry in entries]})
-    else:
+        print_json(
+            {"path": str(path), "entries": [entry.as_dict() for entry in entries]}, exact=True
+        )
+    elif entries:
         _print_table(entries)
+    if not entries:
+        _say_nothing_matched(path, run, kind)
 
 
-@app.command()
+@app.command(cls=Verb)
 def verify(path: LedgerPath, expect_head: HeadOption = None, as_json: JsonFlag = False) -> None:
-    """Check the whole chain; exits with 1 if an entry was changed, removed or inserted."""
+    """Check the whole chain.
+
+    Exit codes: 0 it holds; 1 an entry was changed, removed or inserted; 2 bad usage, no readable
+    ledger, or its key is missing.
+    """
     from gatling_guard.ledger import Ledger
 
     with reported(as_json), Ledger(path, read_only=True) as ledger, _tampering(path, as_json):
@@ -63,7 +87,8 @@ def verify(path: LedgerPath, expect_head: HeadOption = None, as_json: JsonFlag =
             {"path": str(path), "ok": True, "count": count, "hash": mode, "head": f"{seq}:{head}"}
         )
         return
-    console.out.print(f"[green]ok[/green]: {count} entries, {mode}", soft_wrap=True)
+    entries = f"{count} entr{'y' if count == 1 else 'ies'}"
+    console.out.print(f"[green]ok[/green]: {entries}, {mode}", soft_wrap=True)
     console.out.print(f"head {seq}:{head}", soft_wrap=True)
 
 
@@ -81,21 +106,25 @@ def _tampering(path: Path, as_json: bool) -> Iterator[None]:
 
 
 def _print_table(entries: list[Entry]) -> None:
-    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("seq", justify="right", no_wrap=True)
     table.add_column("time", no_wrap=True, min_width=19)
-    table.add_column("kind", no_wrap=True, min_width=8, max_width=10, overflow="ellipsis")
-    table.add_column("run", no_wrap=True, min_width=6, max_width=10, overflow="ellipsis")
-    table.add_column("tool", min_width=6, max_width=18, overflow="fold")
+    table.add_column("kind", no_wrap=True, min_width=8, max_width=10)
+    table.add_column("run", no_wrap=True, min_width=6, max_width=10)
+    table.add_column("tool", no_wrap=True, min_width=6, max_width=_TOOL)
     table.add_column("action", no_wrap=True, min_width=6)
     table.add_column("energy", justify="right", no_wrap=True, min_width=6)
-    table.add_column("first reason", min_width=12, overflow="fold")
     for entry in entries:
         table.add_row(*_row(entry))
-    console.out.print(table)
+    print_rows(table, [_notes(entry) for entry in entries])
+
+
+def _say_nothing_matched(path: Path, run: str | None, kind: str | None) -> None:
+    asked = [f"{what} {name!r}" for what, name in (("run", run), ("kind", kind)) if name]
+    what = f"no entry of {' and '.join(asked)}" if asked else "no entries"
+    console.err.print(f"{plain(path)}: {plain(what)}", soft_wrap=True)
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
@@ -103,9 +132,16 @@ def _row(entry: Entry) -> tuple[str, ...]:
     action = str(body.get("action") or body.get("status") or "")
     time = entry.ts[:19].replace("T", " ")
     cells = (entry.kind, entry.run_id, body.get("tool") or "")
-    safe = (plain(_short(cell)) for cell in cells)
-    return (str(entry.seq), plain(time), *safe, styled(plain(_short(action))), _energy(body),
-            plain(_short(_reason(body))))  # fmt: skip
+    safe = (cell(_short(value)) for value in cells)
+    return str(entry.seq), cell(time), *safe, styled(cell(_short(action))), _energy(body)
+
+
+def _notes(entry: Entry) -> list[str]:
+    """What stands under a row: the first reason, and the tool where its column cuts it."""
+    tool = str(entry.body.get("tool") or "")
+    return [
+        _short(text) for text in (tool if len(tool) > _TOOL else "", _reason(entry.body)) if text
+    ]
 
 
 def _short(value: Any) -> str:

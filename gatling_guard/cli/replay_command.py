@@ -6,8 +6,9 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -19,13 +20,14 @@ from gatling_guard.cli.console import (
     PARTIAL,
     JsonFlag,
     PolicyOption,
+    counted,
     err,
     out,
     plain,
     print_json,
     reported,
 )
-from gatling_guard.errors import ConfigurationError, Issue
+from gatling_guard.errors import ConfigurationError, Issue, TraceError
 
 TracesArgument = Annotated[Path, typer.Argument(help="Traces, `.jsonl` or `.jsonl.xz`.")]
 ToolsetsOption = Annotated[
@@ -47,7 +49,9 @@ def replay(
     """Decide on every step of recorded runs; one verdict line per trace.
 
     The guard sees the instruction, the system text, the tool schemas and earlier steps, never
-    labels. Exit codes: 0 all traces decided; 2 bad usage or unreadable file; 3 some lines were
+    labels.
+
+    Exit codes: 0 all traces decided; 2 bad usage or unreadable file; 3 some lines were
     bad (named on standard error), all others decided.
     """
     with reported(json_):
@@ -56,9 +60,16 @@ def replay(
         subject = GuardSubject(policy)
         job = Replay(traces, find_toolsets(traces, toolsets), limit)
         began = time.perf_counter()
+        decided = job.run(subject)
+        first = next(decided, None)
+        if first is None:
+            raise no_traces(job)
+        unknown = 0
         with progress("replaying", limit) as tick, open_lines(out_) as file:
-            for _, verdict in job.run(subject):
+            for trace, verdict in chain([first], decided):
                 file.write(json.dumps(verdict, ensure_ascii=False) + "\n")
+                known = {spec.name for spec in trace.tools}
+                unknown += not all(step.tool in known for step in trace.steps)
                 tick()
         summary = {
             **job.summary(),
@@ -67,6 +78,11 @@ def replay(
             "seconds": round(time.perf_counter() - began, 3),
         }
     tell_issues(job.issues)
+    if unknown:
+        err.print(
+            f"hint: in {unknown} of {counted(job.rows, 'trace')} a step calls a tool that the "
+            "trace's toolset lacks: such calls are blocked as unknown tools. See --toolsets."
+        )
     print_json(summary) if json_ else _show(summary)
     raise typer.Exit(PARTIAL if job.issues else OK)
 
@@ -75,8 +91,11 @@ def replay(
 def progress(what: str, total: int | None = None) -> Iterator[_Tick]:
     """A progress bar on standard error, nothing where that is no terminal."""
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-    )  # fmt: skip
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         yield _Tick(bar, what, total)
 
@@ -98,22 +117,27 @@ def tell_issues(issues: Sequence[Issue]) -> None:
     for issue in issues[:SHOWN_ISSUES]:
         err.print(f"[yellow]skipped:[/yellow] {plain(issue)}", soft_wrap=True)
     if len(issues) > SHOWN_ISSUES:
-        err.print(f"[yellow]skipped:[/yellow] ... and {len(issues) - SHOWN_ISSUES} faults more")
+        err.print(f"[yellow]skipped:[/yellow] ... and {len(issues) - SHOWN_ISSUES} more")
+
+
+def no_traces(job: Replay) -> TraceError:
+    """The error for a file without one usable trace; its bad lines are named first."""
+    tell_issues(job.issues)
+    return TraceError([Issue("", "no traces", str(job.path))], what="traces")
 
 
 def _same(traces: Path, target: Path) -> bool:
     return target.exists() and traces.exists() and target.samefile(traces)
 
 
-def _show(summary: dict[str, object]) -> None:
-    actions = summary["actions"]
-    assert isinstance(actions, dict)
+def _show(summary: dict[str, Any]) -> None:
+    actions, rows, steps = summary["actions"], summary["rows"], summary["steps"]
     counts = ", ".join(
         f"[{ACTION_STYLE[action]}]{action}[/] {count}" for action, count in actions.items()
     )
     out.print(
-        f"{summary['rows']} traces, {summary['steps']} steps in {summary['seconds']} s: {counts}"
+        f"{counted(rows, 'trace')}, {counted(steps, 'step')} in {summary['seconds']} s: {counts}"
     )
     if summary["bad_lines"]:
-        out.print(f"[yellow]{summary['bad_lines']} bad lines skipped[/yellow]")
+        out.print(f"[yellow]{counted(summary['bad_lines'], 'bad line')} skipped[/yellow]")
     out.print(f"verdicts: {plain(summary['verdicts'])}", soft_wrap=True)

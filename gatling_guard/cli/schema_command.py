@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gatling_guard.cli.console import print_json
+from gatling_guard.cli.console import JsonFlag, print_json
 from gatling_guard.plan import plan_schema
 from gatling_guard.policy import policy_schema
 
@@ -19,6 +19,11 @@ class Which(str, Enum):
     POLICY = "policy"
 
 
-def schema(which: Annotated[Which, typer.Argument(help="plan or policy")]) -> None:
-    """Print the JSON Schema of plans or policies."""
-    print_json(plan_schema() if which is Which.PLAN else policy_schema())
+def schema(
+    which: Annotated[Which, typer.Argument(help="plan or policy")], json_: JsonFlag = False
+) -> None:
+    """Print the JSON Schema of plans or policies.
+
+    It is JSON with and without `--json`. Exit codes: 0 printed; 2 bad usage.
+    """
+    print_json(plan_schema() if which is Which.PLAN else policy_schema(), exact=True)

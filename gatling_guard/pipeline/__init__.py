@@ -3,6 +3,7 @@
 from gatling_guard.pipeline.deadline import DeadlineExceeded, DeadlineRunner, Ticket
 from gatling_guard.pipeline.monitor import Monitor, recast
 from gatling_guard.pipeline.notary import Notary
+from gatling_guard.pipeline.outputs import error_text, output_value
 from gatling_guard.pipeline.receipt import decision_body, outcome_body
 from gatling_guard.pipeline.stages import STAGES, VERSION, Stage, Work, opaque_code
 from gatling_guard.pipeline.state import (
@@ -10,7 +11,7 @@ from gatling_guard.pipeline.state import (
     Record,
     SessionState,
     ToolRequest,
-    output_value,
+    slim,
     stopped,
 )
 from gatling_guard.pipeline.whole import check_plan
@@ -31,9 +32,11 @@ __all__ = [
     "Work",
     "check_plan",
     "decision_body",
+    "error_text",
     "opaque_code",
     "outcome_body",
     "output_value",
     "recast",
+    "slim",
     "stopped",
 ]

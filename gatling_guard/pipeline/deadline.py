@@ -92,11 +92,13 @@ class DeadlineRunner:
         job: _Job[T] = _Job(function)
         queue = self._worker()
         queue.put(job)  # type: ignore[arg-type]
-        if not job.done.wait(timeout):
-            job.ticket.abandon()
-            with self._lock:
-                self._stuck += 1
-            threading.Thread(target=self._reap, args=(job, queue), daemon=True).start()
+        try:
+            in_time = job.done.wait(timeout)
+        except BaseException:  # Ctrl-C while waiting: nothing may be committed behind its back
+            self._give_up(job, queue)
+            raise
+        if not in_time:
+            self._give_up(job, queue)
             raise DeadlineExceeded(f"no result within {timeout:.3f} s")
         with self._lock:
             self._idle.append(queue)
@@ -115,6 +117,12 @@ class DeadlineRunner:
         queue: SimpleQueue[_Job[object]] = SimpleQueue()
         threading.Thread(target=_serve, args=(queue,), daemon=True, name="gatling-check").start()
         return queue
+
+    def _give_up(self, job: _Job[T], queue: SimpleQueue[_Job[object]]) -> None:
+        job.ticket.abandon()
+        with self._lock:
+            self._stuck += 1
+        threading.Thread(target=self._reap, args=(job, queue), daemon=True).start()
 
     def _reap(self, job: _Job[T], queue: SimpleQueue[_Job[object]]) -> None:
         """A run that ends late gives its thread back."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from gatling_guard.catalog import Catalog, ToolSpec, declare, infer_profile
 from gatling_guard.decision import Allowed, Blocked, Decision, Held
 from gatling_guard.energy import Composite
-from gatling_guard.errors import InputError
 from gatling_guard.pipeline.deadline import DeadlineRunner
 from gatling_guard.pipeline.notary import Notary
 from gatling_guard.pipeline.stages import Stage, Work, opaque_code
@@ -97,12 +96,13 @@ class Monitor:
 
     def failed(
         self, error: BaseException, *, run_id: str, request: ToolRequest | None = None,
-        call_id: str | None = None, plan: ExecutionPlan | None = None,
+        call_id: str | None = None, plan: ExecutionPlan | None = None, work: Work | None = None,
     ) -> Decision:  # fmt: skip
         """Fail closed: a `Blocked` with an opaque code, and the whole truth in the ledger.
 
         Only a policy that says so (`on_error.allow_up_to_privilege`) lets a known tool of low
-        privilege run in spite of a fault.
+        privilege run in spite of a fault, and only once the rules had been passed (`work`): a
+        call must not get around a rule by making the check slow.
         """
         text = f"{type(error).__name__}: {error}"[:2000].encode("utf-8", "replace").decode()
         call = _unread(request, call_id) if request is not None else None
@@ -113,7 +113,7 @@ class Monitor:
             "call": call, "reasons": (f"guard.error: {text}",),
         }  # fmt: skip
         decision: Decision = Blocked(**common, code=opaque_code(decision_id))
-        if not isinstance(error, InputError) and not self._blocks_on_error(call):
+        if work is not None and not self._blocks_on_error(work):
             decision = Allowed(**common)
         decision = self.in_mode(decision)
         body = {"decision_id": decision_id, "tool": shown, "action": decision.action,
@@ -121,9 +121,10 @@ class Monitor:
         self.notary.write_later("error", run_id=run_id, call_id=call_id, body=body)
         return decision
 
-    def _blocks_on_error(self, call: ToolCall | None) -> bool:
-        spec = self.spec(call.tool_name) if call else None
-        return spec is None or self.policy.on_error.blocks(spec.profile.privilege)
+    def _blocks_on_error(self, work: Work) -> bool:
+        if work.spec is None or not work.ruled or any(f.action != "note" for f in work.findings):
+            return True
+        return self.policy.on_error.blocks(work.spec.profile.privilege)
 
 
 def _unread(request: ToolRequest, call_id: str | None) -> ToolCall:

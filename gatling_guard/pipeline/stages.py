@@ -55,6 +55,8 @@ class Work:
     edges: tuple[Edge, ...] = ()
     floor: Provenance = Provenance.INTERNAL
     findings: tuple[Finding, ...] = ()
+    ruled: bool = False
+    """The hard rules have had their say."""
     energy: Energy = field(default_factory=Energy)
     decision: Decision | None = None
 
@@ -65,8 +67,9 @@ class Work:
 
     @property
     def hold_id(self) -> str:
-        """Bound to run, call, tool and exact arguments; equal in every process."""
-        return self.bind(f"{self.run_id}\0{self.call_id}\0{self.argument_digest}")[:32]
+        """Bound to policy, run, call, tool and exact arguments; equal in every process."""
+        parts = (self.policy.digest, self.run_id, self.call_id, self.argument_digest)
+        return self.bind("\0".join(parts))[:32]
 
     @property
     def decision_id(self) -> str:
@@ -136,6 +139,7 @@ def rules(work: Work) -> None:
     if work.blind and (work.spec is None or work.spec.profile.effect.changes_state):
         findings += (Finding("trace.incomplete", "block", work.blind),)
     work.findings = findings
+    work.ruled = True
 
 
 def energy(work: Work) -> None:

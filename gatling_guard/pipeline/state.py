@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from gatling_guard.catalog import ToolSpec
 from gatling_guard.decision import Blocked, Decision, Held
-from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall, to_json
+from gatling_guard.pipeline.outputs import output_value
+from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall
 from gatling_guard.trace import Authority, LineageIndex, cut_spans
 
 CallStatus = Literal["decided", "ran", "failed", "refused"]
@@ -23,12 +24,16 @@ class ToolRequest:
     """The framework's id of the call; without one, every request is a call of its own."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Approval:
     """A person's answer to a hold; single use."""
 
     by: str
     expires_at: float
+
+
+MAX_KEPT = 4096
+"""Characters of arguments that the record of a refused call keeps."""
 
 
 @dataclass(slots=True)
@@ -65,10 +70,11 @@ class SessionState:
     approvals: dict[str, Approval] = field(default_factory=dict)
     tool_calls: dict[str, int] = field(default_factory=dict)
     """Calls per tool that were not refused."""
+    held_at: dict[str, float] = field(default_factory=dict)
+    """When each hold was first shown."""
     blind: str = ""
     """Why an output could not be indexed. Lineage is then incomplete and nothing may act."""
     _span_id: int = 0
-    _node: int = 0
 
     def __post_init__(self) -> None:
         self.authority = Authority.of(self.instructions, self.system, self.literals)
@@ -84,18 +90,31 @@ class SessionState:
             self.authority = Authority.of(self.instructions, self.system, self.literals)
         return new
 
-    def new_call_id(self) -> str:
-        """An id for a call whose framework has none."""
-        while True:
-            self._node += 1
-            if f"call-{self._node}" not in self.records:
-                return f"call-{self._node}"
+    def next_call_id(self) -> str:
+        """An id for a call whose framework has none; taken once it is added."""
+        number = len(self.records) + 1
+        while f"call-{number}" in self.records:
+            number += 1
+        return f"call-{number}"
+
+    def waiting_id(self, name: str, arguments: dict[str, Any]) -> str | None:
+        """The id under which the very same call already waits for a person."""
+        for held in self.pending.values():
+            call = held.call
+            if call is not None and (call.tool_name, call.arguments) == (name, arguments):
+                return call.node_id
+        return None
 
     def add(
         self, call_id: str, record: Record, node: ToolCall | None, edges: tuple[Edge, ...]
     ) -> None:
-        """Remember a call; a later decision under the same id replaces the earlier node."""
+        """Remember a call. A later decision under the same id replaces the earlier node.
+
+        A refusal replaces nothing that runs or ran: its output is still to come, or counts.
+        """
         previous = self.records.get(call_id)
+        if record.status == "refused" and previous is not None and previous.status != "refused":
+            return
         if previous is not None and previous.node is not None:
             self.edges = [e for e in self.edges if e.target != call_id]
             if previous.status == "decided":  # what ran stays counted
@@ -131,24 +150,14 @@ class SessionState:
         return ExecutionPlan(nodes=nodes, edges=edges)
 
 
-def output_value(output: object) -> Any:
-    """A tool's output as a JSON value: objects stay objects, anything odd becomes its text."""
-    from gatling_guard.errors import InputError
-
-    if output is None or isinstance(output, (str, int, float, bool)):
-        text = output if not isinstance(output, str) else _clean(output)
-        return text if text == text else "NaN"
-    try:
-        return to_json(output, max_items=1_000_000, max_chars=64_000_000)
-    except InputError:
-        return _clean(str(output))
-
-
-def _clean(text: str) -> str:
-    """Lone surrogates cannot be hashed or stored; replace them, keep everything else."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
 def stopped(decision: Decision | None) -> bool:
     """Whether the tool must not run."""
     return isinstance(decision, (Blocked, Held))
+
+
+def slim(decision: Decision) -> Decision:
+    """What is kept of a refused call: large arguments and their lineage are not."""
+    call = decision.call
+    if call is None or isinstance(decision, Held) or len(str(call.arguments)) <= MAX_KEPT:
+        return decision
+    return replace(decision, call=call.model_copy(update={"arguments": {}}), lineage=())

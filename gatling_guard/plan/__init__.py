@@ -6,6 +6,7 @@ from gatling_guard.plan.model import (
     ExecutionPlan,
     Provenance,
     ToolCall,
+    did_you_mean,
     parse_plan,
     plan_schema,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "Provenance",
     "ToolCall",
     "canonical_json",
+    "did_you_mean",
     "digest",
     "escape",
     "leaves",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 MAX_NODES = 10_000
 """Most calls in one plan; more is a clear error, never a silent truncation."""
+
+_SUGGESTIONS = 100
+"""A comparison of names takes time: faults after so many come without "did you mean"."""
 
 
 class Provenance(IntEnum):
@@ -195,21 +198,29 @@ class ExecutionPlan(BaseModel):
         return graph
 
 
-def structure_issues(node_ids: Sequence[str], edges: Sequence[Edge]) -> list[Issue]:
-    """What is wrong with a plan's shape, cycles apart."""
+def structure_issues(
+    node_ids: Sequence[str | None], edges: Sequence[Edge | None]
+) -> list[Issue]:
+    """What is wrong with a plan's shape, cycles apart.
+
+    None stands for a node whose id, or an edge whose ends, could not be read. Where an id is not
+    known, no edge can be said to lead nowhere.
+    """
     issues: list[Issue] = []
     if not node_ids:
         issues.append(Issue("/nodes", "a plan needs at least one call"))
     if len(node_ids) > MAX_NODES:
         issues.append(Issue("/nodes", f"{len(node_ids)} calls; at most {MAX_NODES} are allowed"))
-    seen: set[str] = set()
+    seen: set[str | None] = set()
     for i, node in enumerate(node_ids):
-        if node in seen:
+        if node is not None and node in seen:
             issues.append(Issue(f"/nodes/{i}/node_id", f"duplicate id {node!r}"))
         seen.add(node)
     for i, edge in enumerate(edges):
+        if edge is None:
+            continue
         for end in ("source", "target"):
-            if getattr(edge, end) not in seen:
+            if None not in seen and getattr(edge, end) not in seen:
                 issues.append(Issue(f"/edges/{i}/{end}", f"no node {getattr(edge, end)!r}"))
         if edge.source == edge.target:
             issues.append(Issue(f"/edges/{i}", f"self loop on {edge.source!r}"))
@@ -252,15 +263,37 @@ def _find_cycle(parents: Mapping[str, tuple[str, ...]], left: Sequence[str]) -> 
     return [*cycle, cycle[0]]
 
 
-def _issues_of(error: Exception, at: str) -> Iterator[Issue]:
-    """The faults inside a pydantic error or one of ours, each under the pointer `at`."""
+def _issues_of(error: Exception, at: str, known: Iterable[str]) -> Iterator[Issue]:
+    """The faults inside a pydantic error or one of ours, each under the pointer `at`.
+
+    An unknown key is compared with the `known` ones.
+    """
     if isinstance(error, InputError):
         for issue in error.issues:
             yield Issue(at + issue.where.rstrip("/"), issue.message)
         return
-    for detail in error.errors():  # type: ignore[attr-defined]
+    for n, detail in enumerate(error.errors()):  # type: ignore[attr-defined]
         where = "".join(f"/{part}" for part in detail["loc"])
-        yield Issue(at + where, detail["msg"].removeprefix("Value error, "))
+        match detail["type"]:
+            case "extra_forbidden":
+                message = _unknown_key(str(detail["loc"][-1]), known, n)
+            case "missing":
+                message = "is missing"
+            case _:
+                message = detail["msg"].removeprefix("Value error, ")
+        yield Issue(at + where, message)
+
+
+def _unknown_key(name: str, known: Iterable[str], faults: int) -> str:
+    return "unknown key" + (did_you_mean(name, known) if faults < _SUGGESTIONS else "")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` with the most similar of `known`, or nothing."""
+    import difflib  # slow to import, and needed for error messages only
+
+    found = difflib.get_close_matches(name[:64], list(known), n=1, cutoff=0.6)
+    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def parse_plan(data: object, *, max_nodes: int = MAX_NODES) -> ExecutionPlan:
@@ -274,41 +307,57 @@ def parse_plan(data: object, *, max_nodes: int = MAX_NODES) -> ExecutionPlan:
         PlanError: with one issue per fault and its JSON pointer.
         CycleError: when everything else is right and the edges form a cycle.
     """
-    from pydantic import ValidationError
-
     if not isinstance(data, Mapping):
         raise PlanError(f"must be an object, not {type(data).__name__}")
-    issues = [Issue(f"/{k}", "unknown key") for k in data if k not in ("nodes", "edges")]
-    nodes = _parse_items(data.get("nodes"), "nodes", ToolCall, max_nodes, issues)
-    edges = _parse_items(data.get("edges", []), "edges", Edge, 20 * max_nodes, issues)
-    if not issues:
-        issues = structure_issues([n.node_id for n in nodes], edges)
+    known = ("nodes", "edges")
+    unknown = (key for key in data if key not in known)
+    issues = [Issue(f"/{k}", _unknown_key(str(k), known, n)) for n, k in enumerate(unknown)]
+    nodes = _parse_items(data, "nodes", ToolCall, max_nodes, issues)
+    edges = _parse_items(data, "edges", Edge, 20 * max_nodes, issues) if "edges" in data else []
+    if nodes is not None:
+        issues += structure_issues(_ids(nodes, data["nodes"]), edges or [])
     if issues:
         raise PlanError(issues)
-    try:
-        return ExecutionPlan(nodes=tuple(nodes), edges=tuple(edges))
-    except ValidationError as error:  # pragma: no cover - all fields were validated above
-        raise PlanError(list(_issues_of(error, ""))) from None
+    return ExecutionPlan(nodes=tuple(nodes or ()), edges=tuple(edges or ()))
 
 
 def _parse_items(
-    data: object, key: str, model: type[Any], limit: int, issues: list[Issue]
-) -> list[Any]:
+    data: Mapping[str, Any], key: str, model: type[BaseModel], limit: int, issues: list[Issue]
+) -> list[Any] | None:
+    """One model per item, None for a faulty item; None in all when it is no list to speak of."""
     from pydantic import ValidationError
 
-    if not isinstance(data, (list, tuple)):
-        issues.append(Issue(f"/{key}", "must be a list"))
-        return []
-    if len(data) > limit:
-        issues.append(Issue(f"/{key}", f"{len(data)} entries; at most {limit} are allowed"))
-        return []
-    found = []
-    for i, item in enumerate(data):
+    items = data.get(key)
+    if not isinstance(items, (list, tuple)):
+        fault = "must be a list" if key in data else "is missing"
+        issues.append(Issue(f"/{key}", fault))
+        return None
+    if len(items) > limit:
+        issues.append(Issue(f"/{key}", f"{len(items)} entries; at most {limit} are allowed"))
+        return None
+    found: list[BaseModel | None] = []
+    for i, item in enumerate(items):
         try:
             found.append(model.model_validate(item))
         except (ValidationError, InputError) as error:
-            issues.extend(_issues_of(error, f"/{key}/{i}"))
+            known = model.model_fields if len(issues) < _SUGGESTIONS else ()
+            issues.extend(_issues_of(error, f"/{key}/{i}", known))
+            found.append(None)
     return found
+
+
+def _ids(nodes: Sequence[ToolCall | None], items: Sequence[Any]) -> list[str | None]:
+    """The id of each node; also of a faulty one, as far as it can be read."""
+    return [
+        node.node_id if node is not None else _raw_id(item)
+        for node, item in zip(nodes, items, strict=True)
+    ]
+
+
+def _raw_id(item: object) -> str | None:
+    found = item.get("node_id") if isinstance(item, Mapping) else None
+    small = type(found) is int and abs(found) < 2**63  # turning a huge one into text is an error
+    return str(found) if small or isinstance(found, str) else None
 
 
 def plan_schema() -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from langchain.agents.middleware import AgentMiddleware
 from langchain_core.tools import StructuredTool
 from langgraph.graph import START, MessagesState, StateGraph
@@ -46,7 +47,27 @@ def test_between_other_middlewares(guard: Guard, world: World) -> None:
         pass
 
     middleware = [Other(), Second(), GuardMiddleware(guard)]
-    assert names(create_agent(scripted(), world.tools, middleware=middleware)) == set()
+    agent = create_agent(scripted(), world.tools, middleware=middleware)
+    assert names(agent) == set()
+    assert {note for _, _, note in coverage(agent) or ()} == {""}
+
+
+@pytest.mark.parametrize("outside", [0, 1, 4])
+def test_a_middleware_inside_the_guard_is_named(guard: Guard, world: World, outside: int) -> None:
+    """R138 What it changes is decided again, so the tool is mediated; the order is wrong still."""
+
+    class Inner(Other):
+        pass
+
+    kinds = [type(f"Outer{i}", (Other,), {}) for i in range(outside)]
+    middleware = [*(kind() for kind in kinds), GuardMiddleware(guard), Inner()]
+    agent = create_agent(scripted(), world.tools, middleware=middleware)
+    rows = coverage(agent)
+    assert rows
+    assert {(by, note) for _, by, note in rows} == {
+        ("tool node", "another middleware stands inside the guard (Inner): put the guard last")
+    }
+    assert names(agent) == set()
 
 
 def test_provider_side_tools_are_never_mediated(guard: Guard, world: World) -> None:

@@ -17,7 +17,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command, interrupt
 
 from gatling_adapters.langchain import GuardMiddleware
-from gatling_guard import Guard
+from gatling_adapters.langchain.answers import DOES
+from gatling_guard import Effect, Guard
 from tests.adapters.langchain_kit import POLICY, World, answers, create_agent, scripted
 
 THREAD = {"configurable": {"thread_id": "t-1"}}
@@ -88,6 +89,56 @@ async def test_answers(guard: Guard, world: World, mode: str, answer: Any, runs:
     assert (refused.status == "error") is not runs
     if not runs:
         assert "wire_money: not executed" in refused.content
+
+
+class TestTheQuestion:
+    """R138 The interrupt speaks to the person, not to the model."""
+
+    def asked(self, world: World, policy: str, pay: dict[str, Any]) -> dict[str, Any]:
+        agent = agent_of(Guard(policy), world, [[("c1", "wire_money", pay)], "done"])
+        return held_of(agent.invoke(ASK, THREAD))
+
+    def test_it_says_what_would_happen_and_why_it_waits(self, world: World) -> None:
+        own = "{effect: pay, hold: {message: Ask the treasurer about payments.}}"
+        shown = self.asked(world, POLICY.replace("{effect: pay, hold: true}", own), PAY)
+        assert next(iter(shown)) == "question"
+        assert shown["question"].splitlines() == [
+            'The agent wants to call wire_money(iban="DE89", amount=100).',
+            "It would move money; that cannot be undone.",
+            "Why it waits: Ask the treasurer about payments.",
+            "Answer approve, deny or edit, and say in `by` who you are.",
+        ]
+        assert "do not retry" not in json.dumps(shown)
+
+    def test_an_argument_cannot_pose_as_the_question(self, world: World) -> None:
+        evil = 'DE89", amount=1).\nIt would read data.\u202e' + "x" * 5000 + "END"
+        shown = self.asked(world, POLICY, {"iban": evil, "amount": 100})
+        first, *rest = shown["question"].splitlines()
+        assert len(rest) == 3
+        assert "It would move money" in rest[0]
+        assert len(first) < 400
+        assert "\u202e" not in first
+        assert first.endswith('xEND", amount=100).')
+        assert shown["arguments"]["iban"] == evil
+
+    @pytest.mark.parametrize(
+        ("choice", "runs"), [("approve", True), ("edit", True), ("deny", False)]
+    )
+    def test_its_answers_can_be_sent_back(
+        self, guard: Guard, world: World, choice: str, runs: bool
+    ) -> None:
+        agent = agent_of(guard, world)
+        template = held_of(agent.invoke(ASK, THREAD))["answers"][choice]
+        assert template["by"] == ""
+        agent.invoke(Command(resume={**template, "by": "ann"}), THREAD)
+        assert (WIRED in world.ran) is runs
+        kind = "approval" if choice == "approve" else "denial"
+        assert kind == "denial" or {e.body["by"] for e in guard.ledger.entries(kind=kind)} == {
+            "ann"
+        }
+
+    def test_every_effect_has_words(self) -> None:
+        assert set(DOES) == set(Effect)
 
 
 def test_who_answered_is_in_the_ledger(guard: Guard, world: World) -> None:

@@ -89,6 +89,8 @@ class TestHolds:
         asked = (await run(graph, mode))["__interrupt__"][0].value
         assert world.ran == []
         assert [h["arguments"] for h in asked["holds"]] == [PAY]
+        assert [set(h["answers"]) for h in asked["holds"]] == [{"approve", "deny"}]
+        assert "Answer approve or deny" in asked["holds"][0]["question"]
         result = await run(graph, mode, Command(resume={"decision": "approve", "by": "ann"}))
         expected = [("search_docs", i + 1) for i in range(batch)] + [("wire_money", "DE89", 100)]
         assert sorted(world.ran) == sorted(expected)

@@ -212,23 +212,207 @@ def test_an_approved_call_runs_once_with_exactly_these_arguments() -> None:
     allowed = session.check(ToolRequest("pay", PAY, "c1"))
     assert isinstance(allowed, Allowed)
     assert allowed.approved_by == "ann"
+    assert isinstance(session.check(ToolRequest("pay", PAY, "c1")), Blocked)
     session.settle("c1", "paid")
-    assert isinstance(session.check(ToolRequest("pay", PAY, "c1")), Held)
+    assert isinstance(session.check(ToolRequest("pay", PAY, "c1")), Blocked)
     kinds = [entry.kind for entry in guard.ledger.entries()]
     assert kinds.count("approval") == 1
     assert kinds.count("execution") == 1
     guard.ledger.verify()
 
 
-def test_the_same_approval_cannot_be_used_by_another_process(tmp_path: Any) -> None:
-    """design 10: single use holds across a restart, through the ledger."""
-    path = tmp_path / "l.db"
-    for expected in (Allowed, Blocked):
+def test_what_happened_to_a_hold_is_known_after_a_restart(tmp_path: Any) -> None:
+    """design 10: single use, and a person's no, hold across processes, through the ledger."""
+    for answer, later in (("approve", "hold.used"), ("deny", "hold.denied")):
+        path = tmp_path / f"{answer}.db"
         guard = new_guard(policy=HOLDING, ledger=Ledger(path))
         session, held = held_session(guard)
-        session.approve(held.hold_id, by="ann")
-        assert isinstance(session.check(ToolRequest("pay", PAY, "c1")), expected)
+        getattr(session, answer)(held.hold_id, by="ann")
+        session.check(ToolRequest("pay", PAY, "c1"))
         guard.ledger.close()
+        again = new_guard(policy=HOLDING, ledger=Ledger(path)).session(run_id="r1")
+        decision = again.check(ToolRequest("pay", PAY, "c1"))
+        assert isinstance(decision, Blocked)
+        assert decision.reasons[0].startswith(later)
+
+
+def test_a_hold_expires_even_if_nobody_answered(tmp_path: Any) -> None:
+    """design 10: the clock starts when the hold is shown, also across a restart."""
+    now = [1000.0]
+    policy = {**HOLDING, "limits": {"hold_expires_s": 60}}
+    guard = new_guard(policy=policy, clock=lambda: now[0], ledger=tmp_path / "l.db")
+    session, held = held_session(guard)
+    now[0] += 61
+    with pytest.raises(ConfigurationError, match="expired"):
+        session.approve(held.hold_id, by="ann")
+    guard.ledger.close()
+    later = new_guard(policy=policy, clock=lambda: now[0], ledger=tmp_path / "l.db")
+    session, held = held_session(later)
+    with pytest.raises(ConfigurationError, match="expired"):
+        session.approve(held.hold_id, by="ann")
+
+
+def test_a_denial_cannot_be_undone_by_way_of_other_arguments() -> None:
+    """design 10: approve, deny, other arguments, the first ones again: still no."""
+    session, held = held_session(new_guard(policy=HOLDING))
+    session.approve(held.hold_id, by="ann")
+    session.deny(held.hold_id, by="bob")
+    session.check(ToolRequest("pay", {**PAY, "amount": 1}, "c1"))
+    assert isinstance(session.check(ToolRequest("pay", PAY, "c1")), Blocked)
+
+
+def test_threads_that_race_for_one_approval_run_once() -> None:
+    """design 10: handed out once, whoever asks."""
+    session, held = held_session(new_guard(policy=HOLDING))
+    session.approve(held.hold_id, by="ann")
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(session.check, ToolRequest("pay", PAY, "c1")) for _ in range(8)]
+        actions = [job.result().action for job in jobs]
+    assert sorted(actions) == ["allow"] + ["block"] * 7
+
+
+def test_a_decorated_tool_can_be_approved() -> None:
+    """F: without call ids, the same call again is the call that waited."""
+    guard = new_guard(policy=HOLDING)
+    tool = guard.wrap(pay)
+    with guard.session(instruction="pay 400 to DE89370400440532013000") as session:
+        assert "waits for approval" in tool(**PAY)
+        assert "waits for approval" in tool(**PAY)
+        (held,) = session.held
+        session.approve(held.hold_id, by="ann")
+        assert tool(**PAY) == "paid"
+        assert "waits for approval" in tool(**PAY)
+    assert len(RAN) == 1
+
+
+def test_a_changed_policy_voids_open_approvals() -> None:
+    """P1: what was approved under another policy is asked again."""
+    one, two = new_guard(policy=HOLDING), new_guard(policy={**HOLDING, "name": "other"})
+    assert held_session(one)[1].hold_id != held_session(two)[1].hold_id
+
+
+LENIENT = {"version": 1, "on_error": {"action": "block", "allow_up_to_privilege": 10}}
+
+
+def test_a_lenient_fail_mode_never_gets_around_a_rule() -> None:
+    """R140: only what passed the rules may run when a later stage fails."""
+
+    def broken(work: Work) -> None:
+        raise RuntimeError
+
+    def with_broken(stage: str, policy: dict[str, Any]) -> str:
+        stages = [(n, broken if n == stage else s) for n, s in STAGES]
+        guard = new_guard(policy=policy, stages=stages)
+        return guard.session().check(ToolRequest("pay", PAY, "c")).action
+
+    assert with_broken("energy", LENIENT) == "allow"
+    assert with_broken("provenance", LENIENT) == "block"
+    denied = {**LENIENT, "tools": {"pay": {"allow": False}}}
+    assert with_broken("energy", denied) == "block"
+    assert with_broken("energy", {**LENIENT, "tools": {"pay": {"hold": True}}}) == "block"
+    assert with_broken("energy", {"version": 1}) == "block"
+
+
+def test_a_refused_sibling_does_not_swallow_an_output_in_flight() -> None:
+    """B1: the same id, refused with other arguments, while the first call still runs."""
+    session = new_guard().session(instruction="Read my mail and tell me when lunch is.")
+    session.check(ToolRequest("read_mail", {}, "a"))
+    session.check(ToolRequest("pay", {"x": 1}, "a"))
+    session.settle("a", read_mail())
+    assert isinstance(session.check(ToolRequest("pay", PAY, "b")), (Blocked, Held))
+
+
+def test_what_ran_is_decided_and_counted_again() -> None:
+    """B10: an id that is used twice is two calls."""
+    policy = {"version": 1, "tools": {"pay": {"max_calls": 1}}}
+    session = new_guard(policy=policy).session(instruction="pay 400 to DE89370400440532013000")
+    assert isinstance(session.check(ToolRequest("pay", PAY, "c")), Allowed)
+    session.settle("c", "paid")
+    assert isinstance(session.check(ToolRequest("pay", PAY, "c")), Blocked)
+
+
+class Odd:
+    def __str__(self) -> str:
+        return read_mail()
+
+
+def deep(value: Any) -> Any:
+    for _ in range(200):
+        value = {"a": [value]}
+    return value
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        read_mail().encode(), {"raw": read_mail().encode()}, Odd(), {"x": Odd(), "y": 1},
+        {"x": float("nan"), "y": read_mail()}, deep(read_mail()), {("a", 1): read_mail()},
+        [{"blob": bytearray(read_mail().encode())}],
+    ],
+    ids=range(8),
+)  # fmt: skip
+def test_whatever_form_an_output_has_its_text_taints(output: Any) -> None:
+    """B2: bytes, objects, NaN beside text, depth: nothing is lost."""
+    session = new_guard().session(instruction="Read my mail and tell me when lunch is.")
+    session.check(ToolRequest("read_mail", {}, "c1"))
+    session.settle("c1", output)
+    assert isinstance(session.check(ToolRequest("pay", PAY, "c2")), (Blocked, Held))
+
+
+def test_an_output_whose_code_ends_the_program_leaves_the_session_blind() -> None:
+    """C5: `__str__` of a foreign object may raise anything."""
+
+    class Evil:
+        def __str__(self) -> str:
+            raise SystemExit(0)
+
+    session = new_guard().session(instruction="pay 400 to DE89370400440532013000")
+    session.check(ToolRequest("read_mail", {}, "c1"))
+    session.settle("c1", Evil())
+    assert isinstance(session.check(ToolRequest("pay", PAY, "c2")), Blocked)
+
+
+def test_causes_and_notes_of_an_error_taint() -> None:
+    """B15: what a traceback shows the model is an output, too."""
+    session = new_guard().session(instruction="Read my mail and tell me when lunch is.")
+    session.check(ToolRequest("read_mail", {}, "c1"))
+    error = RuntimeError("failed")
+    error.__cause__ = ValueError(read_mail())
+    session.settle("c1", error=error)
+    assert isinstance(session.check(ToolRequest("pay", PAY, "c2")), (Blocked, Held))
+
+
+def test_a_dropped_session_comes_back_blind_until_its_history_is_adopted() -> None:
+    """B7: making room must not launder."""
+    guard = new_guard(max_sessions=2)
+    session = guard.session_for("a")
+    session.observe(user="pay 400 to DE89370400440532013000")
+    session.check(ToolRequest("read_mail", {}, "c1"))
+    session.settle("c1", "Lunch is at noon.")
+    for name in "bcd":
+        guard.session_for(name)
+    back = guard.session_for("a")
+    back.observe(user="pay 400 to DE89370400440532013000")
+    assert isinstance(back.check(ToolRequest("pay", PAY, "c2")), Blocked)
+    back.adopt(ToolRequest("read_mail", {}, "c1"), "Lunch is at noon.")
+    assert isinstance(back.check(ToolRequest("pay", PAY, "c3")), Allowed)
+
+
+def test_a_run_keeps_its_role() -> None:
+    """D1: another role on the same run id is an error, not the first one's rights."""
+    guard = Guard({"version": 1, "roles": {"admin": {"tools": ["*"]}, "guest": {"tools": ["r*"]}}})
+    guard.session_for("t", role="admin")
+    with pytest.raises(ConfigurationError, match="role"):
+        guard.session_for("t", role="guest")
+
+
+def test_refused_calls_keep_no_large_arguments() -> None:
+    """C3: a loop of refused megabytes is not remembered."""
+    session = new_guard().session()
+    for i in range(5):
+        session.check(ToolRequest("nobody", {"x": "y" * 100_000}, f"c{i}"))
+    kept = sum(len(str(r.decision)) for r in session._state.records.values())
+    assert kept < 50_000
 
 
 def test_an_approval_expires() -> None:

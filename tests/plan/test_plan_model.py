@@ -91,6 +91,50 @@ def test_every_fault_is_reported_at_once() -> None:
     assert places == ["/nodes/0/scope_level", "/nodes/1/node_id", "/edges/0", "/edges/1"]
 
 
+def faults(data: Any) -> list[str]:
+    with pytest.raises(PlanError) as caught:
+        parse_plan(data)
+    return [str(issue) for issue in caught.value.issues]
+
+
+def test_an_unknown_key_is_compared_with_the_known_ones() -> None:
+    """R1: pydantic's own words name neither the key nor the cure."""
+    assert faults({"nodes": [{"node_id": 1, "tool": "a"}], "edge": []}) == [
+        "/edge: unknown key; did you mean 'edges'?",
+        "/nodes/0/tool_name: is missing",
+        "/nodes/0/tool: unknown key; did you mean 'tool_name'?",
+    ]
+    assert faults({}) == ["/nodes: is missing"]
+    assert faults({"nodes": [node(1)], "edges": [{"source": 1, "target": 1, "zzz": 0}]}) == [
+        "/edges/0/zzz: unknown key"
+    ]
+
+
+def test_structural_faults_stand_beside_the_others() -> None:
+    """R2: one go, not one per kind of fault."""
+    broken = {"node_id": 3, "tool_name": "c", "scope_level": 99}
+    nodes = [node(1), node(1), broken]
+    found = faults({"nodes": nodes, "edges": [[1, 9], [1, 3], [1]], "surprise": 1})
+    assert [line.partition(": ")[0] for line in found] == [
+        "/surprise", "/nodes/2/scope_level", "/edges/2", "/nodes/1/node_id", "/edges/0/target",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("item", [{"id": 2, "tool_name": "b"}, 5, {"node_id": 10**5000}, {}])
+def test_an_edge_to_a_node_without_a_readable_id_is_no_second_fault(item: Any) -> None:
+    """R2: what follows from another fault is not reported."""
+    found = faults({"nodes": [node(1), item], "edges": [[1, 2]]})
+    assert not [line for line in found if line.startswith("/edges")]
+
+
+def test_many_unknown_keys_are_told_in_bounded_time() -> None:
+    """R2: names are compared for the first faults only."""
+    start = time.perf_counter()
+    found = faults({"nodes": [{f"tool_nam{i}": 1 for i in range(100_000)}]})
+    assert len(found) > 100_000
+    assert time.perf_counter() - start < 5
+
+
 def test_a_cycle_is_named_in_order() -> None:
     """R4: a cycle is an error that lists it."""
     edges = [[0, 1], [1, 2], [2, 3], [3, 1]]

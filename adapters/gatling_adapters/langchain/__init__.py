@@ -31,6 +31,9 @@ __all__ = [
     "wrap_tools",
 ]
 
+INSTALL = '.venv/bin/pip install -e ".[langchain]"'
+"""In a checkout of this project; elsewhere the path or address of one takes the dot's place."""
+
 _HOME = {
     "GuardCallbackHandler": "callback",
     "GuardMiddleware": "middleware",
@@ -46,8 +49,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         if (error.name or "").startswith("lang"):
-            message = f"{name} needs {error.name}: pip install 'gatling-guard[langchain]'"
-            raise ModuleNotFoundError(message, name=error.name) from None
+            message = f"{name}: {error.name} is missing or too old. Install it with: {INSTALL}"
+            raise type(error)(message, name=error.name) from None
         raise

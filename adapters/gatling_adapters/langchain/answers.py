@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gatling_guard import Held
+from gatling_guard import Effect, Held, ToolSpec
 
 UNNAMED = "unnamed (langgraph resume)"
+MAX_SHOWN = 200
+"""Characters of one argument in a question; all of them are in `arguments`."""
+DOES = {
+    Effect.READ: "read data",
+    Effect.STATE_CHANGING_READ: "read data and change something by that",
+    Effect.WRITE: "change data",
+    Effect.SEND: "send something to another party",
+    Effect.EXECUTE: "run something",
+    Effect.DELETE: "delete something",
+    Effect.PAY: "move money",
+    Effect.PERMIT: "give somebody access",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +34,70 @@ class Answer:
     """For `edit`: the arguments to run with instead."""
 
 
-def question(held: Held) -> dict[str, Any]:
-    """What the person is shown; the value of the interrupt. No model sees it."""
+def question(held: Held, spec: ToolSpec | None, *, edit: bool = True) -> dict[str, Any]:
+    """What the person is shown; the value of the interrupt. No model sees it.
+
+    Args:
+        held: the decision.
+        spec: the tool as the guard knows it.
+        edit: whether other arguments may be answered.
+
+    Returns:
+        `question` is text for the person; `answers` holds what to send back, once `by` is filled
+        in with who answers.
+    """
+    arguments = dict(held.call.arguments) if held.call else {}
+    options: dict[str, dict[str, Any]] = {
+        name: {"decision": name, "by": "", "hold_id": held.hold_id}
+        for name in ("approve", "deny", "edit")[: 3 if edit else 2]
+    }
+    if edit:
+        options["edit"]["arguments"] = arguments
     return {
+        "question": _text(held, spec, arguments, list(options)),
         "type": "gatling_hold",
         "hold_id": held.hold_id,
         "tool": held.tool_name,
-        "arguments": dict(held.call.arguments) if held.call else {},
-        "message": held.message,
+        "arguments": arguments,
         "reasons": list(held.reasons),
         "expires_in": held.expires_in,
-        "answers": ["approve", "deny", "edit"],
+        "answers": options,
     }
+
+
+def _text(
+    held: Held, spec: ToolSpec | None, arguments: Mapping[str, Any], options: Sequence[str]
+) -> str:
+    """The tool, what it would do, why it waits (the policy's own words first), how to answer.
+
+    Not the tool's description: whoever serves a tool could talk to the approver through it.
+    """
+    shown = ", ".join(f"{_plain(k)}={_value(v)}" for k, v in arguments.items())
+    does = DOES[spec.profile.effect] if spec else "do something that nobody has described"
+    final = "" if spec and spec.profile.reversible else "; that cannot be undone"
+    why = [finding.message for finding in held.findings if finding.action == "hold"]
+    why = why or list(held.reasons[:1]) or ["the policy asks for a person"]
+    lines = (
+        f"The agent wants to call {_plain(held.tool_name)}({shown}).",
+        f"It would {does}{final}.",
+        f"Why it waits: {'; '.join(map(_plain, why))}",
+        f"Answer {', '.join(options[:-1])} or {options[-1]}, and say in `by` who you are.",
+    )
+    return "\n".join(lines)
+
+
+def _value(value: Any) -> str:
+    """A value as JSON on one line; a long one is cut in the middle."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    if len(text) > MAX_SHOWN:
+        half = MAX_SHOWN // 2
+        text = f"{text[:half]} [... {len(text) - 2 * half} characters ...] {text[-half:]}"
+    return _plain(text)
+
+
+def _plain(text: str) -> str:
+    """Without line breaks and characters that could disguise a text (direction, zero width)."""
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in " ".join(text.split()))
 
 
 def read_answer(value: Any, hold_id: str, *, alone: bool = True) -> Answer:

@@ -13,7 +13,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage
 
 from gatling_adapters.langchain.messages import output_of
-from gatling_adapters.langchain.runs import Run, Runs
+from gatling_adapters.langchain.runs import Run, Runs, need
 from gatling_guard import Decision, Guard, Session, ToolRequest
 
 MAX_DECISIONS = 10_000
@@ -51,11 +51,15 @@ class GuardCallbackHandler(BaseCallbackHandler):
             handler) or a session.
         role: role of the policy for sessions made here.
 
+    Raises:
+        ConfigurationError: `guard` is neither a guard nor a session.
+
     Attributes:
         decisions: what would have been decided, oldest first; at most 10,000.
     """
 
     def __init__(self, guard: Guard | Session, *, role: str | None = None) -> None:
+        need("GuardCallbackHandler", guard, either=True)
         super().__init__()
         self.decisions: deque[Decision] = deque(maxlen=MAX_DECISIONS)
         session = guard if isinstance(guard, Session) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -74,9 +75,39 @@ def _of_tool_node(node: Any) -> Iterator[Row]:
     whole = sync and (twin is None or _leads_to_gate(twin))
     half = sync or _leads_to_gate(twin)
     note = "only one of sync and async is guarded" if half else "no guard wraps its tool node"
+    inner = _inside_the_gate(getattr(node, "_wrap_tool_call", None))
     for tool in node.tools_by_name.values():
         row = _of_tool(tool)
-        yield (tool.name, "tool node", "") if whole else row if row[1] else (tool.name, None, note)
+        guarded = (tool.name, "tool node", inner)
+        yield guarded if whole else row if row[1] else (tool.name, None, note)
+
+
+def _inside_the_gate(wrapper: Any) -> str:
+    """A note where the guard is not the last middleware of the list.
+
+    Arguments that one inside it changes are decided again; a tool it calls itself is not seen.
+    """
+    stack = list(_stack(wrapper, 0))
+    last = max((i for i, one in enumerate(stack) if _leads_to_gate(one)), default=len(stack))
+    names = ", ".join(_owner(one) for one in stack[last + 1 :])
+    return f"another middleware stands inside the guard ({names}): put the guard last" * bool(names)
+
+
+def _stack(wrapper: Any, depth: int) -> Iterator[Any]:
+    """The wrappers that `create_agent` composed two by two, from the outermost to the innermost."""
+    cells = dict(_closure(wrapper))
+    if depth <= MAX_DEPTH and {"outer", "inner"} <= set(cells):
+        yield from _stack(cells["outer"], depth + 1)
+        yield from _stack(cells["inner"], depth + 1)
+    elif wrapper is not None:
+        yield wrapper
+
+
+def _owner(wrapper: Any) -> str:
+    """The class of a middleware's method, else the function's own name."""
+    method = inspect.unwrap(wrapper)
+    owner = getattr(method, "__self__", None)
+    return type(owner).__name__ if owner is not None else getattr(method, "__name__", "a function")
 
 
 def _of_tool(tool: Any) -> Row:

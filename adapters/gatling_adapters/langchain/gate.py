@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool
 from langgraph.errors import GraphBubbleUp
-from langgraph.types import interrupt
 
-from gatling_adapters.langchain.answers import question, read_answer
-from gatling_adapters.langchain.holds import answer_all, carry_out, check
+from gatling_adapters.langchain.holds import Holds, OnHold, check
 from gatling_adapters.langchain.messages import (
     call_key,
     history,
@@ -26,7 +24,7 @@ from gatling_adapters.langchain.messages import (
     refusal,
     tainted,
 )
-from gatling_adapters.langchain.runs import Batch, Run, Runs
+from gatling_adapters.langchain.runs import Run, Runs, inside, place_of
 from gatling_adapters.langchain.seal import register, sealed
 from gatling_adapters.langchain.steps import Step, Steps
 from gatling_guard import (
@@ -41,7 +39,6 @@ from gatling_guard import (
     ToolRequest,
 )
 
-OnHold: TypeAlias = Literal["interrupt", "refuse"]
 log = logging.getLogger("gatling_guard.langchain")
 
 
@@ -78,10 +75,9 @@ class Gate:
         batched: bool = False,
         messages_key: str = "messages",
     ) -> None:
-        if on_hold not in ("interrupt", "refuse"):
-            raise ConfigurationError(f"on_hold must be 'interrupt' or 'refuse', not {on_hold!r}")
-        self.guard, self.on_hold, self.register = guard, on_hold, register
+        self.guard, self.register = guard, register
         self.batched, self.messages_key = batched, messages_key
+        self.holds = Holds(guard, on_hold)
         self.runs = Runs(guard, session, role)
 
     # ---------------------------------------------------------------- what is known beforehand
@@ -104,16 +100,12 @@ class Gate:
         if self.register and isinstance(tool, BaseTool) and tool.name not in self.guard.catalog:
             register(self.guard, tool)
 
-    def _known(self, calls: list[ToolRequest]) -> list[ToolRequest]:
-        """Calls of registered tools. Another tool may be registered by its own call, or never."""
-        return [call for call in calls if self.guard.spec(call.name) is not None]
-
     def propose(self, config: Mapping[str, Any] | None, state: Any) -> Steps[None]:
         """After a model call: the whole parallel batch, once. `check` remains the gate."""
         try:
             run = self.runs.find(config, state)
             _, calls = open_batch(history(state, self.messages_key))
-            calls = self._known(calls)
+            calls = self.holds.known(calls)
             if run is not None and calls:
                 session = run.session
                 yield Step(lambda: session.propose(calls), lambda: session.apropose(calls))
@@ -144,30 +136,32 @@ class Gate:
         run = self.runs.find(config, request.state)
         if run is None:
             asked = ToolRequest(call["name"], call["args"], _id_of(call))
-            refused = self.guard.refuse(asked, "no session for this run")
+            refused = self.guard.refuse(asked)
             if isinstance(refused, (Held, Blocked)):
                 return refusal(call, refused.message, refused.action)
             run = self.runs.fresh()
         messages = history(request.state, self.messages_key)
         run.catch_up(messages)
         wanted = ToolRequest(call["name"], call["args"], call_key(messages, _id_of(call)))
-        turn, siblings = open_batch(messages)
+        message, siblings = open_batch(messages)
+        turn = f"{message}@{place_of(config)}" if message else ""
         memo = f"{turn}/{wanted.call_id}"
         if self.batched and turn:
-            yield from self._batch(run, request, turn, siblings)
+            yield from self.holds.batch(run, request, turn, siblings)
             if memo in run.memory.results:
                 return run.memory.results[memo]
         decision = yield from check(run, wanted)
-        if isinstance(decision, Held) and not self.batched and self._can_ask(config):
-            wanted, decision = yield from self._ask(run, wanted, decision)
-        elif isinstance(decision, (Allowed, Repaired)):
-            self._replay(run, wanted)
+        if isinstance(decision, Held) and not self.batched and self.holds.can_ask(config):
+            wanted, decision = yield from self.holds.ask(run, config, wanted, decision)
+        elif isinstance(decision, (Allowed, Repaired)) and not self.batched:
+            self.holds.replay(run, config, wanted)
         return _ruled(request, run, wanted, decision, memo)
 
     def _execute(self, admitted: _Admitted, handler: Callable[[Any], Any]) -> Steps[Any]:
         session, key, request = admitted.run.session, admitted.key, admitted.request
         try:
-            result = yield Step(lambda: handler(request), lambda: handler(request))
+            with inside(self.guard, session):
+                result = yield Step(lambda: handler(request), lambda: handler(request))
         except GraphBubbleUp:
             raise
         except BaseException as error:
@@ -188,60 +182,9 @@ class Gate:
             log.exception("the output of a call could not be recorded and is withheld")
             text = f"{request.tool_call['name']}: executed, but its result is withheld."
             result = refusal(request.tool_call, text, "withhold")
-        if self.batched and admitted.memo[0] != "/":
+        if self.batched and not admitted.memo.startswith("/"):
             admitted.run.memory.keep(admitted.memo, result)
         return result
-
-    # ---------------------------------------------------------------- holds
-
-    def _can_ask(self, config: Mapping[str, Any] | None) -> bool:
-        """A hold needs somebody to ask and a checkpoint to come back to."""
-        configurable = (config or {}).get("configurable") or {}
-        return self.on_hold == "interrupt" and bool(configurable.get("__pregel_checkpointer"))
-
-    def _ask(
-        self, run: Run, wanted: ToolRequest, held: Held
-    ) -> Steps[tuple[ToolRequest, Decision]]:
-        """Put one held call to a person; runs again from the start when they answered."""
-        shown = question(held)
-        run.memory.asked[str(wanted.call_id)] = shown
-        answer = read_answer(interrupt(shown), held.hold_id)
-        return (yield from carry_out(run, wanted, held, answer))
-
-    def _replay(self, run: Run, wanted: ToolRequest) -> None:
-        """A tool that interrupts by itself makes LangGraph run this call again from the start.
-
-        LangGraph gives answers out by order, so our question must be put again, or the tool would
-        be given the answer to it.
-        """
-        shown = run.memory.asked.get(str(wanted.call_id))
-        if shown is not None and not self.batched:
-            interrupt(shown)
-
-    def _batch(self, run: Run, request: Any, turn: str, calls: list[ToolRequest]) -> Steps[None]:
-        """Ask about all holds of a batch before any of its calls runs.
-
-        A `ToolNode` runs its calls side by side and, on resume, all of them again. So every call
-        first proposes the whole batch, and the first of them asks for all: nobody runs until the
-        answers are there, and nobody asks twice.
-        """
-        session, memory, calls = run.session, run.memory, self._known(calls)
-        decisions = yield Step(lambda: session.propose(calls), lambda: session.apropose(calls))
-        held = {d.hold_id: (c, d) for c, d in zip(calls, decisions, strict=True)
-                if isinstance(d, Held)}  # fmt: skip
-        if (not held and turn not in memory.batches) or not self._can_ask(request.runtime.config):
-            return
-        with memory.lock:  # nothing below yields, so this is safe in async code too
-            batch = memory.batches.setdefault(
-                turn, Batch([question(found) for _, found in held.values()])
-            )
-            if batch.execution is request.state:
-                return
-            value = interrupt({"type": "gatling_holds", "holds": batch.payload})
-            batch.execution = request.state
-            if not batch.applied:
-                batch.applied = True
-                answer_all(run, held, value)
 
 
 def _id_of(call: Mapping[str, Any]) -> str:

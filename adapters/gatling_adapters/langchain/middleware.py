@@ -12,9 +12,10 @@ from langchain_core.messages import ToolMessage
 from langgraph.config import get_config
 from langgraph.types import Command
 
-from gatling_adapters.langchain.gate import Gate, OnHold
+from gatling_adapters.langchain.gate import Gate
+from gatling_adapters.langchain.holds import OnHold
 from gatling_adapters.langchain.messages import text_of
-from gatling_adapters.langchain.runs import RUN_KEY, thread_id
+from gatling_adapters.langchain.runs import RUN_KEY, need, thread_id
 from gatling_adapters.langchain.steps import adrive, drive
 from gatling_guard import Guard, Session
 
@@ -41,6 +42,9 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
             without one); `refuse` answers the model that the call waits for a person.
         register: register the agent's tools with the guard when it first meets them.
 
+    Raises:
+        ConfigurationError: `guard`, `session` or `on_hold` is not what it should be.
+
     What it cannot see: provider-side tools (dicts in `tools`), which run at the provider; tools
     that call other tools by themselves; a human message that application code puts into the
     history counts as the user's word.
@@ -57,6 +61,7 @@ class GuardMiddleware(AgentMiddleware[Any, Any, Any]):
         on_hold: OnHold = "interrupt",
         register: bool = True,
     ) -> None:
+        need("GuardMiddleware", guard, session)
         super().__init__()
         self.gate = Gate(guard, role=role, session=session, on_hold=on_hold, register=register)
 

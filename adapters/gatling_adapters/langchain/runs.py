@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import reprlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -12,12 +15,47 @@ from weakref import WeakKeyDictionary
 from langchain_core.messages import BaseMessage
 
 from gatling_adapters.langchain.messages import answered, trusted_texts
-from gatling_guard import Guard, Session, ToolRequest
+from gatling_guard import ConfigurationError, Guard, Session, ToolRequest
 
 MAX_RESULTS = 256
 """Results kept per run, to answer a call again that LangGraph replays."""
 RUN_KEY = "gatling_run"
 """State field that names the run where the framework has no thread id."""
+_INSIDE: ContextVar[tuple[Guard | None, Session] | None] = ContextVar("gatling_call", default=None)
+"""Guard and session of the guarded tool that is running here, if one is."""
+
+
+@contextmanager
+def inside(guard: Guard | None, session: Session) -> Iterator[None]:
+    """While a tool runs, for agents that it calls.
+
+    They share the session, and human messages there are not the user's: the task of such an agent
+    was written by the model that called the tool.
+    """
+    token = _INSIDE.set((guard, session))
+    try:
+        yield
+    finally:
+        _INSIDE.reset(token)
+
+
+def need(where: str, guard: object, session: object = None, *, either: bool = False) -> None:
+    """Refuse at once what would later make every call a refusal.
+
+    Raises:
+        ConfigurationError: `guard` is no `Guard` (with `either`: and no `Session`), or `session`
+            is no `Session`.
+    """
+    if not isinstance(guard, (Guard, Session) if either else Guard):
+        wanted = "a Guard or a Session" if either else "a Guard"
+        hint = f"; write Guard({guard!r})" if guard in ("standard", "strict") else ""
+        raise ConfigurationError(f"{where} expects {wanted}, not {_shown(guard)}{hint}")
+    if session is not None and not isinstance(session, Session):
+        raise ConfigurationError(f"{where} expects session=guard.session(), not {_shown(session)}")
+
+
+def _shown(value: object) -> str:
+    return f"{type(value).__name__} {reprlib.repr(value)}"
 
 
 @dataclass
@@ -38,7 +76,7 @@ class Memory:
     read: set[str] = field(default_factory=set)
     """Keys of calls whose outcome this adapter has told the session."""
     asked: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Questions put to a person, by call key: a replay must put them again, in order."""
+    """Questions put to a person, by place: a replay must put them again, in order."""
     batches: dict[str, Batch] = field(default_factory=dict)
     results: OrderedDict[str, Any] = field(default_factory=OrderedDict)
 
@@ -72,9 +110,9 @@ class Run:
         """
         self.session.observe(system=system)
         for kind, text in trusted_texts(messages):
-            if kind == "user":
+            if kind == "user" and _INSIDE.get() is None:
                 self.session.observe(user=text)
-            else:
+            elif kind == "system":
                 self.session.observe(system=text)
         for request, output in answered(messages):
             if self.memory.first(str(request.call_id)):
@@ -138,13 +176,19 @@ class Runs:
         thread = thread_id(config)
         if thread is not None:
             return guard.session_for(thread, role=self.role)
-        current = guard.current_session()
+        owner, around = _INSIDE.get() or (None, None)
+        current = guard.current_session() or (around if owner is guard else None)
         if current is not None or guard.policy.require_session:
             return current
         named = state.get(RUN_KEY) if isinstance(state, Mapping) else getattr(state, RUN_KEY, None)
         if named:
             return guard.session_for(str(named), role=self.role)
         return self.otherwise() if self.otherwise else guard.session(role=self.role)
+
+
+def place_of(config: Mapping[str, Any] | None) -> str:
+    """LangGraph's name of the task that runs, the same when it is resumed; empty outside one."""
+    return str(((config or {}).get("configurable") or {}).get("checkpoint_ns") or "")
 
 
 def thread_id(config: Mapping[str, Any] | None) -> str | None:

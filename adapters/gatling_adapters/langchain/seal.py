@@ -36,14 +36,14 @@ def sealed(tool: BaseTool, arguments: Mapping[str, Any], session: Session, key: 
         changed = request(given)
         if changed is None:
             return tool.invoke(given, config, **kwargs)
-        runs, stop = _apply(given, session.check(changed))
+        runs, stop = _apply(given, changed, session.check(changed))
         return stop if stop is not None else tool.invoke(runs, config, **kwargs)
 
     async def ainvoke(given: Any, config: Any = None, **kwargs: Any) -> Any:
         changed = request(given)
         if changed is None:
             return await tool.ainvoke(given, config, **kwargs)
-        runs, stop = _apply(given, await session.acheck(changed))
+        runs, stop = _apply(given, changed, await session.acheck(changed))
         return stop if stop is not None else await tool.ainvoke(runs, config, **kwargs)
 
     copy = tool.model_copy()
@@ -59,13 +59,14 @@ def _arguments(given: Any) -> dict[str, Any]:
     return dict(given) if isinstance(given, Mapping) else {"input": given}
 
 
-def _apply(given: Any, decision: Decision) -> tuple[Any, Any]:
+def _apply(given: Any, asked: ToolRequest, decision: Decision) -> tuple[Any, Any]:
     """What to run instead of `given`, or the refusal."""
     match decision:
         case Allowed():
             return given, None
         case Repaired() if isinstance(given, Mapping) and given.get("type") == "tool_call":
-            return {**given, "args": {**given["args"], **decision.arguments}}, None
+            wiring = {k: v for k, v in given["args"].items() if k not in asked.arguments}
+            return {**given, "args": {**wiring, **decision.arguments}}, None
         case _:
             call = given if isinstance(given, Mapping) else {}
             message = getattr(decision, "message", "not executed")

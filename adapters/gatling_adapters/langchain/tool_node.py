@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from gatling_adapters.langchain.gate import Gate, OnHold
+from gatling_adapters.langchain.gate import Gate
+from gatling_adapters.langchain.holds import OnHold
+from gatling_adapters.langchain.runs import need
 from gatling_adapters.langchain.steps import adrive, drive
 from gatling_guard import Guard, Session
 
@@ -39,7 +41,11 @@ def tool_node_wrappers(
         on_hold: `interrupt` or `refuse`.
         register: register the node's tools with the guard when it first meets them.
         messages_key: where the state keeps its messages, as given to the `ToolNode`.
+
+    Raises:
+        ConfigurationError: `guard`, `session` or `on_hold` is not what it should be.
     """
+    need("tool_node_wrappers", guard, session)
     gate = Gate(guard, role=role, session=session, on_hold=on_hold, register=register,
                 batched=True, messages_key=messages_key)  # fmt: skip
 

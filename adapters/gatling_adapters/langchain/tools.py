@@ -10,10 +10,19 @@ from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool, StructuredTool, Tool, ToolException
 
 from gatling_adapters.langchain.messages import output_of
-from gatling_adapters.langchain.runs import Runs
+from gatling_adapters.langchain.runs import Runs, inside, need
 from gatling_adapters.langchain.seal import SINGLE, is_single, register, visible
 from gatling_adapters.langchain.steps import Step, Steps, adrive, drive
-from gatling_guard import Blocked, Decision, Guard, Held, Repaired, Session, ToolRequest
+from gatling_guard import (
+    Blocked,
+    ConfigurationError,
+    Decision,
+    Guard,
+    Held,
+    Repaired,
+    Session,
+    ToolRequest,
+)
 
 MARK = "__gatling_guard__"
 """Attribute of every guarded function, as the decorator of the core sets it."""
@@ -44,7 +53,18 @@ def wrap_tools(
             session, else a new one that stays current in this thread or task.
         role: role of the policy for sessions made here.
         **declared: profile fields for all of these tools.
+
+    Raises:
+        ConfigurationError: `guard` or `session` is not what it should be, or a tool is none.
+        ToolSpecError: a tool or a declared field is not valid.
     """
+    need("wrap_tools", guard, session)
+    tools = [tools] if isinstance(tools, BaseTool) else list(tools)
+    for tool in tools:
+        if not isinstance(tool, BaseTool):
+            raise ConfigurationError(
+                f"wrap_tools takes LangChain tools, not {tool!r}; functions: guard.wrap(function)"
+            )
     runs = Runs(guard, session, role, guard.ambient_session)
     wrapped = []
     for tool in tools:
@@ -105,7 +125,7 @@ class _Guarded:
         run = self.runs.find(ensure_config(), None)
         wanted = ToolRequest(self.tool.name, self.shown(args, kwargs))
         if run is None:
-            refused = self.guard.refuse(wanted, "no session for this run")
+            refused = self.guard.refuse(wanted)
             if isinstance(refused, (Held, Blocked)):
                 raise Refused(refused.message)
             run = self.runs.fresh()
@@ -119,9 +139,10 @@ class _Guarded:
             args, kwargs = self.repaired(args, kwargs, wanted.arguments, decision.arguments)
         key = decision.call.node_id if decision.call else self.tool.name
         try:
-            result = yield Step(
-                lambda: function(*args, **kwargs), lambda: function(*args, **kwargs)
-            )
+            with inside(self.guard, session):
+                result = yield Step(
+                    lambda: function(*args, **kwargs), lambda: function(*args, **kwargs)
+                )
         except BaseException as error:
             session.settle(key, error=error)
             raise
