@@ -31,6 +31,9 @@ try:
     from gatling_adapters.langchain import GuardMiddleware, unguarded_tools
     from gatling_guard import Guard
 except ImportError as error:
+    ours = not isinstance(error, ModuleNotFoundError) and "gatling" in (error.name or "")
+    if ours:  # a fault of this project, not of the installation
+        raise
     print(
         f"{error.name} is missing or too old. Install it, in the checkout of this project, with:\n"
         '.venv/bin/pip install -e ".[langchain]"',

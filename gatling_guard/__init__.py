@@ -3,7 +3,14 @@
 Start with `Guard`; see README.md for a tour.
 """
 
-from gatling_guard.catalog import Catalog, Effect, ToolProfile, ToolSpec
+from gatling_guard.catalog import (
+    Catalog,
+    Effect,
+    ToolProfile,
+    ToolSpec,
+    spec_digest,
+    spec_from_any,
+)
 from gatling_guard.decision import Allowed, Blocked, Decision, Held, Repaired
 from gatling_guard.energy import Energy, Share
 from gatling_guard.errors import (
@@ -75,4 +82,6 @@ __all__ = [
     "TraceError",
     "load_policy",
     "parse_plan",
+    "spec_digest",
+    "spec_from_any",
 ]

@@ -16,7 +16,7 @@ from gatling_guard.energy import STRUCTURAL, Composite
 from gatling_guard.errors import ConfigurationError
 from gatling_guard.ledger import Ledger
 from gatling_guard.pipeline import STAGES, Monitor, Notary, Stage, ToolRequest, check_plan
-from gatling_guard.plan import ExecutionPlan, digest
+from gatling_guard.plan import ExecutionPlan, digest, parse_plan
 from gatling_guard.policy import Policy, load_policy
 from gatling_guard.session import Session
 from gatling_guard.wrapping import Wrapper
@@ -218,21 +218,28 @@ class Guard:
     # ------------------------------------------------------------- whole plans
 
     def check(
-        self, plan: ExecutionPlan, *, role: str | None = None, instruction: str | None = None
+        self,
+        plan: ExecutionPlan | Mapping[str, Any],
+        *,
+        role: str | None = None,
+        instruction: str | None = None,
     ) -> Decision:
         """Decide on a whole plan ahead of time. Never raises; fails closed.
 
         The decision is the worst of those on its calls (`parts`); nothing of it is remembered.
         """
         monitor, run_id = self._monitor, "plan"
+        parsed: ExecutionPlan | None = None
         try:
-            content = digest([plan.model_dump(mode="json"), role, instruction])
+            parsed = plan if isinstance(plan, ExecutionPlan) else parse_plan(plan)
+            content = digest([parsed.model_dump(mode="json"), role, instruction])
             run_id = self.ledger.bind(content)[:32]
+            whole = parsed
             return monitor.runner.run(
                 lambda ticket: check_plan(
-                    monitor, ticket, plan, run_id=run_id, role=role, instruction=instruction
+                    monitor, ticket, whole, run_id=run_id, role=role, instruction=instruction
                 ),
-                max(1.0, 0.02 * len(plan)) + monitor.deadline,
+                max(1.0, 0.02 * len(whole)) + monitor.deadline,
             )
         except Exception as error:
-            return monitor.failed(error, run_id=run_id, plan=plan)
+            return monitor.failed(error, run_id=run_id, plan=parsed)

@@ -230,7 +230,7 @@ class Session:
             work.argument_digest, decision if runs else slim(decision), work.spec, work.floor,
             "decided" if runs else "refused", revision=work.revision,
         )  # fmt: skip
-        state.add(work.call_id, record, work.call if runs else None, work.edges)
+        state.add(work.call_id, record, decision.call if runs else None, work.edges)
         if isinstance(decision, Held):
             state.pending[decision.hold_id] = decision
         else:

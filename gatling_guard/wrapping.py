@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MARK = "__gatling_guard__"
 """Attribute of every wrapped function; `gatling-guard doctor` looks for it."""
+SPEC = "__gatling_guard_spec__"
+"""The `ToolSpec` behind it, beside the mark."""
 
 
 class Wrapper:
@@ -64,6 +66,7 @@ class Wrapper:
         else:
             built = self._sync()
         setattr(built, MARK, self.spec.name)
+        setattr(built, SPEC, self.spec)
         return built
 
     def _sync(self) -> Callable[..., Any]:

@@ -91,8 +91,9 @@ def as_json(decision: Decision) -> dict[str, Any]:
 
 def _show(decision: Decision) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
+    widest = max(12, out.width - 57)  # what the other columns leave
     table.add_column("call", no_wrap=True, min_width=4, max_width=12)
-    table.add_column("tool", no_wrap=True, min_width=12)
+    table.add_column("tool", no_wrap=True, max_width=widest)
     table.add_column("action", no_wrap=True, min_width=6)
     for name in ("hier.", "prov.", "scope", "flow", "total"):
         table.add_column(name, justify="right", no_wrap=True, min_width=5)
@@ -101,10 +102,16 @@ def _show(decision: Decision) -> None:
         node = part.call.node_id if part.call else ""
         table.add_row(cell(node), cell(part.tool_name), styled(part.action), *numbers)
     if decision.parts:
-        print_rows(table, [part.reasons for part in decision.parts])
+        print_rows(table, [_notes(part, widest) for part in decision.parts])
         out.print()
     total = f"energy {decision.energy.total:.1f}"
     out.print(f"plan: {styled(decision.action)}  ({total}, policy {decision.policy_digest[:8]})")
     if not decision.parts:
         for reason in decision.reasons:
             print_note(reason)
+
+
+def _notes(decision: Decision, widest: int) -> list[str]:
+    """All reasons; before them the tool's name where the column cuts it."""
+    name = decision.tool_name
+    return [*([name] if len(name) > widest else []), *decision.reasons]

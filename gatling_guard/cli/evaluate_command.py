@@ -168,14 +168,14 @@ NAMED = 72
 
 
 def _print_cells(title: str, cells: Mapping[str, Cell]) -> None:
-    beside = max(map(len, cells)) <= out.width - NAMED
+    short = {name for name in cells if len(name) <= out.width - NAMED}
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column(title, no_wrap=True)
     for name in ("rows", "EFFECT", "STOPPED", "FIRST", "TOUCHED", "block/hold/rep"):
         table.add_column(name, justify="right", no_wrap=True)
     for name, found in cells.items():
-        table.add_row(cell(name) if beside else "", *_columns(found))
-    print_rows(table, [[] if beside else [name] for name in cells], above=True)
+        table.add_row(cell(name) if name in short else "", *_columns(found))
+    print_rows(table, [[] if name in short else [name] for name in cells], above=True)
 
 
 def _columns(found: Cell) -> Sequence[str]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from gatling_guard.energy.facts import EnergyFacts
 from gatling_guard.energy.types import Share
 from gatling_guard.plan import Provenance
+from gatling_guard.rules import quote, shown
 from gatling_guard.trace import Lineage
 
 CARRIED = {Provenance.INTERNAL: 1.0, Provenance.PARTNER: 2.0, Provenance.PUBLIC: 5.0}
@@ -34,8 +35,8 @@ def flow(facts: EnergyFacts) -> Iterator[Share]:
         if carries and leaf.argument not in names and _is_content(facts, leaf):
             carriers.setdefault(leaf.argument, leaf)
     for leaf in carriers.values():
-        shown = str(worst.value)[:60]
-        reason = f"{leaf.argument} carries earlier output to {shown!r}, which nobody named"
+        name, target = shown(leaf.argument), quote(worst.value)
+        reason = f"{name} carries earlier output to {target}, which nobody named"
         yield facts.share("flow", CARRIED[_known_from(worst)], reason, leaf)
 
 

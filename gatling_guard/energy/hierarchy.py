@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from gatling_guard.energy.facts import EnergyFacts
 from gatling_guard.energy.types import Share
+from gatling_guard.rules import quote, shown
 
 DIRECTED = 5.0
 """Per argument that only an untrusted directive gives; two of them alone reach the block band."""
@@ -29,7 +30,8 @@ def hierarchy(facts: EnergyFacts) -> Iterator[Share]:
             continue
         directive = next((s for s in leaf.spans if s.directive and s.tier == 3), None)
         if directive is not None:
-            reason = f"{leaf.argument} stands in an untrusted instruction: {directive.text[:120]!r}"
+            said = quote(directive.text)
+            reason = f"{shown(leaf.argument)} stands in an untrusted instruction: {said}"
             text = leaf.argument in facts.profile.content_args
             yield facts.share("hierarchy", DIRECTED_TEXT if text else DIRECTED, reason, leaf)
     if facts.untrusted_read and not facts.authority.asks(facts.profile.effect, facts.spec):

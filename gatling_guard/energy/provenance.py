@@ -1,7 +1,8 @@
 """E_provenance: privilege of the call x untrust of its identity arguments (R35).
 
 Sees: a recipient, account, path, id, amount or command that was found in partner or third-party
-text only. Does not see: values the model made up (they come from nowhere), nor free text.
+text only, or that must be assumed to stand there since a bound was hit.
+Does not see: values the model made up (they come from nowhere), nor free text.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from gatling_guard.energy.facts import EnergyFacts
 from gatling_guard.energy.types import Share
 from gatling_guard.plan import Provenance
+from gatling_guard.rules import quote, shown
 
 UNTRUST = {Provenance.INTERNAL: 0.0, Provenance.PARTNER: 0.4, Provenance.PUBLIC: 1.0}
 """How much of the privilege counts, by the tier of the lineage."""
@@ -34,5 +36,6 @@ def provenance(facts: EnergyFacts) -> Iterator[Share]:
         gap = UNTRUST[min(found)] * facts.profile.privilege * SCALE
         if gap > 0.0:
             tier = min(found).name.lower()
-            reason = f"{leaf.argument}={str(leaf.value)[:60]!r} is known from {tier} text only"
+            value = quote(leaf.value)
+            reason = f"{shown(leaf.argument)}={value} is known from {tier} text only"
             yield facts.share("provenance", gap, reason, leaf)

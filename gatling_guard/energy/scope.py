@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from gatling_guard.energy.facts import EnergyFacts
 from gatling_guard.energy.types import Share
+from gatling_guard.rules import shown
 
 BUDGETS = {
     "limit": 100, "count": 100, "size": 100, "top": 100, "max": 100, "results": 100, "rows": 100,
@@ -34,7 +35,8 @@ def scope(facts: EnergyFacts) -> Iterator[Share]:
         budget = _budget(leaf.argument, properties.get(leaf.argument))
         if budget is not None and leaf.value > budget:
             value = PER_LOG * math.log(leaf.value / budget)
-            yield facts.share("scope", value, f"{leaf.argument}={leaf.value} over {budget}", leaf)
+            reason = f"{shown(leaf.argument)}={leaf.value} over {budget}"
+            yield facts.share("scope", value, reason, leaf)
     for name in facts.profile.identity_args:
         listed = facts.argument(name)
         if facts.acts and isinstance(listed, list) and len(listed) > RECIPIENTS:

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from gatling_guard.ledger.entry import KINDS, Entry
+from gatling_guard.ledger.known import CallSecrets, shown_path
 from gatling_guard.ledger.ledger import KEY_VARIABLE, Ledger
 from gatling_guard.ledger.redact import Redactor, redact
 
-__all__ = ["KEY_VARIABLE", "KINDS", "Entry", "Ledger", "Redactor", "redact"]
+__all__ = [
+    "KEY_VARIABLE",
+    "KINDS",
+    "CallSecrets",
+    "Entry",
+    "Ledger",
+    "Redactor",
+    "redact",
+    "shown_path",
+]

@@ -22,9 +22,10 @@ COLUMNS = "seq, ts, kind, run_id, call_id, ref, body, prev_hash, hash"
 Row = tuple[Any, ...]
 """The columns as stored, hence of any type where the file was changed."""
 MAX_BODY = 1_000_000
-"""Characters of one body; of a larger one, the large fields give way to their size."""
-MAX_FIELD = 100_000
-MAX_FIELDS = 500
+"""Characters of one body; of a larger one, the largest fields are shortened."""
+MAX_RECEIPT = 14_000
+"""The same for the kinds that a model or a stranger can cause at will."""
+_RECEIPTS = frozenset(KINDS) - {"session", "plan"}
 MIN_KEY = 16
 """Bytes of the shortest key that is accepted."""
 
@@ -82,20 +83,9 @@ def from_row(row: Row) -> Entry:
     return Entry(seq, ts, kind, run_id, call_id, body, prev_hash, found, ref)
 
 
-def bounded(body: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """A body small enough to keep, and its canonical text."""
-    text = canonical_json(body)
-    if len(text) > MAX_BODY:
-        sizes = {name: len(canonical_json(value)) for name, value in body.items()}
-        body = {
-            name: value if sizes[name] <= MAX_FIELD else f"[cut: {sizes[name]} characters]"
-            for name, value in list(body.items())[:MAX_FIELDS]
-        }
-        text = canonical_json(body)
-    if len(text) > MAX_BODY:
-        body = {"cut": f"[cut: {len(text)} characters]"}
-        text = canonical_json(body)
-    return body, text
+def largest_body(kind: str) -> int:
+    """Characters that the body of such an entry may have."""
+    return MAX_RECEIPT if kind in _RECEIPTS else MAX_BODY
 
 
 def content(body_text: str, **fields: int | str | None) -> bytes:

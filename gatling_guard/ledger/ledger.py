@@ -20,11 +20,12 @@ from gatling_guard.ledger.entry import (
     Entry,
     Row,
     Seal,
-    bounded,
     checked_kind,
     content,
     from_row,
+    largest_body,
 )
+from gatling_guard.ledger.fit import fitted
 from gatling_guard.ledger.redact import Redactor
 from gatling_guard.ledger.sqlite import FORMAT, SCHEMA_VERSION
 from gatling_guard.ledger.store import Durability, Store
@@ -114,7 +115,7 @@ class Ledger:
             LedgerError: it was not written.
         """
         checked_kind(kind)
-        clean, text = self._body(body)
+        clean, text = self._body(body, kind)
         with self._store.writing() as db:
             return self._insert(db, kind, self._ids(run_id, call_id, ref), clean, text)
 
@@ -126,7 +127,7 @@ class Ledger:
         Raises:
             LedgerError: it could not be written; the call must not run.
         """
-        clean, text = self._body(body)
+        clean, text = self._body(body, EXECUTION)
         ids = self._ids(run_id, call_id, hold_id)
         taken = "SELECT 1 FROM entry WHERE kind = 'execution' AND ref = ?"
         with self._store.writing() as db:
@@ -248,11 +249,11 @@ class Ledger:
         # Only short ones are cached, so that long ones cannot fill the memory.
         return self._identifier(value) if len(value) < 256 else self._redact.identifier(value)
 
-    def _body(self, body: object) -> tuple[dict[str, Any], str]:
-        """The redacted body and its canonical text."""
+    def _body(self, body: object, kind: str) -> tuple[dict[str, Any], str]:
+        """The body, first redacted and only then made to fit, and its canonical text."""
         clean = self._redact(body)
         clean = clean if isinstance(clean, dict) else {"value": clean}
-        return bounded(clean)
+        return fitted(clean, largest_body(kind))
 
     def _insert(
         self, db: Any, kind: str, ids: tuple[str | None, ...], body: dict[str, Any], text: str

@@ -6,7 +6,8 @@ one search.
 
 Sees: private keys in PEM, JWTs, keys of well-known vendors, bearer and basic credentials, URLs
 with a password, cards (issuer prefix and Luhn), secrets after a label (`password: x`, `the PIN is
-1234`), random tokens of 32 characters and more out of three character classes.
+1234`) or in an XML element (`<password>x</password>`), random tokens of 32 characters and more out
+of three character classes.
 Does not see: secrets that look like words or like a digest and carry no label (a hex key in prose),
 secrets in other alphabets or with characters in between, or encoded once more (base64, gzip).
 IBANs, account numbers and e-mail addresses are no secrets here and stay.
@@ -20,7 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from gatling_guard.errors import ConfigurationError
-from gatling_guard.ledger import checks
+from gatling_guard.ledger import checks, markup
 from gatling_guard.ledger.checks import placeholder
 from gatling_guard.ledger.keys import DONE, secret_kind
 
@@ -83,6 +84,10 @@ def _is_value(kind: str, between: str, value: str) -> bool:
     return long_enough and any(char.isdigit() for char in value)
 
 
+def _redact_elements(text: str) -> str:
+    return markup.redact_elements(text, compiled(markup.OPENING).finditer(text))
+
+
 _ARMOUR = r"[A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
 
 PATTERNS: tuple[Pattern, ...] = (
@@ -113,6 +118,8 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     Pattern("bearer", r"(?i)(\bbearer\s+)([A-Za-z0-9._~+/=-]{8,})", checks.rewrite_bearer),
     Pattern("basic", r"(?i)(\bbasic\s+)([A-Za-z0-9+/]{6,}={0,2})", checks.rewrite_basic),
+    # Before the labels, which may take a tag's attribute for the value and break the tag.
+    Pattern("element", markup.OPENING, apply=_redact_elements),
     Pattern("labelled", _LABEL, apply=_redact_labelled),
     # An IBAN is matched with its letters so that its digits are not taken for a card's.
     Pattern(

@@ -104,7 +104,7 @@ class Monitor:
         privilege run in spite of a fault, and only once the rules had been passed (`work`): a
         call must not get around a rule by making the check slow.
         """
-        text = f"{type(error).__name__}: {error}"[:2000].encode("utf-8", "replace").decode()
+        text = f"{type(error).__name__}: {error}"[:20_000].encode("utf-8", "replace").decode()
         call = _unread(request, call_id) if request is not None else None
         shown = call.tool_name if call else "plan"
         decision_id = digest(["error", run_id, call_id, shown, text, self.clock()])[:32]

@@ -1,26 +1,37 @@
-"""What goes into the ledger. The ledger redacts; this decides what is worth recording at all."""
+"""What goes into the ledger: what is worth recording, without what the call says is secret.
+
+Nothing is cut here. The ledger looks for secrets in the whole texts first and makes the entry fit
+afterwards, because half of a secret no longer looks like one.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from gatling_guard.decision import Allowed, Decision, Held, Repaired
+from gatling_guard.ledger import CallSecrets, shown_path
 from gatling_guard.pipeline.stages import VERSION
-from gatling_guard.trace import Lineage
+from gatling_guard.trace import Lineage, Origin
 
 
 def decision_body(decision: Decision, *, role: str | None) -> dict[str, Any]:
-    """The receipt of one decision: enough to explain it, and to see that it was the same one."""
+    """The receipt of one decision: enough to explain it, and to see that it was the same one.
+
+    Reasons and findings quote the call; in them every value that an argument with a secret's name
+    holds (`password`, `pin`) is replaced, be it a plain word or not.
+    """
     call = decision.call
+    hide = CallSecrets(_given(decision)).hide
     body: dict[str, Any] = {
         "decision_id": decision.decision_id,
         "action": decision.action,
         "mode": decision.mode,
         "tool": decision.tool_name,
-        "arguments": call.arguments if call else {},
         "energy": decision.energy.as_dict(),
-        "findings": [[f.rule, f.action, f.message, f.where] for f in decision.findings],
-        "reasons": list(decision.reasons),
+        "reasons": [hide(reason) for reason in decision.reasons],
+        "findings": [
+            [f.rule, f.action, hide(f.message), shown_path(f.where)] for f in decision.findings
+        ],
         "lineage": [_lineage_body(leaf) for leaf in decision.lineage[:64]],
         "role": role,
         "policy": decision.policy_digest,
@@ -30,25 +41,38 @@ def decision_body(decision: Decision, *, role: str | None) -> dict[str, Any]:
         body["approved_by"] = decision.approved_by
         body["would"] = decision.would.action if decision.would else None
     if isinstance(decision, Repaired):
-        body["edits"] = list(decision.edits)
+        body["edits"] = [hide(edit) for edit in decision.edits]
     if isinstance(decision, Held):
         body["hold_id"] = decision.hold_id
+    # Last, because the ledger reads so many characters and no more: a long argument must not
+    # crowd out the reasons for which it was refused.
+    body["arguments"] = call.arguments if call else {}
     return body
+
+
+def _given(decision: Decision) -> Any:
+    """The arguments that the texts of a decision may quote; of a plan, those of all its calls."""
+    if decision.call is not None:
+        return decision.call.arguments
+    return [part.call.arguments for part in decision.parts if part.call is not None]
 
 
 def _lineage_body(leaf: Lineage) -> dict[str, Any]:
     """Where one argument came from, without repeating its value."""
-    origins = [
-        {
-            "source": origin.source,
-            "match": origin.match,
-            "tier": int(origin.tier),
-            "call": origin.span.call_id if origin.span else None,
-            "path": origin.span.path if origin.span else None,
-        }
-        for origin in leaf.origins[:4]
-    ]
-    return {"path": leaf.path, "tier": int(leaf.tier), "named": leaf.named, "origins": origins}
+    origins = [_origin_body(origin) for origin in leaf.origins[:4]]
+    path = shown_path(leaf.path)
+    return {"path": path, "tier": int(leaf.tier), "named": leaf.named, "origins": origins}
+
+
+def _origin_body(origin: Origin) -> dict[str, Any]:
+    span = origin.span
+    return {
+        "source": origin.source,
+        "match": origin.match,
+        "tier": int(origin.tier),
+        "call": span.call_id if span else None,
+        "path": shown_path(span.path) if span else None,
+    }
 
 
 def outcome_body(output: object, error: BaseException | None) -> dict[str, Any]:

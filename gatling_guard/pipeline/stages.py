@@ -202,6 +202,8 @@ def reasons_of(work: Work, why: str) -> tuple[str, ...]:
     rank = {"block": 0, "hold": 1}
     vetoes = sorted((f for f in work.findings if f.action in rank), key=lambda f: rank[f.action])
     shares = sorted(work.energy.shares, key=lambda share: -share.value)
+    if why and shares:
+        why = f"{why}; mostly because {shares[0].reason}"
     found = [f"{f.rule}: {f.message}" for f in vetoes] + [why] * bool(why)
     return (*found, *(f"{s.term} {s.value:.2f}: {s.reason}" for s in shares[:6]))
 

@@ -16,6 +16,7 @@ from gatling_guard.pipeline.monitor import Monitor
 from gatling_guard.pipeline.receipt import decision_body
 from gatling_guard.pipeline.stages import decide, opaque_code, rules
 from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall, digest, leaves
+from gatling_guard.plan.values import shorten
 from gatling_guard.trace import Authority, Lineage, LineageIndex, Origin, Span, canonical
 
 Lookup = Callable[[str], ToolSpec | None]
@@ -102,23 +103,44 @@ def planned_lineage(
 ) -> tuple[Lineage, ...]:  # fmt: skip
     """Lineage of each argument leaf: the authority, and the sources its edges declare.
 
-    An edge that names no argument may feed any of them, so it taints all that nobody named.
+    An edge that names no argument may feed any of them, so it taints all that nobody named. An
+    argument that an edge names is judged also while it is still empty or missing: the plan says
+    that something will stand there.
     """
     found = []
+    reached: set[str] = set()
+    pointers = {edge: shorten(edge.argument) for edge in edges if edge.argument is not None}
     for leaf in leaves(call.arguments):
         trusted = authority.find(leaf.value)
-        origins = [trusted] if trusted is not None else []
-        for edge in edges:
-            if edge.argument is None or leaf.path.startswith(edge.argument):
-                source = plan.calls[edge.source]
-                origins.append(_planned_origin(source, edge, tiers[edge.source], leaf.value))
-        name = leaf.path.split("/")[1] if "/" in leaf.path else ""
-        trivial = leaf.value is None or isinstance(leaf.value, bool) or leaf.value == ""
-        found.append(Lineage(leaf.path, name, leaf.value, tuple(origins), trivial))
+        into = [e for e in edges if e not in pointers or _under(leaf.path, pointers[e])]
+        named = [e for e in into if e in pointers]
+        reached.update(pointers[edge] for edge in named)
+        origins = [trusted] if trusted is not None and not (named and _empty(leaf.value)) else []
+        origins += [_planned_origin(plan, edge, tiers, leaf.value) for edge in into]
+        trivial = (_empty(leaf.value) or isinstance(leaf.value, bool)) and not named
+        found.append(Lineage(leaf.path, _top(leaf.path), leaf.value, tuple(origins), trivial))
+    for edge, pointer in pointers.items():
+        if pointer not in reached:
+            origin = _planned_origin(plan, edge, tiers, "")
+            found.append(Lineage(pointer, _top(pointer), "", (origin,)))
     return tuple(found)
 
 
-def _planned_origin(source: ToolCall, edge: Edge, tier: Provenance, value: object) -> Origin:
-    text = str(value)
+def _under(path: str, pointer: str) -> bool:
+    return path == pointer or path.startswith(pointer.rstrip("/") + "/")
+
+
+def _empty(value: object) -> bool:
+    return value is None or value == ""
+
+
+def _top(pointer: str) -> str:
+    return pointer.split("/")[1] if "/" in pointer else ""
+
+
+def _planned_origin(
+    plan: ExecutionPlan, edge: Edge, tiers: dict[str, Provenance], value: object
+) -> Origin:
+    source, tier, text = plan.calls[edge.source], tiers[edge.source], str(value)
     span = Span(0, source.node_id, source.tool_name, edge.output or "", text, canonical(text), tier)
     return Origin("output", "exact", tier, span, f"output of {source.tool_name}")

@@ -198,9 +198,7 @@ class ExecutionPlan(BaseModel):
         return graph
 
 
-def structure_issues(
-    node_ids: Sequence[str | None], edges: Sequence[Edge | None]
-) -> list[Issue]:
+def structure_issues(node_ids: Sequence[str | None], edges: Sequence[Edge | None]) -> list[Issue]:
     """What is wrong with a plan's shape, cycles apart.
 
     None stands for a node whose id, or an edge whose ends, could not be read. Where an id is not

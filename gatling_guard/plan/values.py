@@ -16,7 +16,7 @@ import json
 import math
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple, TypeAlias
 
 from gatling_guard.errors import InputError, Issue
@@ -28,7 +28,11 @@ MAX_DEPTH = 64
 MAX_ITEMS = 100_000
 """Most values (leaves and containers) in one argument object."""
 MAX_CHARS = 8_000_000
-"""Most characters over all strings in one value."""
+"""Most characters over all strings of one value and the paths that lead to them."""
+MAX_KEY = 1_024
+"""Longest key: whoever names a field writes less, and every path below repeats it."""
+MAX_TOKEN = 80
+"""Longer parts of a path are shortened to a prefix and a hash."""
 MAX_INT_BITS = 1024
 """Largest integer; beyond 4,300 digits Python itself refuses to print one."""
 
@@ -37,7 +41,7 @@ class Leaf(NamedTuple):
     """A scalar inside a JSON value."""
 
     path: str
-    """JSON pointer; a dict key that is itself data ends in `/~key`."""
+    """JSON pointer (see `shorten`); a dict key that is itself data ends in `/~key`."""
     value: None | bool | int | float | str
     is_key: bool = False
 
@@ -47,6 +51,28 @@ def escape(part: str) -> str:
     return part.replace("~", "~0").replace("/", "~1")
 
 
+def shorten(pointer: str) -> str:
+    """A JSON pointer whose long parts are cut to 60 characters, `~h` and a hash; idempotent.
+
+    Paths are kept per leaf: one key of 300,000 characters over 10,000 values would fill 3 GB. `~h`
+    is no escape of a JSON pointer, so a real key never collides with a shortened one.
+    """
+    if len(pointer) <= MAX_TOKEN:
+        return pointer
+    return "/".join(map(_shortened, pointer.split("/")))
+
+
+def _shortened(part: str) -> str:
+    if len(part) <= MAX_TOKEN:
+        return part
+    mark = hashlib.sha256(part.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{part[:60]}~h{mark}"
+
+
+def _token(key: str) -> str:
+    return _shortened(escape(key))
+
+
 def to_json(
     value: object,
     *,
@@ -54,6 +80,7 @@ def to_json(
     max_depth: int = MAX_DEPTH,
     max_items: int = MAX_ITEMS,
     max_chars: int = MAX_CHARS,
+    max_key: int = MAX_KEY,
 ) -> Any:
     """A deep copy of `value` made of JSON types only.
 
@@ -66,13 +93,14 @@ def to_json(
         where: JSON pointer of `value` inside what it came from; used in errors.
         max_depth: containers within containers.
         max_items: values in total.
-        max_chars: characters over all strings.
+        max_chars: characters over all strings and their paths.
+        max_key: characters of one key.
 
     Raises:
         InputError: with the JSON pointer of every fault (at most 20; the first for bounds).
     """
     issues: list[Issue] = []
-    result = _Converter(max_depth, max_items, max_chars, issues).convert(value, where, 0)
+    result = _Converter(max_depth, max_items, max_chars, max_key, issues).convert(value, where, 0)
     if issues:
         raise InputError(issues, what="value")
     return result
@@ -83,9 +111,9 @@ class _Stop(Exception):
 
 
 class _Converter:
-    def __init__(self, depth: int, items: int, chars: int, issues: list[Issue]) -> None:
+    def __init__(self, depth: int, items: int, chars: int, key: int, issues: list[Issue]) -> None:
         self.max_depth, self.items, self.chars, self.issues = depth, items, chars, issues
-        self.budget = (items, chars)
+        self.budget, self.max_key = (items, chars), key
 
     def convert(self, value: object, where: str, depth: int) -> Any:
         try:
@@ -102,10 +130,13 @@ class _Converter:
         self.issues.append(Issue(where[:200] or "/", message))
         raise _Stop
 
-    def _text(self, text: str, where: str) -> str:
-        self.chars -= len(text)
+    def _charge(self, size: int, where: str) -> None:
+        self.chars -= size
         if self.chars < 0:
-            self._stop(where, f"more than {self.budget[1]} characters of text")
+            self._stop(where, f"more than {self.budget[1]} characters of text and paths")
+
+    def _text(self, text: str, where: str) -> str:
+        self._charge(len(text), where)
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
@@ -116,6 +147,7 @@ class _Converter:
         self.items -= 1
         if self.items < 0:
             self._stop(where, f"more than {self.budget[0]} values")
+        self._charge(len(where), where)
         if isinstance(value, enum.Enum):
             return self._convert(value.value, where, depth)
         if value is None or isinstance(value, bool):
@@ -168,10 +200,13 @@ class _Converter:
             if not isinstance(key, (str, int, float, bool, enum.Enum)) and key is not None:
                 self._fail(where, f"key of type {type(key).__name__}")
                 continue
+            if len(name) > self.max_key:
+                self._fail(where, f"key {name[:60]!r}... is longer than {self.max_key} characters")
+                continue
             name = self._text(name, where)
             if name in result:
                 self._fail(where, f"key {name[:60]!r} appears twice")
-            result[name] = self._convert(item, f"{where}/{escape(name)[:80]}", depth + 1)
+            result[name] = self._convert(item, f"{where}/{_token(name)}", depth + 1)
         return result
 
 
@@ -185,27 +220,60 @@ def digest(value: object) -> str:
     return hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest()
 
 
-def leaves(value: Any, path: str = "") -> Iterator[Leaf]:
+KeyRule: TypeAlias = Callable[[Mapping[str, Any], str], Iterable[str]]
+"""The keys of one dict (at a path) that are data, not names of fields."""
+
+
+def schema_like(name: str, digits: int = 3) -> bool:
+    """Whether `name` reads like the name of a field: an ASCII identifier with few digits."""
+    if not (name.isascii() and name.isidentifier() and len(name) <= 64):
+        return False
+    return name.replace("_", "").isalpha() or sum(c.isdigit() for c in name) <= digits
+
+
+def argument_keys(item: Mapping[str, Any], where: str) -> list[str]:
+    """Keys of arguments that are data.
+
+    A schema author writes identifiers; an attacker's value is put where keys are not checked. Of
+    nested keys any digit makes one data. The outermost are names of arguments (`address2`).
+    """
+    digits = 0 if where else 3
+    return [key for key in item if not schema_like(key, digits)]
+
+
+def leaves(value: Any, path: str = "", *, keys: KeyRule = argument_keys) -> Iterator[Leaf]:
     """Every scalar of a JSON value in document order; keys that are data come as leaves too.
 
-    A key counts as data when it is no plain identifier (`{"ann@x.org": "read"}`), because a
-    schema author writes identifiers and an attacker's value is put where keys are not checked.
-    Iterative, so that depth cannot exhaust the stack.
+    Lazy and iterative: depth cannot exhaust the stack, and whoever stops early pays no more.
+
+    Args:
+        value: a JSON value.
+        path: where `value` stands.
+        keys: says which keys of a dict are data (`{"ann@x.org": "read"}`).
     """
-    stack: list[tuple[str, Any]] = [(path, value)]
+    stack: list[Iterator[tuple[str, Any]]] = [iter([(path, value)])]
     while stack:
-        where, item = stack.pop()
+        step = next(stack[-1], None)
+        if step is None:
+            stack.pop()
+            continue
+        where, item = step
         if isinstance(item, dict):
-            for key, child in reversed(item.items()):
-                stack.append((f"{where}/{escape(key)}", child))
-            for key in item:
-                if not key.isidentifier():
-                    yield Leaf(f"{where}/{escape(key)}/~key", key, True)
+            for key in keys(item, where):
+                yield Leaf(f"{where}/{_token(key)}/~key", key, True)
+            stack.append(_fields(item, where))
         elif isinstance(item, list):
-            for i in range(len(item) - 1, -1, -1):
-                stack.append((f"{where}/{i}", item[i]))
+            stack.append(_elements(item, where))
         else:
             yield Leaf(where, item)
+
+
+def _fields(item: Mapping[str, Any], where: str) -> Iterator[tuple[str, Any]]:
+    return ((f"{where}/{_token(key)}", child) for key, child in item.items())
+
+
+def _elements(item: Sequence[Any], where: str) -> Iterator[tuple[str, Any]]:
+    return ((f"{where}/{i}", child) for i, child in enumerate(item))
 
 
 def parse_json(text: str | bytes, *, what: str = "JSON") -> Any:

@@ -3,5 +3,6 @@
 from gatling_guard.rules.apply import CHECKS, apply_rules
 from gatling_guard.rules.facts import RuleFacts
 from gatling_guard.rules.finding import Finding, RuleAction
+from gatling_guard.rules.quote import quote, shown
 
-__all__ = ["CHECKS", "Finding", "RuleAction", "RuleFacts", "apply_rules"]
+__all__ = ["CHECKS", "Finding", "RuleAction", "RuleFacts", "apply_rules", "quote", "shown"]

@@ -8,7 +8,8 @@ from itertools import islice
 from gatling_guard.rules.arguments import check_arguments, check_extra
 from gatling_guard.rules.facts import RuleFacts
 from gatling_guard.rules.finding import Finding
-from gatling_guard.rules.flow import check_flows, check_origins
+from gatling_guard.rules.flow import check_flows
+from gatling_guard.rules.origins import check_origins
 from gatling_guard.rules.schema import check_schema
 from gatling_guard.rules.tool import (
     check_holds,

@@ -1,48 +1,38 @@
-"""Argument constraints of the policy, also on JSON that is hidden inside a text argument."""
+"""Argument constraints of the policy, wherever the argument stands.
+
+Sees: arguments inside other ones at any depth, in JSON that is a text, under another spelling of
+their name. Does not see: arguments in a text that is no JSON (`to=ann`, YAML).
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
-from typing import Any
 
-from gatling_guard.errors import InputError
-from gatling_guard.plan import escape, parse_json
+from gatling_guard.rules.constraint import Constraint, Violation
 from gatling_guard.rules.facts import RuleFacts
 from gatling_guard.rules.finding import Finding
+from gatling_guard.rules.hidden import Layer, layers
 from gatling_guard.rules.keywords import TooComplexError
+from gatling_guard.rules.names import Path
+from gatling_guard.rules.quote import quote
 from gatling_guard.rules.schema import pointer
-from gatling_guard.rules.validator import (
-    BrokenSchemaError,
-    Compiled,
-    SchemaError,
-)
+from gatling_guard.rules.validator import BrokenSchemaError, SchemaError
 
-MAX_HIDDEN = 1_000_000
-"""Longest text that is read as JSON, in characters."""
 _SHALLOW = ("type", "enum", "const", "anyOf", "oneOf")
 
 
-class _AmbiguousError(Exception):
-    """Text that some JSON readers accept and others read in another way."""
-
-
 def check_arguments(facts: RuleFacts) -> Iterable[Finding]:
-    """`argument.<keyword>`, `argument.nested`, `argument.complex`."""
+    """`argument.<keyword>`, `argument.nested`, `argument.twice`, `argument.complex`."""
     constraints = facts.view.constraints
     if not constraints:
         return
-    arguments = facts.call.arguments
-    decoded, places, faults = _decode(arguments)
+    found, faults = layers(facts.call.arguments)
     yield from faults
-    for glob, compiled in constraints:
+    for constraint in constraints:
+        glob = constraint.glob
         try:
-            if isinstance(compiled, BrokenSchemaError):
-                raise compiled
-            yield from _direct(glob, compiled, arguments)
-            if places:
-                yield from _hidden(glob, compiled, decoded, places)
-            yield from _wrapped(glob, compiled, decoded)
+            for layer in found:
+                yield from _on(layer, constraint, facts)
         except BrokenSchemaError as error:
             yield Finding("argument.broken", "block", f"constraint of {glob!r}: {error}")
         except TooComplexError:
@@ -63,95 +53,28 @@ def check_extra(facts: RuleFacts) -> Iterable[Finding]:
         known |= set(listed) if isinstance(listed, dict) else set()
     for name in facts.call.arguments:
         if name not in known:
-            text = f"neither schema nor policy names {name[:80]!r}"
+            text = f"neither schema nor policy names {quote(name)}"
             yield Finding("argument.extra", "block", text, pointer([name]))
 
 
-def _direct(glob: str, compiled: Compiled, arguments: dict[str, Any]) -> Iterator[Finding]:
-    for error in compiled.errors(arguments):
-        where = pointer(error.path)
-        text = f"{where or 'the arguments'}: {error.message[:200]} (policy, {glob!r})"
-        yield Finding(f"argument.{error.keyword}", "block", text, where)
+def _on(layer: Layer, constraint: Constraint, facts: RuleFacts) -> Iterator[Finding]:
+    own = facts.spec.parameters if facts.spec else {}
+
+    def keep(error: SchemaError, path: Path) -> bool:
+        return not _only_decoding(error, path, layer)
+
+    for broken in constraint.violations(layer.value, own, keep):
+        nested = layer.depth > 0 or broken.inside
+        rule = f"argument.{'nested' if nested else broken.keyword}"
+        yield Finding(rule, "block", _text(broken, layer, constraint.glob), pointer(broken.path))
 
 
-def _hidden(
-    glob: str, compiled: Compiled, decoded: dict[str, Any], places: frozenset[str]
-) -> Iterator[Finding]:
-    for error in compiled.errors(decoded):
-        where = pointer(error.path)
-        if not _only_decoding(error, where, places):
-            text = f"{where or 'the arguments'}: JSON inside the text: {error.message[:200]}"
-            yield Finding("argument.nested", "block", f"{text} (policy, {glob!r})", where)
+def _text(broken: Violation, layer: Layer, glob: str) -> str:
+    where = pointer(broken.path) or "the arguments"
+    hidden = "JSON inside the text: " if layer.depth else ""
+    return f"{where}: {hidden}{broken.message} (policy, {glob!r})"
 
 
-def _wrapped(glob: str, compiled: Compiled, decoded: dict[str, Any]) -> Iterator[Finding]:
-    r"""Constrained arguments that are not given themselves, but inside another one.
-
-    `{"input": "{\"to\": ...}"}` for a tool with one text argument, or a `kwargs` object.
-    """
-    named = compiled.schema.get("properties")
-    hidden = set(named if isinstance(named, dict) else ()) - set(decoded)
-    for argument, value in decoded.items():
-        if isinstance(value, dict) and hidden & set(value):
-            inner = {name: value[name] for name in hidden & set(value)}
-            for error in compiled.errors(inner):
-                if error.keyword != "required":
-                    where = pointer((argument, *error.path))
-                    text = f"{where}: {error.message[:200]} (policy, {glob!r})"
-                    yield Finding("argument.nested", "block", text, where)
-
-
-def _only_decoding(error: SchemaError, where: str, places: frozenset[str]) -> bool:
+def _only_decoding(error: SchemaError, path: Path, layer: Layer) -> bool:
     """Violated only because a text has become an object: the text itself was checked already."""
-    return where in places and error.keyword in _SHALLOW and error.shallow
-
-
-def _decode(arguments: dict[str, Any]) -> tuple[dict[str, Any], frozenset[str], list[Finding]]:
-    """A copy in which texts that hold a JSON object or list are replaced by it, once."""
-    places: set[str] = set()
-    faults: list[Finding] = []
-
-    def visit(value: Any, where: str) -> Any:
-        if isinstance(value, dict):
-            return {k: visit(v, f"{where}/{escape(k[:80])}") for k, v in value.items()}
-        if isinstance(value, list):
-            return [visit(item, f"{where}/{i}") for i, item in enumerate(value)]
-        if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
-            return value
-        try:
-            hidden = _read(value)
-        except _AmbiguousError:
-            text = f"{where}: JSON inside the text can be read in more than one way"
-            faults.append(Finding("argument.nested", "block", text, where))
-            return value
-        if hidden is not None:
-            places.add(where)
-            return hidden
-        return value
-
-    return visit(arguments, ""), frozenset(places), faults
-
-
-def _read(text: str) -> Any:
-    """The object or list in a text; None if it is no JSON.
-
-    Raises:
-        _AmbiguousError: too long or too deep to read, or with a key twice.
-    """
-    if len(text) > MAX_HIDDEN:
-        raise _AmbiguousError
-    try:
-        return parse_json(text)
-    except InputError:
-        return _lenient(text)
-
-
-def _lenient(text: str) -> None:
-    """Whether a tool could still read it although a strict reader does not."""
-    try:
-        json.loads(text)
-    except RecursionError:
-        raise _AmbiguousError from None
-    except ValueError:
-        return
-    raise _AmbiguousError
+    return path in layer.decoded and error.keyword in _SHALLOW and error.shallow

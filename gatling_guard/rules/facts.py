@@ -12,6 +12,7 @@ from gatling_guard.catalog.types import Effect, ToolProfile, ToolSpec
 from gatling_guard.plan import ToolCall
 from gatling_guard.policy import Flow, Hold, Policy, Role, ToolRule, match_any
 from gatling_guard.rules.cache import Bounded
+from gatling_guard.rules.constraint import Constraint
 from gatling_guard.rules.validator import BrokenSchemaError, Compiled, compile_schema
 from gatling_guard.trace.types import Lineage
 
@@ -65,10 +66,10 @@ class ToolView:
         return _compiled(self.spec.parameters, anchored=False) if self.spec else None
 
     @cached_property
-    def constraints(self) -> tuple[tuple[str, Compiled | BrokenSchemaError], ...]:
+    def constraints(self) -> tuple[Constraint, ...]:
         """Argument constraints of all matching entries."""
         return tuple(
-            (glob, _compiled(rule.arguments, anchored=True))
+            Constraint(glob, rule.arguments)
             for glob, rule in self.entries
             if rule.arguments is not None
         )

@@ -22,6 +22,7 @@ from gatling_guard.policy import nearest
 from gatling_guard.rules.facts import RuleFacts
 from gatling_guard.rules.finding import Finding, RuleAction
 from gatling_guard.rules.keywords import TooComplexError
+from gatling_guard.rules.quote import quote
 from gatling_guard.rules.validator import (
     BrokenSchemaError,
     Compiled,
@@ -63,7 +64,12 @@ def _unchecked(compiled: Compiled) -> Iterator[Finding]:
 
 def pointer(path: Iterable[str | int]) -> str:
     """A JSON pointer."""
-    return "".join(f"/{escape(str(part)[:80])}" for part in path)
+    return "".join(f"/{escape(_part(str(part)))}" for part in path)
+
+
+def _part(name: str) -> str:
+    """A name that is too long is not cut but left out: half of a secret would not look like one."""
+    return name if len(name) <= 80 else f"[{len(name)} characters]"
 
 
 def _extra(facts: RuleFacts) -> Iterator[Finding]:
@@ -78,7 +84,7 @@ def _extra(facts: RuleFacts) -> Iterator[Finding]:
         if name not in listed:
             near = nearest(name, listed)
             text = f"; is it meant as {near!r}?" if near else ""
-            message = f"no argument {name[:80]!r} in the tool's schema{text}"
+            message = f"no argument {quote(name)} in the tool's schema{text}"
             yield Finding("schema.extra", action, message, pointer([name]))
 
 
@@ -138,7 +144,7 @@ def _missing(
 def _absent(name: str, where: str, holder: dict[str, Any], extra: Mapping[str, Finding]) -> Finding:
     others = [key for key in list(holder)[:50] if pointer([key]) in extra]
     if near := nearest(name, others):
-        message = f"{name!r} is missing; {near[:80]!r} seems to be meant as it"
+        message = f"{name!r} is missing; {quote(near)} seems to be meant as it"
         return Finding("schema.renamed", "block", message, where)
     return Finding("schema.missing", "block", f"{name!r} is missing", where)
 
@@ -167,7 +173,7 @@ def _violation(
         return Finding("schema.extra", "block", f"{shown}: not in the tool's schema", where)
     if _at(arguments, error.path) in _NULLS and _optional(schema, error.path):
         return Finding("schema.coerced", "note", f"{shown}: null for an optional argument", where)
-    return Finding(f"schema.{error.keyword}", "block", f"{shown}: {error.message[:200]}", where)
+    return Finding(f"schema.{error.keyword}", "block", f"{shown}: {error.message}", where)
 
 
 def _optional(schema: dict[str, Any], path: tuple[str | int, ...]) -> bool:

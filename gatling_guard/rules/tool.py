@@ -6,19 +6,20 @@ from collections.abc import Iterable
 
 from gatling_guard.rules.facts import RuleFacts
 from gatling_guard.rules.finding import Finding, RuleAction
+from gatling_guard.rules.quote import quote
 
 
 def check_known(facts: RuleFacts) -> Iterable[Finding]:
     """`tool.unknown`, `tool.denied`, `tool.mismatch`."""
     view, name = facts.view, facts.call.tool_name
     if view.allow is False:
-        yield Finding("tool.denied", "block", f"the policy does not allow {name[:80]!r}")
+        yield Finding("tool.denied", "block", f"the policy does not allow {quote(name)}")
     if facts.spec is None:
         choice = facts.policy.unknown_tools
         action: RuleAction = "note" if view.allow or choice == "allow" else choice
-        yield Finding("tool.unknown", action, f"{name[:80]!r} is not registered")
+        yield Finding("tool.unknown", action, f"{quote(name)} is not registered")
     elif name not in (facts.spec.name, *facts.spec.aliases):
-        text = f"{name[:80]!r} is neither name nor alias of {facts.spec.name[:80]!r}"
+        text = f"{quote(name)} is neither name nor alias of {quote(facts.spec.name)}"
         yield Finding("tool.mismatch", "block", text)
 
 
@@ -33,13 +34,13 @@ def check_role(facts: RuleFacts) -> Iterable[Finding]:
     if view.role_name is None:
         yield Finding("role.missing", "block", "no role given, and the policy has no default_role")
     elif view.role is None:
-        yield Finding("role.unknown", "block", f"the policy has no role {view.role_name[:80]!r}")
+        yield Finding("role.unknown", "block", f"the policy has no role {quote(view.role_name)}")
     elif view.denied:
         yield Finding(
-            "role.denied", "block", f"role {view.role_name!r} must not call {name[:80]!r}"
+            "role.denied", "block", f"role {view.role_name!r} must not call {quote(name)}"
         )
     elif not view.permitted:
-        yield Finding("role.tool", "block", f"role {view.role_name!r} has no tool {name[:80]!r}")
+        yield Finding("role.tool", "block", f"role {view.role_name!r} has no tool {quote(name)}")
     elif view.role.effects is not None and view.effect not in view.role.effects:
         effect = view.effect.value if view.effect else "unknown"
         yield Finding("role.effect", "block", f"role {view.role_name!r} has no effect {effect!r}")

@@ -8,7 +8,7 @@ budget of keyword evaluations, because a schema of references to references can 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from gatling_guard.plan import canonical_json, digest
@@ -25,7 +25,10 @@ class BrokenSchemaError(Exception):
 
 
 class SchemaError:
-    """One violation, detached from `jsonschema`."""
+    """One violation, detached from `jsonschema`.
+
+    Its message says of what type and length the value is, never what it is: it may be a secret.
+    """
 
     __slots__ = ("keyword", "message", "path", "shallow", "value")
 
@@ -33,7 +36,7 @@ class SchemaError:
         self.path: tuple[str | int, ...] = tuple(error.absolute_path)
         self.keyword = str(error.validator)
         self.value = error.validator_value
-        self.message = str(error.message) if len(repr(error.instance)) < 300 else self.keyword
+        self.message = _message(self.keyword, self.value, error.instance)
         self.shallow = all(
             not inner.relative_path and inner.validator in ("type", "enum", "const")
             for inner in error.context or ()
@@ -66,8 +69,14 @@ class Compiled:
             text = getattr(error, "message", None) or type(error).__name__
             raise BrokenSchemaError(str(text)[:200]) from None
 
-    def errors(self, value: Any) -> list[SchemaError]:
+    def errors(
+        self, value: Any, keep: Callable[[SchemaError], bool] = lambda error: True
+    ) -> list[SchemaError]:
         """The first violations.
+
+        Args:
+            value: what is checked.
+            keep: which of them count; the others do not use up the room.
 
         Raises:
             TooComplexError: value and schema together are too much work.
@@ -77,7 +86,8 @@ class Compiled:
         found: list[SchemaError] = []
         try:
             for error in self._validator.iter_errors(value):
-                found.append(SchemaError(error))
+                violation = SchemaError(error)
+                found += [violation] if keep(violation) else []
                 if len(found) == MAX_ERRORS:
                     break
         except TooComplexError:
@@ -117,6 +127,30 @@ def compile_schema(schema: Mapping[str, Any], *, anchored: bool = False) -> Comp
     if isinstance(found, BrokenSchemaError):
         raise found
     return found
+
+
+_SAID = ("enum", "const", "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum",
+         "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minProperties", "maxProperties",
+         "minContains", "maxContains", "type", "required")  # fmt: skip
+"""Keywords whose value helps to understand an error."""
+
+
+def _message(keyword: str, wanted: Any, value: Any) -> str:
+    if keyword == "additionalProperties":
+        return "is not an argument of this tool"
+    said = f" ({canonical_json(wanted)[:200]})" if keyword in _SAID else ""
+    return f"{kind_of(value)} breaks `{keyword}`{said}"
+
+
+def kind_of(value: Any) -> str:
+    """What may be told of a value: its type, and how much there is of it."""
+    if isinstance(value, str):
+        return f"text of {len(value)} characters"
+    if isinstance(value, (list, dict)):
+        return f"{'list' if isinstance(value, list) else 'object'} of {len(value)}"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else "true or false"
+    return "number"
 
 
 def _walk(schema: Any) -> tuple[str, ...]:

@@ -33,6 +33,9 @@ WORD = re.compile("[^\\W_\u2e80-\U0003ffff]+|[\u2e80-\U0003ffff]")
 
 _STRIP = " .,;:'\"`()[]{}<>!?*"
 _SHORT = 256
+_PIECE = 1_000
+MAX_MARKS = 30
+"""Most combining marks on one letter (as in Unicode's stream-safe format); more are dropped."""
 
 
 def _table() -> dict[int, str | None]:
@@ -85,9 +88,37 @@ def _canonical(text: str) -> str:
 
 
 def _fold(text: str) -> str:
-    shown = unicodedata.normalize("NFKC", text.translate(_folds()))
-    folded = unicodedata.normalize("NFKC", shown.casefold()).translate(_folds())
+    shown = _normal(text.translate(_folds()))
+    folded = _normal(shown.casefold()).translate(_folds())
     return " ".join(folded.split())
+
+
+def _normal(text: str) -> str:
+    # Python sorts a run of combining marks by insertion: 40,000 of them would take seconds.
+    return unicodedata.normalize("NFKC", _mark_runs().sub(r"\1", text))
+
+
+@lru_cache(maxsize=1)
+def _mark_runs() -> re.Pattern[str]:
+    marks = [chr(c) for c in range(0x300, 0x1E94B) if unicodedata.combining(chr(c))]
+    # The last five are no marks themselves, but are made of some.
+    known = "".join(marks) + "\u0f73\u0f75\u0f81\uff9e\uff9f"
+    return re.compile(f"([{known}]{{{MAX_MARKS}}})[{known}]+")
+
+
+def fitting(text: str, room: int) -> int:
+    """How many characters of `text` have a canonical form of about `room` characters at most.
+
+    One character may stand for 18 (U+FDFA), so a long text is measured before it is folded.
+    """
+    if text.isascii():
+        return min(len(text), room)
+    for at in range(0, len(text), _PIECE):
+        piece = text[at : at + _PIECE]
+        room -= max(len(piece), len(_normal(piece)))
+        if room <= 0:
+            return at
+    return len(text)
 
 
 _cached = lru_cache(maxsize=8192)(_canonical)

@@ -15,7 +15,7 @@ from typing import Any
 
 from gatling_guard.plan import Leaf, Provenance, leaves
 from gatling_guard.trace.authority import Authority
-from gatling_guard.trace.canonical import find_bounded, trimmed, words_of
+from gatling_guard.trace.canonical import find_bounded, fitting, trimmed, words_of
 from gatling_guard.trace.lookup import (
     MENTIONS,
     MOST_WORDS,
@@ -32,11 +32,12 @@ MAX_CHARS = 4_000_000
 """Characters of span text held per trust class; about 20 MB of memory at most."""
 MAX_ORIGINS = 8
 MAX_LEAVES = 1_000
-"""Argument leaves that are looked up one by one; the others are taken to come from anywhere."""
+"""Different values that are looked up one by one; the others are taken to come from anywhere."""
 MAX_TRACED = 400_000
 """Characters of argument text that are looked up in one call, for the same reason."""
 
 _MODEL = Origin("model", "none", Provenance.INTERNAL)
+_ANYWHERE = Origin("output", "assumed", Provenance.PUBLIC)
 
 
 class LineageIndex:
@@ -46,6 +47,8 @@ class LineageIndex:
         self._bounds = (max_spans, max_chars)
         self._bad, self._good = Postings(assume=True), Postings(assume=False)
         self._worst = Provenance.INTERNAL
+        self._rest: Span | None = None
+        """First output of which a part was not indexed: from then on anything may be known."""
         self._directives: deque[Span] = deque(maxlen=max_spans)
         self._untrusted: deque[Span] = deque(maxlen=max_spans)
 
@@ -79,6 +82,8 @@ class LineageIndex:
         stored = tuple(self._judged(span, authority) for span in spans)
         for span in stored:
             self._worst = max(self._worst, span.tier)
+            if span.rest and self._rest is None:
+                self._rest = span
             bad = span.tier == Provenance.PUBLIC
             (self._bad if bad else self._good).add(span)
             if span.directive:
@@ -100,9 +105,9 @@ class LineageIndex:
         if not telling(key, words) or meets_by_chance(key):
             return False
         hits = self._bad.equal(key) or self._bad.containing(key, words, 1)
-        if not hits and not self._bad.faded.seen(words):
+        if not hits and not self._may_be_known(words, 1.0):
             return False
-        first = hits[0].span_id if hits else -1
+        first = hits[0].span_id if hits else self._unseen_since(words)
         if any(s.span_id < first for s in self._good.equal(key)):
             return False
         origin = authority.find(span.text) if authority else None
@@ -128,57 +133,94 @@ class LineageIndex:
             arguments: JSON values, already bounded by `plan.to_json`.
             authority: the trusted side, searched as well.
         """
+        found: list[tuple[str, Leaf]] = [
+            (name, leaf) for name, value in arguments.items() for leaf in leaves({name: value})
+        ]
+        origins = self._all_origins([leaf.value for _, leaf in found], authority)
+        return tuple(
+            Lineage(leaf.path, name, leaf.value, origins[_kind(leaf.value)], is_trivial(leaf.value))
+            for name, leaf in found
+        )
+
+    def _all_origins(
+        self, values: Sequence[Any], authority: Authority
+    ) -> dict[_Kind, tuple[Origin, ...]]:
+        """The origins of each distinct value. Short ones first: no long text uses up their room."""
         assumed = (self._assumed(),)
-        known: dict[tuple[type, Any], tuple[Origin, ...]] = {}
+        known: dict[_Kind, tuple[Origin, ...]] = {}
         room = MAX_TRACED
-        found: list[Lineage] = []
-        for leaf in leaves(dict(arguments)):
-            value, trivial = leaf.value, is_trivial(leaf.value)
-            key = (type(value), value)
-            origins = (_MODEL,) if trivial else known.get(key)
-            if origins is None:
-                room -= len(value) if isinstance(value, str) else 8
-                fits = len(known) < MAX_LEAVES and room >= 0
-                origins = self._origins(value, authority) if fits else assumed
-                if fits:
-                    known[key] = origins
-            found.append(_lineage(leaf, origins, trivial))
-        return tuple(found)
+        for value in sorted(values, key=_length):
+            kind = _kind(value)
+            if kind in known:
+                continue
+            if is_trivial(value):
+                known[kind] = (_MODEL,)
+                continue
+            cost = _length(value)
+            fits = len(known) < MAX_LEAVES and cost <= room and _folds_into(value, room)
+            known[kind] = self._origins(value, authority) if fits else assumed
+            room -= cost
+        return known
 
     def _assumed(self) -> Origin:
         """For what is too much to look up: as bad as the worst text of the session."""
         worst = self._worst
-        return Origin("output", "words", worst) if worst > Provenance.INTERNAL else _MODEL
+        return replace(_ANYWHERE, tier=worst) if worst > Provenance.INTERNAL else _MODEL
+
+    def _may_be_known(self, words: Sequence[str], share: float) -> bool:
+        """Whether untrusted text that is no longer, or was never, held may contain the words."""
+        return self._rest is not None or self._bad.faded.seen(words, share)
+
+    def _unseen_since(self, words: Sequence[str]) -> int:
+        """From which span on a value of these words may only repeat what is not held."""
+        if self._rest is None or self._bad.faded.seen(words):
+            return -1
+        return self._rest.span_id
 
     def _origins(self, value: Any, authority: Authority) -> tuple[Origin, ...]:
         query = Query.of(value)
         if not query.key:
             return (_MODEL,)
         bad = search(self._bad, query, MAX_ORIGINS - 3)
-        if not bad and self._bad.faded.seen(query.words, MOST_WORDS):
-            bad = [Origin("output", "words", Provenance.PUBLIC)]
+        # Most of its words in one place are no match for the whole of it in another.
+        if all(o.match == "words" for o in bad) and self._may_be_known(query.words, MOST_WORDS):
+            bad.append(_ANYWHERE)
         if not bad and len(query.mentions) > MENTIONS:
             bad = [o for o in (self._assumed(),) if o.tier > Provenance.INTERNAL]
         trusted = authority.find(value)
         named = trusted is not None and trusted.match != "words"
         good = search(self._good, query, 2)
         if not named:
-            good = _unpromoted(good, bad, query)
+            good = _unpromoted(good, bad, query, self._rest)
         good.sort(key=lambda o: -o.tier)
         found = (*bad, *good, *((trusted,) if trusted else ()))
         return found or (_MODEL,)
 
 
-def _lineage(leaf: Leaf, origins: tuple[Origin, ...], trivial: bool) -> Lineage:
-    head = leaf.path.split("/", 2)[1].replace("~1", "/").replace("~0", "~")
-    return Lineage(leaf.path, head, leaf.value, origins, trivial)
+_Kind = tuple[type, Any]
 
 
-def _unpromoted(good: list[Origin], bad: list[Origin], query: Query) -> list[Origin]:
+def _kind(value: Any) -> _Kind:
+    """Tells 1, 1.0 and True apart."""
+    return type(value), value
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, str) else 8
+
+
+def _folds_into(value: Any, room: int) -> bool:
+    return not isinstance(value, str) or value.isascii() or fitting(value, room) == len(value)
+
+
+def _unpromoted(
+    good: list[Origin], bad: list[Origin], query: Query, rest: Span | None
+) -> list[Origin]:
     """No promotion by repetition, in prose too: `Sent 5 to X` does not vouch for an untrusted X."""
     if not bad or meets_by_chance(query.key) or not telling(query.key, query.words):
         return good
     spans = [o.span for o in bad if o.span and find_bounded(query.key, o.span.canonical) >= 0]
+    spans += [rest] if rest else []
     first = min(spans, key=lambda s: s.span_id, default=None)
     if first is None:
         return good

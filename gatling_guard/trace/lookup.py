@@ -8,7 +8,7 @@ from typing import Any
 
 from gatling_guard.trace.authority import scalar_text
 from gatling_guard.trace.canonical import canonical, trimmed, word_set, words_of
-from gatling_guard.trace.mentions import Date, Number, addresses_in, as_number, dates_in
+from gatling_guard.trace.mentions import Date, Number, addresses_in, as_number, dates_in, url_parts
 from gatling_guard.trace.postings import Postings
 from gatling_guard.trace.types import Match, Origin, Span
 
@@ -43,7 +43,7 @@ class Query:
             words,
             _number_of(value, key) if short else None,
             tuple(sorted(dates_in(key), key=str)) if short else (),
-            _mentions(key, words) if len(words) > 1 else (),
+            _mentions(canon, key, words) if len(words) > 1 else (),
         )
 
     @property
@@ -51,9 +51,9 @@ class Query:
         return [w for w in dict.fromkeys(self.words) if w not in _STOP and len(w) > 1]
 
 
-def _mentions(key: str, words: Sequence[str]) -> tuple[str, ...]:
-    """Addresses and ids inside a longer value."""
-    found = dict.fromkeys(addresses_in(key))
+def _mentions(canon: str, key: str, words: Sequence[str]) -> tuple[str, ...]:
+    """Addresses, parts of URLs and ids inside a longer value."""
+    found = dict.fromkeys((*url_parts(canon), *addresses_in(key)))
     found.update(dict.fromkeys(w for w in words if 5 <= len(w) <= 64 and _has_digit(w)))
     found.pop(key, None)
     return tuple(found)
@@ -70,11 +70,9 @@ def _has_digit(word: str) -> bool:
 
 
 def is_trivial(value: None | bool | int | float | str) -> bool:
-    """Whether a value says nothing of its own: booleans, null, at most one character."""
+    """Whether a value says nothing of its own: booleans, null, blank text."""
     return (
-        value is None
-        or isinstance(value, bool)
-        or (isinstance(value, str) and len(value.strip()) < 2)
+        value is None or isinstance(value, bool) or (isinstance(value, str) and not value.strip())
     )
 
 
@@ -102,15 +100,18 @@ def _hits(store: Postings, query: Query, limit: int) -> Iterator[tuple[Match, Sp
         return
     whole = [*(("exact", s) for s in store.equal(query.key)), *_by_value(store, query, limit)]
     yield from whole
-    parts = store.containing(query.key, query.words, limit) if query.words else []
+    # `a` and `i` stand in every English text.
+    sought = bool(query.words) and not (len(query.key) == 1 and query.key in _STOP)
+    parts = store.containing(query.key, query.words, limit) if sought else []
     for span in parts:
         yield "substring", span
     if len(query.words) > 1:
         yield from _pieces(store, query, limit)
         content = query.content
         if not parts and not whole and 4 <= len(content) <= 600:
-            for span in store.covering(content, MOST_WORDS, limit):
-                yield "words", span
+            spans, sure = store.covering(content, MOST_WORDS, limit)
+            for span in spans:
+                yield ("words" if sure else "assumed"), span
 
 
 def _by_value(store: Postings, query: Query, limit: int) -> Iterator[tuple[Match, Span]]:

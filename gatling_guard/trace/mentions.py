@@ -27,6 +27,8 @@ _HOUR = re.compile(r"(?<![\d:.])(\d{1,2}) ?([ap])\.?m\b")
 _MAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"'`|\\^{}]{1,2000}")
 _DOMAIN = re.compile(r"(?<![\w@.-])(?:[a-z0-9-]{1,63}\.){1,6}[a-z]{2,24}(?![\w.-]*@)")
+_ANY_URL = re.compile(r"(?<![\w+.-])(?:[a-z][a-z0-9+.-]{1,20}:)?//[^\s<>\"'`|\\^{}]{1,2000}")
+_BARE_URL = re.compile(r"[^\s/?#]{1,253}[/?#]")
 _DIGIT = re.compile(r"\d")
 
 Number = int | float
@@ -119,6 +121,46 @@ def addresses_in(text: str) -> tuple[str, ...]:
         found[trimmed(url)] = None
     found.update(dict.fromkeys(_DOMAIN.findall(canon)))
     return tuple(found)
+
+
+def url_parts(canon: str) -> tuple[str, ...]:
+    """The parts of URLs that a page names and a model then extends, for a canonical text.
+
+    Of each URL: itself without query and fragment, its host with and without a port. A host of one
+    label is an everyday word (`http://backup/x`) and keeps its `//`.
+    """
+    if "//" in canon:
+        urls = _ANY_URL.findall(canon)[:64]
+    else:
+        urls = [f"//{canon}"] if " " not in canon and _BARE_URL.match(canon) else []
+    found: dict[str, None] = {}
+    for url in urls:
+        bare, netloc, host = _split_url(url)
+        found.update(dict.fromkeys((bare, *(_full(n) for n in (netloc, host, _unicode(host))))))
+    found.pop("", None)
+    return tuple(found)
+
+
+def _split_url(url: str) -> tuple[str, str, str]:
+    """By hand: `urlsplit` raises on half an IPv6 address, and the text is hostile."""
+    bare = re.split(r"[?#]", url, maxsplit=1)[0].split("//", 1)[1].rstrip("/.,;:)")
+    netloc = re.split(r"[/;]", bare, maxsplit=1)[0].rsplit("@", 1)[-1]
+    host = netloc[1:].split("]", 1)[0] if netloc.startswith("[") else netloc.split(":", 1)[0]
+    return (bare if bare != netloc else ""), netloc, host
+
+
+def _full(host: str) -> str:
+    return host if not host or "." in host or ":" in host else f"//{host}"
+
+
+def _unicode(host: str) -> str:
+    """The readable form of an internationalised host, which a page may show instead."""
+    if "xn--" not in host or len(host) > 253 or not host.isascii():
+        return ""
+    try:
+        return canonical(host.encode("ascii").decode("idna"))
+    except UnicodeError:
+        return ""
 
 
 def domain_of(text: str) -> str | None:

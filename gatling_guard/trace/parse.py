@@ -23,8 +23,8 @@ from gatling_guard.trace.literal import (
 Form = Literal["object", "lines", "text"]
 """`object`: machine-made (JSON, a repr). `lines`: `key: value` lines, which prose can imitate."""
 
-MAX_OBJECT = 8_000_000
-"""Longest JSON text that is read; the C parser makes this cheap."""
+MAX_OBJECT = 2_000_000
+"""Longest JSON text that is read; `cut_spans` has no room for more either."""
 
 _KEY = re.compile(
     r"([^\s#'\"\[\]{},:&*!|>%@`-][^:\n]{0,79}?|-?\w[^:\n]{0,79}?)\s{0,4}:(?:\s+(.*)|$)"

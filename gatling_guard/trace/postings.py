@@ -9,11 +9,12 @@ Does not see: a value of several everyday words that a sentence break cuts in tw
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from gatling_guard.trace.canonical import find_bounded, trimmed, words_of
 from gatling_guard.trace.faded import Faded
+from gatling_guard.trace.ids import Ids
 from gatling_guard.trace.mentions import Date, Number, dates_in, numbers_in, same_day
 from gatling_guard.trace.types import Span
 
@@ -25,29 +26,6 @@ HEAD = 4
 """Words at the start of a span by which it is recognised inside a longer text."""
 WINDOW = 3
 """Sentences that count as one place."""
-
-
-class _Ids(dict[Hashable, "int | list[int]"]):
-    """Key -> ids in order. Most keys have one id only, which then costs no list."""
-
-    def put(self, key: Hashable, at: int, most: int = 1 << 30) -> int:
-        """Add one id, unless the key has `most` already; returns how many it had."""
-        known = self.get(key)
-        if known is None:
-            self[key] = at
-            return 0
-        if isinstance(known, int):
-            if most > 1:
-                self[key] = [known, at]
-            return 1
-        if len(known) < most:
-            known.append(at)
-        return len(known)
-
-    def ids(self, key: Hashable) -> Sequence[int]:
-        """The ids of a key, oldest first."""
-        known = self.get(key, ())
-        return (known,) if isinstance(known, int) else known
 
 
 class Postings:
@@ -64,8 +42,8 @@ class Postings:
         self.faded = Faded()
         self._assume = assume
         # Whole texts and first words are kept as hashes and compared in full when found.
-        self._equal, self._heads = _Ids(), _Ids()
-        self._words, self._numbers = _Ids(), _Ids()
+        self._equal, self._heads = Ids(), Ids()
+        self._words, self._numbers = Ids(), Ids()
         self._dates: dict[tuple[int, int], list[tuple[int, Date]]] = {}
         self._free: deque[int] = deque()
         self._short: deque[int] = deque()
@@ -74,7 +52,7 @@ class Postings:
     def add(self, span: Span) -> None:
         """Index one span."""
         self.spans[span.span_id] = span
-        self.chars += len(span.text)
+        self.chars += _weight(span)
         (self._free if span.free_text else self._short).append(span.span_id)
         self._index(span)
 
@@ -83,7 +61,7 @@ class Postings:
         key = trimmed(canon)
         words = words_of(canon)
         known = self._equal.put(hash(key), at, EQUAL)
-        if not known and words and telling(key, words):
+        if not known and words and telling(key, words) and not _plain_key(span, words):
             self._heads.put(hash(tuple(words_of(key)[:HEAD])), hash(key))
         for word in set(words):
             self._words.put(word, at)
@@ -166,8 +144,11 @@ class Postings:
         ranked = sorted(found.values(), key=lambda s: (-len(s.canonical), s.span_id))
         return ranked[:limit]
 
-    def covering(self, words: Sequence[str], share: float, limit: int) -> list[Span]:
-        """Spans that, with the sentences around them, hold at least `share` of the words."""
+    def covering(self, words: Sequence[str], share: float, limit: int) -> tuple[list[Span], bool]:
+        """Spans that, with the sentences around them, hold at least `share` of the words.
+
+        Also whether they were seen to: beyond the bound they are assumed.
+        """
         ranked = sorted(words, key=lambda w: (len(self._words.ids(w)), w))
         lacking = int(len(ranked) * (1 - share) + 1e-9)
         near, complete = self._near(ranked, lacking)
@@ -177,8 +158,8 @@ class Postings:
             if span and self._covers(span, ranked, lacking):
                 found.append(span)
                 if len(found) >= limit:
-                    return found
-        return found if found or complete else self._assumed(near)
+                    return found, True
+        return (found, True) if found or complete else (self._assumed(near), False)
 
     def _near(self, ranked: Sequence[str], lacking: int) -> tuple[list[int], bool]:
         """Ids of spans whose windows may lack at most `lacking` words, and whether that is all.
@@ -231,18 +212,27 @@ class Postings:
         while len(self.spans) > max_spans or self.chars > max_chars:
             queue = self._free or self._short
             span = self.spans.pop(queue.popleft())
-            self.chars -= len(span.text)
+            self.chars -= _weight(span)
             self.faded.add(words_of(span.canonical))
             self._dropped += 1
         if self._dropped > max(1_000, len(self.spans)):
-            self._rebuild()
+            self._prune()
 
-    def _rebuild(self) -> None:
+    def _prune(self) -> None:
+        """Take forgotten ids out of the tables; reading all texts again would take seconds."""
         self._dropped = 0
-        for table in (self._equal, self._words, self._heads, self._numbers, self._dates):
-            table.clear()
-        for span in self.spans.values():
-            self._index(span)
+        for table in (self._equal, self._words, self._numbers):
+            table.keep(self.spans)
+        self._heads.keep(self._equal)
+        for day, hits in list(self._dates.items()):
+            self._dates[day] = [hit for hit in hits if hit[0] in self.spans]
+            if not self._dates[day]:
+                del self._dates[day]
+
+
+def _weight(span: Span) -> int:
+    """Characters of memory; a canonical form may be 18 times as long as its text."""
+    return max(len(span.text), len(span.canonical)) + len(span.path)
 
 
 def _misses(words: Sequence[str], held: str | set[str], allowed: int) -> bool:
@@ -254,6 +244,11 @@ def _misses(words: Sequence[str], held: str | set[str], allowed: int) -> bool:
             if missing > allowed:
                 return True
     return False
+
+
+def _plain_key(span: Span, words: Sequence[str]) -> bool:
+    """Whether a span is a key of one plain word: many texts hold it without having copied it."""
+    return len(words) == 1 and span.path.endswith("/~key") and words[0].isalpha()
 
 
 def telling(key: str, words: Sequence[str]) -> bool:

@@ -14,21 +14,19 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 from gatling_guard.catalog.types import ToolSpec
 from gatling_guard.plan import Leaf, Provenance, leaves
-from gatling_guard.trace.canonical import canonical, hidden_text, word_set
-from gatling_guard.trace.directive import is_directive, sentences
+from gatling_guard.trace.canonical import word_set
+from gatling_guard.trace.cutter import Cutter
+from gatling_guard.trace.keys import field_like, line_keys, object_keys
 from gatling_guard.trace.parse import Form, Parsed, parse_text
 from gatling_guard.trace.types import Span
 
-MAX_PROSE = 200_000
-"""Characters of one field that are cut into sentences; the rest is one tainted span."""
-MAX_SPANS = 20_000
-"""Most spans of one output; what is left over is one tainted span."""
+MAX_INNER = 3
+"""JSON inside a string inside JSON is read so many levels deep."""
 
 FREE_FIELDS = word_set(
     "abstract answer bio body caption comment comments content contents description detail details "
@@ -52,40 +50,36 @@ def cut_spans(
     """
     parsed = parse_text(output) if isinstance(output, str) else Parsed(output, "object")
     trust = _Trust(spec, floor, parsed)
-    cutter = _Cutter(spec.name if spec else "", call_id, first_id)
-    found = leaves(parsed.value)
-    for leaf in found:
+    cutter = Cutter(spec.name if spec else "", call_id, first_id)
+    keys = line_keys if parsed.form == "lines" else object_keys
+    for leaf in leaves(parsed.value, keys=keys):
         if cutter.full:
-            cutter.remainder("", _rest(leaf, found))
+            cutter.remainder(leaf.path, _as_text(leaf.value))
             break
-        _cut_leaf(leaf, cutter, trust)
+        _cut_leaf(leaf, trust.tier(leaf.path), cutter, trust)
     return cutter.spans
 
 
-def _rest(leaf: Leaf, others: Iterator[Leaf]) -> str:
-    values = [leaf.value, *(other.value for other in others)]
-    return "\n".join(_as_text(v) for v in values if v is not None)
-
-
-def _cut_leaf(leaf: Leaf, cutter: _Cutter, trust: _Trust) -> None:
-    if leaf.value is None or isinstance(leaf.value, bool):
+def _cut_leaf(leaf: Leaf, tier: Provenance, cutter: Cutter, trust: _Trust, depth: int = 0) -> None:
+    """A leaf is a field, free text, or a JSON text with leaves of its own and the same tier."""
+    inner = _inner(leaf) if depth < MAX_INNER else None
+    if inner is None:
+        _cut_plain(leaf, tier, cutter, trust)
         return
+    for child in leaves(inner, f"{leaf.path}/~json", keys=object_keys):
+        if cutter.full:
+            cutter.remainder(child.path, _as_text(child.value))
+            return
+        _cut_leaf(child, tier, cutter, trust, depth + 1)
+
+
+def _cut_plain(leaf: Leaf, tier: Provenance, cutter: Cutter, trust: _Trust) -> None:
     text = _as_text(leaf.value)
-    if not text.strip():
-        return
-    tier = trust.tier(leaf.path)
-    inner = _inner(leaf)
-    if inner is not None:
-        for child in leaves(inner, f"{leaf.path}/~json"):
-            _cut_plain(child, _as_text(child.value), tier, cutter, trust)
-    else:
-        _cut_plain(leaf, text, tier, cutter, trust)
-
-
-def _cut_plain(leaf: Leaf, text: str, tier: Provenance, cutter: _Cutter, trust: _Trust) -> None:
     if leaf.value is None or isinstance(leaf.value, bool) or not text.strip():
         return
-    if isinstance(leaf.value, str) and _is_prose(leaf.path, text):
+    if leaf.is_key:
+        cutter.key(leaf.path, text, tier)
+    elif isinstance(leaf.value, str) and _is_prose(leaf.path, text):
         cutter.prose(leaf.path, text, max(tier, trust.text))
     else:
         cutter.field(leaf.path, text, tier)
@@ -101,7 +95,7 @@ def _as_text(value: None | bool | int | float | str) -> str:
 
 
 def _inner(leaf: Leaf) -> Any:
-    """The object inside a string that is JSON, one level deep."""
+    """The object inside a string that is JSON."""
     text = leaf.value
     if not isinstance(text, str) or len(text) < 2 or text[0] + text[-1] not in ("{}", "[]"):
         return None
@@ -156,7 +150,8 @@ class _Trust:
 
     def _third_party(self, path: str) -> bool:
         names = _names(path)
-        if _WRAPPERS.issuperset(names):  # no field name says that anybody else wrote it
+        # No field name says that anybody else wrote it; a key that is data is no field name.
+        if _WRAPPERS.issuperset(n for n in names if field_like(n)):
             return True
         return _matches(names, self.patterns) or bool(self.forged.intersection(names))
 
@@ -194,53 +189,3 @@ def _odd_keys(value: Any) -> frozenset[str]:
         return frozenset()
     common = set(records[0]).intersection(*records[1:])
     return frozenset(k.lower() for r in records for k in r if k not in common)
-
-
-class _Cutter:
-    """Collects the spans of one output."""
-
-    def __init__(self, tool: str, call_id: str, first_id: int) -> None:
-        self.tool, self.call_id, self.first_id = tool, call_id, first_id
-        self.spans: list[Span] = []
-
-    @property
-    def full(self) -> bool:
-        """Whether only the remainder may still be added."""
-        return len(self.spans) >= MAX_SPANS
-
-    def field(self, path: str, text: str, tier: Provenance) -> None:
-        """A short structured field."""
-        self._add(path, text, tier, free=False, directive=False)
-        self._hidden(path, text)
-
-    def prose(self, path: str, text: str, tier: Provenance) -> None:
-        """Free text, sentence by sentence."""
-        cut = len(text)
-        if cut > MAX_PROSE:
-            cut = max(text.rfind(" ", 0, MAX_PROSE), text.rfind("\n", 0, MAX_PROSE)) + 1
-        room = MAX_SPANS - len(self.spans)
-        found = sentences(text[:cut])
-        for sentence in found[:room]:
-            self._add(path, sentence, tier, free=True, directive=is_directive(sentence))
-        left = "\n".join(found[room:]) + text[cut:]
-        if left.strip():
-            self.remainder(path, left)
-        self._hidden(path, text)
-
-    def remainder(self, path: str, text: str) -> None:
-        """What the bounds leave over: one span, never trusted, so that nothing is lost."""
-        self._add(path, text, Provenance.PUBLIC, free=True, directive=True)
-
-    def _hidden(self, path: str, text: str) -> None:
-        """Text in invisible tag characters is nobody's honest output."""
-        secret = hidden_text(text)
-        if secret.strip():
-            self._add(f"{path}/~hidden", secret, Provenance.PUBLIC, free=True, directive=True)
-
-    def _add(self, path: str, text: str, tier: Provenance, *, free: bool, directive: bool) -> None:
-        span_id = self.first_id + len(self.spans)
-        self.spans.append(
-            Span(
-                span_id, self.call_id, self.tool, path, text, canonical(text), tier, free, directive
-            )
-        )

@@ -27,12 +27,15 @@ class Span:
     """Cut from prose (mail body, web page), not from a short structured field."""
     directive: bool = False
     """Reads like an instruction to somebody."""
+    rest: bool = False
+    """Stands for output that no bound left room for: anything may be in it. `text` is its start."""
 
 
 Source = Literal["instruction", "system", "policy", "output", "model"]
 """`model`: found nowhere, so the model made it up or composed it."""
-Match = Literal["exact", "substring", "words", "none"]
-"""`words`: most of its words occur there, in any order."""
+Match = Literal["exact", "substring", "words", "assumed", "none"]
+"""`words`: most of its words occur there, in any order. `assumed`: a bound was hit, so that it must
+be taken to occur in text of that tier; counts as found, and vouches for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Origin:
     match: Match
     tier: Provenance
     span: Span | None = None
-    """For `output`: the span it was found in."""
+    """For `output`: the span it was found in; None where it is only assumed."""
     quote: str = ""
     """The text around the match, at most 160 characters."""
 
@@ -59,7 +62,7 @@ class Lineage:
     value: None | bool | int | float | str
     origins: tuple[Origin, ...] = ()
     trivial: bool = False
-    """Carries no information of its own: booleans, null, empty, one-character text."""
+    """Carries no information of its own: booleans, null, blank text."""
 
     @property
     def tier(self) -> Provenance:
@@ -81,6 +84,6 @@ class Lineage:
 
     @property
     def only_untrusted(self) -> bool:
-        """Found in tier-3 text, and nowhere better, and not named by the trusted side."""
+        """Found in tier-3 text (or assumed to be), and nowhere better, and not named."""
         outputs = [o for o in self.origins if o.source == "output"]
         return bool(outputs) and not self.named and all(o.tier == 3 for o in outputs)

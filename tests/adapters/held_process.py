@@ -66,6 +66,15 @@ def graph_of(guard: Guard, saver: SqliteSaver) -> Any:
     return builder.compile(checkpointer=saver)
 
 
+def answer_to(graph: Any, config: Any) -> Any:
+    """A process that did not ask must name the hold; it is in the checkpoint."""
+    asked = [i.value for task in graph.get_state(config).tasks for i in task.interrupts]
+    holds = [hold for value in asked for hold in value.get("holds", [value])]
+    hold_id = holds[0]["hold_id"] if holds else None
+    decision = "deny" if PHASE == "deny" else "approve"
+    return {"decision": decision, "by": "ann", "hold_id": None if PHASE == "bare" else hold_id}
+
+
 def main() -> None:
     guard = Guard(POLICY, ledger=FOLDER / "ledger.db")
     with SqliteSaver.from_conn_string(str(FOLDER / "checkpoints.db")) as saver:
@@ -75,14 +84,12 @@ def main() -> None:
             assert result["__interrupt__"]
             print("held", flush=True)
             time.sleep(60)
-        config, value = CONFIG, {"decision": "approve", "by": "ann"}
-        if PHASE == "deny":
-            value = {"decision": "deny", "by": "ann"}
+        config: Any = CONFIG
         if PHASE == "approve-old-checkpoint":
             config = next(
                 state.config for state in graph.get_state_history(CONFIG) if "tools" in state.next
             )
-        given: Any = None if PHASE == "continue" else Command(resume=value)
+        given: Any = None if PHASE == "continue" else Command(resume=answer_to(graph, config))
         result = graph.invoke(given, config) or graph.get_state(CONFIG).values
     tools = {m.tool_call_id: m.content for m in result["messages"] if isinstance(m, ToolMessage)}
     print(json.dumps({"tools": tools}))

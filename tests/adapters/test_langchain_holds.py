@@ -231,6 +231,30 @@ def test_a_tool_that_asks_by_itself_gets_its_own_answer(guard: Guard) -> None:
     assert got == ["savings"]
 
 
+@pytest.mark.parametrize("amount", [100, 1])
+def test_an_edited_call_whose_tool_asks_by_itself(guard: Guard, amount: int) -> None:
+    """R138 The approval is handed out once; the replay goes on under it, with what was edited."""
+    got: list[Any] = []
+
+    @tool
+    def wire_money(iban: str, amount: int) -> str:
+        """Wire money."""
+        got.append((amount, interrupt("which account?")))
+        return "wired"
+
+    agent = create_agent(
+        scripted([[("c1", "wire_money", PAY)], "done"]), [wire_money],
+        middleware=[GuardMiddleware(guard)], checkpointer=InMemorySaver(),
+    )  # fmt: skip
+    agent.invoke(ASK, THREAD)
+    edit = {"decision": "edit", "by": "ann", "arguments": {**PAY, "amount": amount}}
+    result = agent.invoke(Command(resume=edit), THREAD)
+    assert result["__interrupt__"][0].value == "which account?"
+    result = agent.invoke(Command(resume="savings"), THREAD)
+    assert got == [(amount, "savings")]
+    assert answers(result)["c1"].content == "wired"
+
+
 def test_going_back_in_time_does_not_run_it_again(guard: Guard, world: World) -> None:
     """An approval is for one execution, also when an old checkpoint is resumed."""
     agent = agent_of(guard, world, [TURNS[0], "done", "done", "done"])

@@ -174,5 +174,4 @@ def test_a_held_call_without_repair_is_not_touched_by_one(world: World, answer: 
     )  # fmt: skip
     asked = agent.invoke(ASK, THREAD)["__interrupt__"][0].value
     agent.invoke(Command(resume={**asked["answers"][answer], "by": "ann"}), THREAD)
-    assert world.ran in ([("wire_money", "DE89", 100)], [])
-    assert ("wire_money", "DE89", 100) in world.ran or answer == "edit"
+    assert world.ran == [("wire_money", "DE89", 100)]

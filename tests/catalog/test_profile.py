@@ -327,3 +327,13 @@ def test_every_bad_declaration_is_named_at_once() -> None:
     with pytest.raises(ToolSpecError) as caught:
         declare(_of("x"), **bad)
     assert {issue.where for issue in caught.value.issues} == {f"/profile/{key}" for key in bad}
+
+
+def test_an_unknown_field_is_compared_with_the_known_ones() -> None:
+    """R146: `provenance` is one of them, in decorators as in policies."""
+    with pytest.raises(ToolSpecError) as caught:
+        declare(_of("x"), provenence=1, zzz=1)
+    misspelt, unknown = caught.value.issues
+    assert "did you mean 'provenance'?" in misspelt.message
+    assert "provenance, reversible" in unknown.message
+    assert "did you mean" not in unknown.message

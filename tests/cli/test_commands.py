@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from gatling_guard.cli import app
+from gatling_guard import Guard
+from gatling_guard.cli import app, console
+from gatling_guard.cli.doctor_command import SPEC
+from gatling_guard.cli.verb import folded
 from gatling_guard.plan import plan_schema
 
 PLAN = {
@@ -91,6 +95,72 @@ def test_missing_files_and_bad_policies_exit_2(tmp_path: Path) -> None:
     assert "policy.yaml:4" in result.stderr.replace("\n", "")
 
 
+def test_errors_name_the_file_and_what_to_write(tmp_path: Path) -> None:
+    """R146: the file, every place, and the key that was meant."""
+    path = written(tmp_path, '{"nodes": [{"node_id": 1, "tool": "a"}, {"node_id": 1}]}')
+    text = run("check", path).stderr
+    assert f"{path}: /nodes/0/tool: unknown key; did you mean 'tool_name'?" in text
+    assert f"{path}: /nodes/1/node_id: duplicate id '1'" in text
+    assert "Extra inputs" not in text
+    issues = json.loads(run("check", path, "--json").stdout)["issues"]
+    assert {issue["file"] for issue in issues} == {path}
+    assert "nodes: is missing" in run("check", written(tmp_path, "{}")).stderr
+    assert "standard input:1" in run("check", "-", input="{").stderr
+    missing = str(tmp_path / "none.json")
+    assert f"{missing}: no such file" in run("check", missing).stderr
+    tools = tmp_path / "tools.json"
+    tools.write_text('[{"x": 1}]')
+    assert str(tools) in run("check", written(tmp_path, PLAN), "--tools", str(tools)).stderr
+
+
+def test_a_plan_without_tools_gets_a_hint(tmp_path: Path) -> None:
+    """R146: "not registered" alone does not say what to do."""
+    bare = {**PLAN, "tools": []}
+    result = run("check", written(tmp_path, bare), "--json")
+    assert "--tools" in result.stderr
+    assert json.loads(result.stdout)["action"] == "block"
+    assert "--tools" not in run("check", written(tmp_path, PLAN)).stderr
+
+
+@pytest.mark.parametrize("width", [20, 80, 120])
+def test_all_reasons_are_shown_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    """R43: nothing of a reason is cut, and emoji codes in foreign text stay as they are."""
+    monkeypatch.setattr(console.out, "width", width)
+    name = "send_the_long_report_to_the_whole_board_of_directors"
+    arguments = {"to": "eve@evil.example", "subject": ":x: [red]", "extra": 5}
+    plan = {
+        "nodes": [{"node_id": "n" * 40, "tool_name": name, "arguments": arguments}],
+        "tools": [{"name": name, "parameters": {"type": "object", "additionalProperties": False,
+                                                "properties": {"to": {"type": "string"}}}}],
+    }  # fmt: skip
+    path = written(tmp_path, plan)
+    reasons = json.loads(run("check", path, "--json").stdout)["calls"][0]["reasons"]
+    result = run("check", path)
+    assert len(reasons) > 1
+    assert max(map(len, result.stdout.splitlines())) <= width
+    shown = "".join(result.stdout.split())
+    for reason in reasons:
+        assert "".join(reason.split()) in shown
+
+
+def test_text_from_outside_is_no_emoji_and_one_line_in_a_table(tmp_path: Path) -> None:
+    """R146: what stands on the screen is what stands in the plan."""
+    plan = {"nodes": [{"node_id": ":x:", "tool_name": "a[red]\n:x:"}]}
+    text = run("check", written(tmp_path, plan)).stdout
+    assert "a[red] :x:" in text
+    assert "\n:x: " in text
+
+
+def test_json_has_no_digits_of_binary_fractions(capsys: pytest.CaptureFixture[str]) -> None:
+    """R146: 4.2 and not 4.199999999999999; a ledger's bodies stay as they were hashed."""
+    console.print_json({"a": [4.199999999999999], "b": True})
+    assert json.loads(capsys.readouterr().out) == {"a": [4.2], "b": True}
+    console.print_json(0.1 + 0.2, exact=True)
+    assert json.loads(capsys.readouterr().out) == 0.1 + 0.2
+
+
 def test_terminal_escapes_in_foreign_text_are_not_printed(tmp_path: Path) -> None:
     """A plan must not be able to rewrite the operator's screen."""
     evil = {"nodes": [{"node_id": 1, "tool_name": "a\x1b[2J[red]x"}]}
@@ -99,7 +169,13 @@ def test_terminal_escapes_in_foreign_text_are_not_printed(tmp_path: Path) -> Non
     assert "[red]x" in result.stdout
 
 
-def test_demo_stops_the_attack_and_does_the_work() -> None:
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "gatling-guard"
+
+
+def test_demo_stops_the_attack_and_does_the_work(cache: Path) -> None:
     """R146: the first thing a user sees is true."""
     result = run("demo", "--json")
     assert result.exit_code == 0
@@ -109,13 +185,45 @@ def test_demo_stops_the_attack_and_does_the_work() -> None:
     assert [to for to, _ in found["guarded"]["sent"]] == ["dana@corp.example"]
     actions = [row["action"] for row in found["decisions"]]
     assert set(actions) == {"allow", "hold", "block"}
-    assert "without the guard" in run("demo").stdout
+    assert [call["amount"] for call in found["held"]] == [120]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_demo_is_readable(cache: Path, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """R146: fits the terminal, and says what waits rather than that nothing was paid."""
+    monkeypatch.setattr(console.out, "width", width)
+    text = run("demo").stdout
+    assert "without the guard" in text
+    assert "waits for approval: 120 EUR to AT611904300234573201" in text
+    lines = [line for line in text.splitlines() if str(cache) not in line]
+    assert max(map(len, lines)) <= width
+    assert not [line for line in lines if "…" in line and "send_email(audit" not in line]
+
+
+def test_demo_keeps_one_ledger(cache: Path, tmp_path: Path) -> None:
+    """R146: a second demo starts its ledger anew, in the same place."""
+    first, second = (json.loads(run("demo", "--json").stdout) for _ in range(2))
+    assert first["ledger"] == second["ledger"] == str(cache / "demo-ledger.db")
+    assert first["ledger_entries_verified"] == second["ledger_entries_verified"]
+    assert run("ledger", "verify", second["ledger"]).exit_code == 0
+
+
+def test_demo_runs_without_a_home_to_write_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R146: a file stands where the folder should be."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    result = run("demo", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["ledger"].startswith(f"{tmp_path}/gatling-demo-")
 
 
 def test_schema_prints_what_is_published() -> None:
     """R2: the CLI and the package publish one schema."""
     assert json.loads(run("schema", "plan").stdout) == plan_schema()
-    assert json.loads(run("schema", "policy").stdout)["type"] == "object"
+    assert json.loads(run("schema", "policy", "--json").stdout)["type"] == "object"
 
 
 APP = """
@@ -146,6 +254,36 @@ def test_doctor_names_what_nothing_mediates(app_module: str) -> None:
     assert "nothing" in run("doctor", f"{app_module}:bare").stdout
 
 
+def test_doctor_says_how_a_tool_is_classified(
+    app_module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R137: a wrong guess about a tool is seen before it matters."""
+    monkeypatch.syspath_prepend(".")
+    found = importlib.import_module(app_module)
+    spec = Guard().register(found.other, effect="send", tier=2, third_party=["body"])
+    setattr(found.safe, SPEC, spec)
+    bare, safe = json.loads(run("doctor", f"{app_module}:tools", "--json").stdout)["tools"]
+    assert "effect" not in bare
+    assert safe["effect"] == "send"
+    assert (safe["tier"], safe["third_party"], safe["basis"]) == ("partner", ["body"], "declared")
+    shown = run("doctor", f"{app_module}:tools").stdout
+    for word in ("effect", "send", "partner", "body", "declared"):
+        assert word in shown
+
+
+@pytest.mark.parametrize("ending", ["raise SystemExit(0)", "import sys; sys.exit()", "1 / 0"])
+def test_a_module_that_ends_on_import_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    """R137: exit code 0 would read as "all tools are covered"."""
+    (tmp_path / "doctor_ends.py").write_text(ending)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "doctor_ends", raising=False)
+    result = run("doctor", "doctor_ends:x")
+    assert result.exit_code == 2
+    assert "doctor_ends:x" in result.stderr
+
+
 @pytest.mark.parametrize("target", ["nonsense", "no_such_module:x", "{}:missing", "{}:number"])
 def test_doctor_says_what_it_cannot_load(app_module: str, target: str) -> None:
     """R146: a wrong target is an error, never 'all covered'."""
@@ -156,9 +294,18 @@ def test_doctor_says_what_it_cannot_load(app_module: str, target: str) -> None:
 
 def test_every_verb_documents_its_exit_codes() -> None:
     """Issue 2: `--help` says what a script may rely on."""
-    for verb in ("check", "demo", "doctor", "replay", "evaluate"):
-        result = run(verb, "--help", env={"COLUMNS": "200"})
+    verbs = ["check", "demo", "doctor", "replay", "evaluate", "schema", "ledger show",
+             "ledger verify", "bench agentdojo"]  # fmt: skip
+    for verb in verbs:
+        result = run(*verb.split(), "--help", env={"COLUMNS": "200"})
         assert result.exit_code == 0
         assert "Exit codes" in result.stdout, verb
         assert "--json" in result.stdout, verb
     assert run("--version").stdout.strip()
+
+
+def test_help_is_folded_by_the_terminal_alone() -> None:
+    """Issue 2: no line of a docstring ends before the terminal does."""
+    text = "Too long for\n    one line of source.\n\n    A second\n    paragraph."
+    assert folded(text) == "Too long for one line of source.\n\nA second paragraph."
+    assert "<bool>  Print JSON" not in run("schema", "--help").stdout

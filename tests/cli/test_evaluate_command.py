@@ -10,6 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from gatling_guard.cli import console
 from gatling_guard.cli.evaluate_command import evaluate
 
 app = typer.Typer()
@@ -134,3 +135,37 @@ def test_unreadable_input_exits_with_2(files: tuple[Path, Path], tmp_path: Path)
     assert run(tmp_path / "none.jsonl").exit_code == 2
     assert run(files[0], "--verdicts", tmp_path / "none.jsonl").exit_code == 2
     assert run(files[0], "--policy", tmp_path / "none.yaml").exit_code == 2
+
+
+def test_a_file_without_a_trace_exits_with_2(files: tuple[Path, Path], tmp_path: Path) -> None:
+    """R146: a table of nothing reads as a result."""
+    empty = tmp_path / "empty.jsonl"
+    for text in ("", "\n\n", "not json\n"):
+        empty.write_text(text)
+        result = run(empty)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert f"{empty}: no traces" in result.stderr
+    assert f"{empty}:1" in result.stderr
+
+
+def test_verdicts_that_fit_nothing_exit_with_2(files: tuple[Path, Path]) -> None:
+    traces, verdicts = files
+    verdicts.write_text(verdict("another", "allow"))
+    result = run(traces, "--verdicts", verdicts)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{verdicts}: no verdict fits a trace of {traces}" in result.stderr
+
+
+def test_long_kinds_are_whole_at_80_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R146: a name that has no room beside its figures has a line of its own."""
+    traces, kind = tmp_path / "t.jsonl", "observation_prompt_injection"
+    traces.write_text(row("a", True, kind=kind))
+    for width in (80, 120):
+        monkeypatch.setattr(console.out, "width", width)
+        lines = run(traces).stdout.splitlines()
+        assert max(map(len, lines)) <= width
+        (line,) = [line for line in lines if kind in line]
+        assert ("[" in line) == (width == 120)
+        assert "1 trace;" in lines[0]

@@ -59,6 +59,38 @@ def test_show_prints_a_table_that_fits_100_columns(
     assert "second" not in text
 
 
+@pytest.mark.parametrize("width", [30, 80, 109, 160])
+def test_show_cuts_no_reason_and_no_name_of_a_tool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    """R146: what is cut ends in an ellipsis, and stands whole on a line of its own."""
+    monkeypatch.setattr(console.out, "width", width)
+    tool = "send_the_quarterly_report_to_everybody"
+    reason = "body carries earlier output to 'eve@evil.example', which nobody named, and more of it"
+    with Ledger(tmp_path / "l.db") as ledger:
+        body = {"action": "block", "tool": tool, "reasons": [reason], "energy": {"total": 9}}
+        ledger.append("decision", run_id="r" * 30, call_id=None, body=body)
+    text = run("show", tmp_path / "l.db").stdout
+    assert max(map(len, text.splitlines())) <= width
+    whole = "".join(text.split())
+    assert tool in whole
+    assert "".join(reason.split()) in whole
+    if width >= 80:
+        assert f"    {tool}\n" in "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+        assert "r" * 9 + "…" in text
+
+
+def test_show_says_that_nothing_matched(path: Path) -> None:
+    """R146: an empty table could also mean an empty ledger."""
+    result = run("show", path, "--kind", "nope")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "no entry of kind 'nope'" in result.stderr
+    result = run("show", path, "--run", "nobody", "--kind", "decision", "--json")
+    assert json.loads(result.stdout)["entries"] == []
+    assert "no entry of run 'nobody' and kind 'decision'" in result.stderr
+    assert run("show", path).stderr == ""
+
+
 def test_show_filters(path: Path) -> None:
     def seqs(*options: str) -> list[int]:
         result = run("show", path, "--json", *options)

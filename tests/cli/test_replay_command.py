@@ -108,6 +108,31 @@ def test_bad_lines_are_named_and_exit_with_3(traces: Path, tmp_path: Path) -> No
     assert json.loads(result.stdout)["bad_lines"] == 2
 
 
+def test_a_file_without_a_trace_exits_with_2_and_writes_nothing(tmp_path: Path) -> None:
+    """R146: an earlier verdict file is not replaced by an empty one."""
+    empty, target = tmp_path / "empty.jsonl", tmp_path / "v.jsonl"
+    empty.touch()
+    target.write_text("kept")
+    result = runner.invoke(app, [str(empty), "--out", str(target)])
+    assert result.exit_code == 2
+    assert f"{empty}: no traces" in result.stderr
+    assert target.read_text() == "kept"
+
+
+def test_steps_of_tools_that_the_trace_does_not_list_are_pointed_out_once(
+    traces: Path, tmp_path: Path
+) -> None:
+    """R146: as `evaluate` does; such blocks say nothing about the guard."""
+    target = str(tmp_path / "v.jsonl")
+    result = runner.invoke(app, [str(traces), "--out", target])
+    assert result.stderr.count("hint") == 1
+    assert "in 2 of 2 traces" in result.stderr
+    traces.write_text(row("a", steps=[{"tool": "read_mail", "arguments": {}}]))
+    result = runner.invoke(app, [str(traces), "--out", target])
+    assert "hint" not in result.stderr
+    assert "1 trace, 1 step " in result.stdout
+
+
 def test_limit(traces: Path, tmp_path: Path) -> None:
     target = tmp_path / "v.jsonl"
     assert runner.invoke(app, [str(traces), "--out", str(target), "--limit", "1"]).exit_code == 0

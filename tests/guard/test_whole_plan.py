@@ -168,3 +168,26 @@ def test_decisions_are_bit_equal_in_another_process(tmp_path: Any) -> None:
     assert len(seen) == 1
     here = new_guard().check(exfiltration())
     assert json.loads(seen.pop())[:2] == [here.action, here.energy.as_dict()]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"to": ""}, {"to": None}, {"to": "$1.email"}])
+def test_an_argument_that_an_edge_will_fill_is_judged_before_it_is_filled(
+    arguments: dict[str, Any],
+) -> None:
+    """R3: leaving a place empty is no way around its source."""
+    plan = {
+        "nodes": [node(1, "read_page", 3, url="u"), node(2, "send_email", 1, **arguments)],
+        "edges": [{"source": 1, "target": 2, "argument": "/to"}],
+    }
+    decision = new_guard().check(parse_plan(plan), instruction="send an email")
+    assert isinstance(decision, (Held, Blocked))
+    assert any(share.where == "/to" for share in decision.energy.shares)
+
+
+def test_a_plan_as_a_mapping_is_parsed_or_blocked() -> None:
+    """R147: object or dict; what is no plan is blocked with its faults on record."""
+    guard = new_guard()
+    assert isinstance(guard.check({"nodes": [node(1, "read_row", id="1")]}), Allowed)
+    bad = guard.check({"nodes": [{"node_id": 1}]})
+    assert isinstance(bad, Blocked)
+    assert "tool_name" in bad.reasons[0]

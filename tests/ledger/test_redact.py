@@ -70,6 +70,17 @@ def test_a_secret_is_found_by_its_shape(secret: str, frame: str) -> None:
         ("send Bearer abcdefgh1 along", "send Bearer [redacted:bearer] along"),
         ("Basic dXNlcjpwYXNz", "Basic [redacted:basic]"),
         ("postgres://bob:p@ss@db:5432/x", "postgres://[redacted:url]@db:5432/x"),
+        ("<password>tulip77</password>", "<password>[redacted:password]</password>"),
+        ("<a:ApiKey n='x'>\nab c\n</a:ApiKey>", "<a:ApiKey n='x'>[redacted:key]</a:ApiKey>"),
+        ("<apikey n='x1234'>ab c</apikey>", "<apikey [redacted:key]"),
+        ("<pin><v>4071</v></pin> ok", "<pin>[redacted:pin]</pin> ok"),
+        ('<string name="api_key">x y</string>', '<string name="api_key">[redacted:key]</string>'),
+        (
+            "&lt;password&gt;tulip&lt;/password&gt;",
+            "&lt;password&gt;[redacted:password]&lt;/password&gt;",
+        ),
+        ("<password><![CDATA[a<b]]></password>", "<password>[redacted:password]</password>"),
+        ("<PASSWORD>tulip\nrest", "<PASSWORD>[redacted:password]\nrest"),
         ("card 4111 1111 1111 1111 12/27", "card [redacted:card] 12/27"),
     ],
 )
@@ -91,6 +102,8 @@ def test_a_secret_is_found_by_what_is_said_about_it(text: str, expected: str) ->
         "550e8400-e29b-41d4-a716-446655440000",
         "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "password reset requested; token_count: 5",
+        "<password/> <token_count>5</token_count> <keyboard>de</keyboard> a < pin",
+        "</password> is a closing tag, <code>x = 1</code> is none of ours",
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
@@ -316,3 +329,20 @@ def test_many_keys_made_equal_take_linear_time() -> None:
     began = time.perf_counter()
     assert list(redact(value).values()) == list(range(6000))
     assert time.perf_counter() - began < 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<pin>x</a>" * 4000,
+        "<pin>" * 8000,
+        "<pin " * 8000,
+        "&lt;key " * 6000,
+        "<password>x\n" * 4000,
+    ],
+)
+def test_hostile_markup_takes_bounded_time(text: str) -> None:
+    started = time.perf_counter()
+    cleaned = redact({"a": text})
+    assert redact(cleaned) == cleaned
+    assert time.perf_counter() - started < 2

@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from gatling_guard.errors import InputError
 from gatling_guard.plan import canonical_json, digest, leaves, parse_json, to_json
+from gatling_guard.plan.values import escape, shorten
 
 scalars = (
     st.none() | st.booleans() | st.integers(-(2**60), 2**60)
@@ -133,6 +134,8 @@ def cyclic() -> Any:
         (cyclic(), "/self", "nested deeper than 64"),
         ([0] * 200_000, "/", "more than 100000 values"),
         (["x" * 9_000_000], "/0", "characters of text"),
+        ({"to": {"k" * 2000: 1}}, "/to", "is longer than 1024 characters"),
+        ({"k" * 1000: {"k" * 1000: {"k" * 1000: [0] * 90_000}}}, "/kk", "text and paths"),
     ],
     ids=lambda v: None,
 )
@@ -185,3 +188,37 @@ def test_leaves_cover_every_scalar(value: Any) -> None:
         return sum(map(count, item)) if isinstance(item, list) else 1
 
     assert sum(not leaf.is_key for leaf in leaves(value)) == count(value)
+
+
+def test_long_keys_do_not_blow_up_paths() -> None:
+    """C1: a path is kept for every value below a key."""
+    long = "k" * 300_000
+    found = list(leaves({long: list(range(100)), long + "x": 1, "short": 2}))
+    assert max(len(leaf.path) for leaf in found) < 100
+    assert len({leaf.path for leaf in found}) == len(found)
+    assert found[-1].path == "/short"
+
+
+@given(values, st.lists(st.text(min_size=60, max_size=120).map(escape), max_size=3))
+def test_shortened_pointers_are_the_paths_of_leaves(value: Any, keys: list[str]) -> None:
+    """C1: a declared pointer can be compared with the path of a leaf."""
+    pointer = "".join(f"/{key}" for key in keys)
+    assert shorten(shorten(pointer)) == shorten(pointer)
+    nested: Any = value
+    for key in reversed(keys):
+        nested = {key.replace("~1", "/").replace("~0", "~"): nested}
+    assert all(leaf.path.startswith(shorten(pointer)) for leaf in leaves(nested) if not leaf.is_key)
+
+
+@pytest.mark.parametrize(
+    ("key", "outer", "nested"),
+    [
+        ("recipient", False, False), ("address2", False, True), ("sha256", False, True),
+        ("zipCode", False, False), ("_x", False, False), ("", True, True), ("a b", True, True),
+        ("DE89370400440532013000", True, True), ("eve42", False, True), ("jürgen", True, True),
+    ],
+)  # fmt: skip
+def test_which_argument_keys_are_data(key: str, outer: bool, nested: bool) -> None:
+    """B8: an identifier with digits may be an account, but `address2` is an argument."""
+    assert any(leaf.is_key for leaf in leaves({key: 1})) is outer
+    assert any(leaf.is_key for leaf in leaves({"a": {key: 1}})) is nested

@@ -92,7 +92,26 @@ def test_a_value_that_the_instruction_names_is_no_flow() -> None:
     flows = {"flows": ["deny: public -> sink"]}
     assert rules(flows, leaf(output(3), said())) == []
     assert rules(flows, leaf(output(3), said(match="words"))) != []
-    assert rules(flows, leaf(output(3), trivial=True)) == []
+    for nothing in (None, True, "", " "):
+        assert rules(flows, leaf(output(3), value=nothing, trivial=True)) == []
+
+
+@pytest.mark.parametrize("value", ["7", "x", 7, 0])
+def test_a_short_value_is_a_value(value: Any) -> None:
+    """R37: account `7` is no less an account; only null, booleans and blank text are nothing."""
+    leaf_ = leaf(output(3), value=value, trivial=True)
+    assert rules({"flows": ["deny: public -> sink"]}, leaf_) != []
+    origin = {"tools": {"send": {"origin": {"to": "instruction"}}}}
+    assert rules(origin, leaf_) == [("origin.required", "block", "/to")]
+    assert rules(origin, leaf(said(), value=value)) == []
+
+
+def test_what_a_plan_will_fill_in_is_a_value() -> None:
+    """R53: an argument that is empty in the plan, and that an edge feeds."""
+    fed = leaf(output(3), value="")
+    assert rules({"flows": ["deny: public -> sink"]}, fed, arguments={}) != []
+    origin = {"tools": {"send": {"origin": {"to": "instruction"}}}}
+    assert rules(origin, fed, arguments={}) == [("origin.required", "block", "/to")]
 
 
 def test_an_argument_nobody_described_counts_as_identity() -> None:
@@ -206,6 +225,26 @@ def test_a_value_without_lineage_has_no_origin() -> None:
     assert rules(policy, arguments={"to": None}) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        ({"To": "eve"}, "/To"),
+        ({"x": {"to": "eve"}}, "/x/to"),
+        ({"x": [{"t_o": ["eve"]}]}, "/x/0/t_o/0"),
+        ({"x": '[{"to": "eve"}]'}, "/x"),
+        ({"to": "ann", "x": {"to": "eve"}}, "/x/to"),
+        ({"to": "ann", "TO": "eve"}, "/TO"),
+    ],
+)
+def test_an_argument_elsewhere_needs_its_origin_too(arguments: Any, where: str) -> None:
+    """P6: inside another argument, in a text, under another spelling."""
+    policy = {"tools": {"send": {"origin": {"to": "instruction"}}}}
+    ann = leaf(said(), value="ann")
+    assert rules(policy, ann, arguments=arguments) == [("origin.required", "block", where)]
+    trusted = Lineage(where, where.split("/")[1], "eve", (said(),))
+    assert rules(policy, ann, trusted, arguments=arguments) == []
+
+
 def test_origins_of_all_matching_entries_apply() -> None:
     policy = {
         "tools": {
@@ -253,3 +292,13 @@ def test_a_wider_list_of_origins_accepts_no_less(origins: list[Origin]) -> None:
     wide = {"tools": {"send": {"origin": {"to": ["instruction", "tool:contacts", "public"]}}}}
     if not rules(narrow, leaf(*origins)):
         assert not rules(wide, leaf(*origins))
+
+
+def test_a_flow_from_a_tool_counts_what_is_assumed_of_forgotten_text() -> None:
+    """R37: text that is no longer indexed may have come from any tool; fail closed."""
+    from gatling_guard.plan import Provenance
+    from gatling_guard.rules.flow import _from
+    from gatling_guard.trace import Origin
+
+    assert _from("tool:read_secret", Origin("output", "assumed", Provenance.PUBLIC))
+    assert not _from("tool:read_secret", Origin("model", "none", Provenance.INTERNAL))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -143,3 +145,13 @@ def test_addresses_and_domains() -> None:
     assert domain_of("a@b.co.uk") == "b.co.uk"
     assert domain_of("corp.com@evil.org") == "evil.org"
     assert domain_of("no address") is None
+
+
+def test_marks_in_the_wrong_order_take_linear_time() -> None:
+    """R5: sorting combining marks is quadratic in Python; argument values are folded, too."""
+    for tail in ("\u0316", "\u0f73", "\U0001d165\u0316"):
+        start = time.thread_time()
+        canon = canonical("a" + "\u0301" * 50_000 + tail * 50_000)
+        assert time.thread_time() - start < 2
+        assert len(canon) < 100
+        assert canonical(canon) == canon

@@ -107,7 +107,7 @@ def read_answer(value: Any, hold_id: str, *, alone: bool = True) -> Answer:
         value: `"approve"`, `True`, `"deny"`, `False`, `{"decision", "by", "hold_id",
             "arguments"}`, `{"decisions": [...]}` or a list of those.
         hold_id: the hold that was asked about.
-        alone: whether it was the only one; if not, only an answer that names it counts.
+        alone: whether the answer can be to nothing else; if not, it counts if it names the hold.
     """
     for item in _items(value):
         if isinstance(item, Mapping):

@@ -12,7 +12,7 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage
 
-from gatling_adapters.langchain.messages import output_of
+from gatling_adapters.langchain.outputs import fingerprint, output_of
 from gatling_adapters.langchain.runs import Run, Runs, need
 from gatling_guard import Decision, Guard, Session, ToolRequest
 
@@ -116,7 +116,7 @@ class GuardCallbackHandler(BaseCallbackHandler):
     @_quiet
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Record what the tool returned: it ran, whatever would have been decided."""
-        self._close(run_id, output_of(output), None)
+        self._close(run_id, output, None)
 
     @_quiet
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
@@ -126,12 +126,14 @@ class GuardCallbackHandler(BaseCallbackHandler):
     def _close(self, run_id: UUID, output: Any, error: BaseException | None) -> None:
         self._inside.discard(run_id)
         run, wanted = self._open.pop(run_id, (None, None))
-        if run is None or wanted is None or not run.memory.first(str(wanted.call_id)):
+        if run is None or wanted is None:
+            return
+        if run.memory.hear(str(wanted.call_id), fingerprint(output)) != "first":
             return
         if error is not None:
             run.session.settle(str(wanted.call_id), error=error)
         else:
-            run.ran(wanted, output)
+            run.ran(wanted, output_of(output))
 
     def _run(self, metadata: Mapping[str, Any] | None) -> Run:
         """LangGraph puts the thread id into the metadata of every run below it."""

@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 from langchain_core.tools import BaseTool
 
 from gatling_adapters.langchain.tools import MARK
+from gatling_adapters.langchain.toolspecs import entry_points
+from gatling_guard import ConfigurationError
 
 MAX_DEPTH = 16
 """Closures inside closures; ten middlewares nest about ten deep."""
@@ -119,12 +121,14 @@ def _of_tool(tool: Any) -> Row:
 
 def _is_wrapped(tool: Any) -> bool:
     """Guarded by `wrap_tools` or by the core's decorator."""
-    functions = [getattr(tool, name, None) for name in ("func", "coroutine")]
+    if not isinstance(tool, BaseTool):
+        return hasattr(tool, MARK)
+    try:
+        functions = [getattr(tool, name) for name in entry_points(tool)]
+    except ConfigurationError:  # it has a way of its own to be called
+        return False
     functions = [f for f in functions if f is not None]
-    if isinstance(tool, BaseTool) and not functions:
-        functions = [tool._run]
-        functions += [tool._arun] if type(tool)._arun is not BaseTool._arun else []
-    return all(hasattr(f, MARK) for f in functions or [tool])
+    return bool(functions) and all(hasattr(f, MARK) for f in functions)
 
 
 def _provider_side(bound: Any) -> Iterator[Row]:

@@ -9,6 +9,7 @@ from langgraph.types import interrupt
 
 from gatling_adapters.langchain.answers import Answer, question, read_answer, typed
 from gatling_adapters.langchain.runs import Batch, Run, place_of
+from gatling_adapters.langchain.seal import same
 from gatling_adapters.langchain.steps import Step, Steps
 from gatling_guard import ConfigurationError, Decision, Guard, Held, ToolRequest
 
@@ -43,10 +44,16 @@ class Holds:
     def ask(
         self, run: Run, config: Mapping[str, Any] | None, wanted: ToolRequest, held: Held
     ) -> Steps[tuple[ToolRequest, Decision]]:
-        """Put one held call to a person; runs again from the start when they answered."""
-        shown = self._question(held)
-        run.memory.asked[_place(config, wanted)] = shown
-        answer = read_answer(interrupt(shown), held.hold_id)
+        """Put one held call to a person; runs again from the start when they answered.
+
+        LangGraph gives answers out by order. Where this process did not ask before, the answer
+        may be to another question (the tool's own, before a restart): it must name the hold.
+        """
+        shown, where = self._question(held), place(config, wanted)
+        before = run.memory.asked.get(where, {})
+        run.memory.asked[where] = shown
+        ours = before.get("hold_id") == held.hold_id
+        answer = read_answer(interrupt(shown), held.hold_id, alone=ours)
         return (yield from carry_out(run, wanted, held, answer))
 
     def replay(self, run: Run, config: Mapping[str, Any] | None, wanted: ToolRequest) -> None:
@@ -55,40 +62,47 @@ class Holds:
         LangGraph gives answers out by order, so our question must be put again, or the tool would
         be given the answer to it.
         """
-        shown = run.memory.asked.get(_place(config, wanted))
+        shown = run.memory.asked.get(place(config, wanted))
         if shown is not None:
             interrupt(shown)
 
-    def batch(self, run: Run, request: Any, turn: str, calls: list[ToolRequest]) -> Steps[None]:
+    def batch(self, run: Run, request: Any, turn: str, calls: list[ToolRequest]) -> None:
         """Ask about all holds of a batch before any of its calls runs.
 
         A `ToolNode` runs its calls side by side and, on resume, all of them again. So every call
         first proposes the whole batch, and the first of them asks for all: nobody runs until the
-        answers are there, and nobody asks twice.
+        answers are there, and nobody asks twice. An approved call is handed out once, to its own
+        check: so nothing is proposed again after the answers, and all of this is done under one
+        lock, in async code too (it takes milliseconds, and the policy's deadline bounds it).
         """
-        session, memory, calls = run.session, run.memory, self.known(calls)
-        decisions = yield Step(lambda: session.propose(calls), lambda: session.apropose(calls))
-        held = {d.hold_id: (c, d) for c, d in zip(calls, decisions, strict=True)
-                if isinstance(d, Held)}  # fmt: skip
-        if (not held and turn not in memory.batches) or not self.can_ask(request.runtime.config):
-            return
-        with memory.lock:  # nothing below yields, so this is safe in async code too
-            questions = [self._question(found, edit=False) for _, found in held.values()]
-            batch = memory.batches.setdefault(turn, Batch(questions))
-            if batch.execution is request.state:
+        with run.memory.lock:
+            batch = run.memory.batches.get(turn)
+            if batch is not None and batch.execution is request.state:
                 return
+            held = {} if batch is not None and batch.applied else self._held(run, calls)
+            ours = batch is not None and [one["hold_id"] for one in batch.payload] == list(held)
+            if (not held and batch is None) or not self.can_ask(request.runtime.config):
+                return
+            if batch is None:
+                questions = [self._question(found, edit=False) for _, found in held.values()]
+                batch = run.memory.batches[turn] = Batch(questions)
             value = interrupt({"type": "gatling_holds", "holds": batch.payload})
             batch.execution = request.state
             if not batch.applied:
                 batch.applied = True
-                answer_all(run, held, value)
+                answer_all(run, held, value, alone=ours and len(held) == 1)
+
+    def _held(self, run: Run, calls: list[ToolRequest]) -> dict[str, tuple[ToolRequest, Held]]:
+        known = self.known(calls)
+        decided = zip(known, run.session.propose(known), strict=True)
+        return {d.hold_id: (call, d) for call, d in decided if isinstance(d, Held)}
 
     def _question(self, held: Held, *, edit: bool = True) -> dict[str, Any]:
         return question(held, self.guard.spec(held.tool_name), edit=edit)
 
 
-def _place(config: Mapping[str, Any] | None, wanted: ToolRequest) -> str:
-    """Where a question was put: LangGraph counts interrupts per task."""
+def place(config: Mapping[str, Any] | None, wanted: ToolRequest) -> str:
+    """Which call of which task: LangGraph counts interrupts per task."""
     return f"{place_of(config)}/{wanted.call_id}"
 
 
@@ -105,7 +119,8 @@ def carry_out(
 ) -> Steps[tuple[ToolRequest, Decision]]:
     """Carry out an answer and check again: the policy has the last word at execution."""
     session = run.session
-    if answer.decision == "approve":
+    unchanged = answer.arguments is not None and same(answer.arguments, wanted.arguments)
+    if answer.decision == "approve" or unchanged:  # an edit that left everything standing
         session.approve(held.hold_id, by=answer.by)
         return wanted, (yield from check(run, wanted))
     session.deny(held.hold_id, by=answer.by)
@@ -121,10 +136,12 @@ def carry_out(
     return edited, decision
 
 
-def answer_all(run: Run, held: dict[str, tuple[ToolRequest, Held]], value: Any) -> None:
+def answer_all(
+    run: Run, held: dict[str, tuple[ToolRequest, Held]], value: Any, *, alone: bool
+) -> None:
     """Apply the answers to a batch; a hold that nobody answered is denied."""
     for hold_id in held:
-        answer = read_answer(value, hold_id, alone=len(held) == 1)
+        answer = read_answer(value, hold_id, alone=alone)
         if answer.decision == "approve":
             run.session.approve(hold_id, by=answer.by)
         else:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from copy import deepcopy
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
@@ -14,8 +14,11 @@ from gatling_guard import ToolRequest
 
 MARK = "gatling_guard"
 """Key in `response_metadata`: never sent to a model, kept by checkpointers."""
-MAX_PARSE = 2_000_000
-"""Longest text that is tried as JSON."""
+_REFUSED = re.compile(
+    r": not executed(?: \(ref [0-9a-f]{1,64}\))?\. (?:Do not retry; tell the user|"
+    r"It waits for approval by a person; do not retry)\.|: executed, but its result is withheld\."
+)
+"""All that a refusal says after the tool's name."""
 
 
 def history(state: Any, key: str = "messages") -> list[BaseMessage]:
@@ -88,6 +91,18 @@ def _last_ai(messages: Sequence[BaseMessage]) -> int:
     return len(messages)
 
 
+def is_ambiguous(messages: Sequence[BaseMessage], call_id: str) -> bool:
+    """Whether a turn has two calls of this id.
+
+    An answer to one would be taken for the other, and an approval of one would run both; which of
+    them is the first cannot be told when they are run side by side or again.
+    """
+    index = _last_ai(messages)
+    found = messages[index] if index < len(messages) else None
+    calls = found.tool_calls if isinstance(found, AIMessage) else []
+    return [call["id"] for call in calls].count(call_id) > 1
+
+
 def open_batch(messages: Sequence[BaseMessage]) -> tuple[str, list[ToolRequest]]:
     """The calls of the last AI message that have no answer yet, and that message's identity."""
     index = _last_ai(messages)
@@ -96,37 +111,42 @@ def open_batch(messages: Sequence[BaseMessage]) -> tuple[str, list[ToolRequest]]
     message = messages[index]
     assert isinstance(message, AIMessage)
     done = {m.tool_call_id for m in messages[index + 1 :] if isinstance(m, ToolMessage)}
+    uses = Counter(call["id"] for call in message.tool_calls)
     calls = [
-        ToolRequest(call["name"], call["args"], call_key(messages, call["id"]))
+        ToolRequest(call["name"], deepcopy(call["args"]), call_key(messages, call["id"]))
         for call in message.tool_calls
-        if call["id"] and call["id"] not in done
+        if call["id"] and call["id"] not in done and uses[call["id"]] == 1
     ]
     return message.id or f"message-{index}", calls
 
 
-def answered(messages: Sequence[BaseMessage]) -> Iterator[tuple[ToolRequest, Any]]:
-    """Every call in the history that was executed, with its output; refusals are left out."""
+def answered(messages: Sequence[BaseMessage]) -> Iterator[tuple[ToolRequest, ToolMessage]]:
+    """Every call in the history that was executed, with its answer; refusals are left out.
+
+    Where ids were used twice in a turn, each of the answers counts.
+    """
     uses: Counter[str] = Counter()  # as `call_key` counts, in one pass over a long history
     for index, message in enumerate(messages):
         if not isinstance(message, AIMessage) or not message.tool_calls:
             continue
         answers = _answers(messages, index)
         for call in message.tool_calls:
-            answer = answers.get(call["id"] or "")
-            if answer is not None and not is_refusal(answer):
-                key = _numbered(str(call["id"]), uses[str(call["id"])])
-                yield ToolRequest(call["name"], call["args"], key), output_of(answer)
+            key = _numbered(str(call["id"]), uses[str(call["id"])])
+            for number, answer in enumerate(answers.pop(call["id"] or "", ())):
+                if not is_refusal(answer, call["name"]):
+                    known_as = f"{key}~{number}" if number else key
+                    yield ToolRequest(call["name"], call["args"], known_as), answer
         uses.update({str(call["id"]) for call in message.tool_calls})
 
 
-def _answers(messages: Sequence[BaseMessage], index: int) -> dict[str, ToolMessage]:
+def _answers(messages: Sequence[BaseMessage], index: int) -> dict[str, list[ToolMessage]]:
     """Tool messages between the AI message at `index` and the next one, by call id."""
-    found: dict[str, ToolMessage] = {}
+    found: dict[str, list[ToolMessage]] = {}
     for message in messages[index + 1 :]:
         if isinstance(message, AIMessage):
             break
         if isinstance(message, ToolMessage):
-            found[message.tool_call_id] = message
+            found.setdefault(message.tool_call_id, []).append(message)
     return found
 
 
@@ -141,69 +161,19 @@ def refusal(tool_call: Mapping[str, Any], message: str, action: str = "block") -
     )
 
 
-def is_refusal(result: Any) -> bool:
-    """Whether this is one of our own refusals, so that no tool ran."""
-    return isinstance(result, ToolMessage) and result.status == "error" and _marked(result)
+def is_refusal(result: Any, name: str) -> bool:
+    """Whether this is one of our own refusals of a call of the tool `name`.
+
+    The mark alone proves nothing: a tool can forge it. Our refusals say nothing but fixed words,
+    so what passes here cannot carry anything in.
+    """
+    if not isinstance(result, ToolMessage) or result.status != "error" or not _marked(result):
+        return False
+    text = result.content if isinstance(result.content, str) else ""
+    heads = [head for head in (name, "tool", "plan") if text.startswith(f"{head}: ")]
+    return any(_REFUSED.fullmatch(text, len(head)) is not None for head in heads)
 
 
 def _marked(message: BaseMessage) -> bool:
     mark = message.response_metadata.get(MARK)
     return isinstance(mark, Mapping) and "action" in mark
-
-
-def output_of(result: Any) -> Any:
-    """What a tool gave back, as an object where it is one, whatever it came wrapped in."""
-    if isinstance(result, ToolMessage):
-        return _message_output(result)
-    if isinstance(result, BaseMessage):
-        return text_of(result.content)
-    if isinstance(result, (list, tuple)):
-        return [output_of(item) for item in result]
-    update = getattr(result, "update", None)
-    if update is not None and hasattr(result, "goto"):
-        return _state_output(update)
-    return parsed(result) if isinstance(result, str) else result
-
-
-def _state_output(update: Any) -> Any:
-    """A `Command` may write anything into the state, all of which a model may read later."""
-    if isinstance(update, Mapping):
-        return {str(key): output_of(value) for key, value in update.items()}
-    return output_of(list(update)) if isinstance(update, (list, tuple)) else update
-
-
-def _message_output(message: ToolMessage) -> Any:
-    """Objects first: JSON text is parsed, and structured content of an MCP tool is preferred."""
-    read = parsed(text_of(message.content))
-    artifact = message.artifact
-    structured = artifact.get("structured_content") if isinstance(artifact, Mapping) else None
-    if structured is None or structured == read:
-        return read
-    return {"structured_content": structured, "content": read}
-
-
-def parsed(text: str) -> Any:
-    """JSON objects and arrays become objects, since spans are cut along their fields."""
-    if text.lstrip()[:1] not in ("{", "[") or len(text) > MAX_PARSE:
-        return text
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-
-
-def tainted(result: Any, call_id: str) -> Any:
-    """`result` with every message that is not the tool's answer marked as tool output.
-
-    Otherwise a tool that returns a `Command` with a human message would speak for the user.
-    """
-    if isinstance(result, (list, tuple)):
-        return type(result)(tainted(item, call_id) for item in result)
-    if isinstance(result, BaseMessage) and not isinstance(result, ToolMessage):
-        mark = {**result.response_metadata, MARK: {"from": call_id}}
-        return result.model_copy(update={"response_metadata": mark})
-    update = getattr(result, "update", None)
-    if isinstance(update, Mapping) and hasattr(result, "goto"):
-        marked = {key: tainted(value, call_id) for key, value in update.items()}
-        return replace(result, update=marked)
-    return result

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import reprlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from langchain_core.messages import BaseMessage
 
 from gatling_adapters.langchain.messages import answered, trusted_texts
-from gatling_guard import ConfigurationError, Guard, Session, ToolRequest
+from gatling_adapters.langchain.outputs import fingerprint, output_of
+from gatling_adapters.langchain.steps import Step, Steps
+from gatling_guard import ConfigurationError, Decision, Guard, Session, ToolRequest
 
 MAX_RESULTS = 256
 """Results kept per run, to answer a call again that LangGraph replays."""
+OUTSIDE = (
+    "a call outside its session: give the agent a thread_id, a session, or enter guard.session()"
+)
 RUN_KEY = "gatling_run"
 """State field that names the run where the framework has no thread id."""
 _INSIDE: ContextVar[tuple[Guard | None, Session] | None] = ContextVar("gatling_call", default=None)
@@ -73,12 +80,16 @@ class Memory:
     """What an adapter remembers beside one session; it must not refer to the session itself."""
 
     lock: threading.RLock = field(default_factory=threading.RLock)
-    read: set[str] = field(default_factory=set)
-    """Keys of calls whose outcome this adapter has told the session."""
+    read: dict[str, str] = field(default_factory=dict)
+    """Calls whose outcome this adapter has told the session, with a digest of the answer."""
     asked: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Questions put to a person, by place: a replay must put them again, in order."""
+    granted: dict[str, tuple[ToolRequest, Decision]] = field(default_factory=dict)
+    """Approved calls whose tool interrupted by itself, by place: the session hands them out once,
+    and LangGraph runs them again from the start."""
     batches: dict[str, Batch] = field(default_factory=dict)
     results: OrderedDict[str, Any] = field(default_factory=OrderedDict)
+    flying: dict[str, Future[None]] = field(default_factory=dict)
 
     def keep(self, key: str, result: Any) -> None:
         """Remember a result, the oldest giving way."""
@@ -87,12 +98,34 @@ class Memory:
             while len(self.results) > MAX_RESULTS:
                 self.results.popitem(last=False)
 
-    def first(self, key: str) -> bool:
-        """Whether the outcome of this call is news."""
+    @contextmanager
+    def flight(self, key: str) -> Iterator[None]:
+        """While a call runs whose result will be kept."""
+        future: Future[None] = Future()
+        future.set_running_or_notify_cancel()  # who waits for it cannot cancel it
+        self.flying[key] = future
+        try:
+            yield
+        finally:
+            self.flying.pop(key, None)
+            future.set_result(None)
+
+    def landed(self, key: str) -> Steps[None]:
+        """Wait for a call that is still running.
+
+        Async `ToolNode`s leave siblings running when one of them interrupts; resumed at once,
+        they would run a second time beside the first.
+        """
+        future = self.flying.get(key)
+        if future is not None:
+            yield Step(future.result, lambda: asyncio.wrap_future(future))
+
+    def hear(self, key: str, digest: str) -> Literal["first", "same", "changed"]:
+        """Note an answer to a call. Whoever stands outside the guard may add text to it later."""
         with self.lock:
-            new = key not in self.read
-            self.read.add(key)
-            return new
+            before = self.read.get(key)
+            self.read[key] = digest
+        return "first" if before is None else "same" if before == digest else "changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +147,12 @@ class Run:
                 self.session.observe(user=text)
             elif kind == "system":
                 self.session.observe(system=text)
-        for request, output in answered(messages):
-            if self.memory.first(str(request.call_id)):
-                self.ran(request, output)
+        for request, answer in answered(messages):
+            heard = self.memory.hear(str(request.call_id), fingerprint(answer))
+            if heard == "first":
+                self.ran(request, output_of(answer))
+            elif heard == "changed":
+                self.session.settle(str(request.call_id), output_of(answer))
 
     def ran(self, request: ToolRequest, output: Any) -> None:
         """Record a call that ran without passing through us."""

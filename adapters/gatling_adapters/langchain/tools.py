@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
+import threading
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
+from itertools import chain
 from typing import Any
 
 from langchain_core.runnables.config import ensure_config
-from langchain_core.tools import BaseTool, StructuredTool, Tool, ToolException
+from langchain_core.tools import BaseTool, ToolException
 
-from gatling_adapters.langchain.messages import output_of
-from gatling_adapters.langchain.runs import Runs, inside, need
-from gatling_adapters.langchain.seal import SINGLE, is_single, register, visible
+from gatling_adapters.langchain.outputs import output_of
+from gatling_adapters.langchain.runs import OUTSIDE, Run, Runs, inside, need
 from gatling_adapters.langchain.steps import Step, Steps, adrive, drive
+from gatling_adapters.langchain.toolspecs import (
+    SINGLE,
+    Registrar,
+    entry_points,
+    injected,
+    is_single,
+    judged,
+    register,
+)
 from gatling_guard import (
     Blocked,
     ConfigurationError,
@@ -50,12 +62,13 @@ def wrap_tools(
         guard: the guard; the tools are registered with it.
         tools: `@tool` functions, `StructuredTool`s, `Tool`s or subclasses of `BaseTool`.
         session: use this one session. Without it: `thread_id` of the config, else the current
-            session, else a new one that stays current in this thread or task.
+            session, else one for all of these tools.
         role: role of the policy for sessions made here.
         **declared: profile fields for all of these tools.
 
     Raises:
-        ConfigurationError: `guard` or `session` is not what it should be, or a tool is none.
+        ConfigurationError: `guard` or `session` is not what it should be, a tool is none, another
+            tool is registered under its name, or its class overrides what cannot be wrapped.
         ToolSpecError: a tool or a declared field is not valid.
     """
     need("wrap_tools", guard, session)
@@ -65,13 +78,35 @@ def wrap_tools(
             raise ConfigurationError(
                 f"wrap_tools takes LangChain tools, not {tool!r}; functions: guard.wrap(function)"
             )
-    runs = Runs(guard, session, role, guard.ambient_session)
-    wrapped = []
+    runs = Runs(guard, session, role, _Fallback(guard, role).session)
+    registrar = Registrar(guard)
     for tool in tools:
-        if declared or tool.name not in guard.catalog:
+        entry_points(tool)
+        registrar.learn(tool)
+        if declared:
             register(guard, tool, **declared)
-        wrapped.append(_Guarded(guard, runs, tool).copy())
-    return wrapped
+    return [_Guarded(guard, runs, tool).copy() for tool in tools]
+
+
+class _Fallback:
+    """The session of tools that run outside any: one for all of them.
+
+    LangChain runs every tool in a copy of the context, so a session that was made current inside
+    one call would be forgotten with it, and what that call read with the session.
+    """
+
+    def __init__(self, guard: Guard, role: str | None) -> None:
+        self.guard, self.role = guard, role
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+
+    def session(self) -> Session | None:
+        """None where the guard wants calls outside a session to be refused."""
+        if contextvars.copy_context().run(self.guard.ambient_session) is None:
+            return None
+        with self._lock:
+            self._session = self._session or self.guard.session(role=self.role)
+            return self._session
 
 
 class _Guarded:
@@ -79,23 +114,19 @@ class _Guarded:
 
     def __init__(self, guard: Guard, runs: Runs, tool: BaseTool) -> None:
         self.guard, self.runs, self.tool = guard, runs, tool
-        self.visible = visible(tool)
+        self.wiring = injected(tool)
         self.names = [SINGLE] if is_single(tool) else list(tool.args)
 
     def copy(self) -> BaseTool:
-        """The guarded copy. Functions are wrapped where the tool has them, else its methods."""
+        """The guarded copy: functions are wrapped where the tool runs them, else its methods."""
         handler = _handling(self.tool.handle_tool_error)
-        if isinstance(self.tool, (StructuredTool, Tool)):
-            functions = {
-                "func": self.sync(self.tool.func) if self.tool.func else None,
-                "coroutine": self.twin(self.tool.coroutine) if self.tool.coroutine else None,
-            }
-            return self.tool.model_copy(update={**functions, "handle_tool_error": handler})
         copy = self.tool.model_copy(update={"handle_tool_error": handler})
-        # The methods stay bound to the original, so that a tool with state of its own keeps it.
-        object.__setattr__(copy, "_run", self.sync(self.tool._run))
-        if type(self.tool)._arun is not BaseTool._arun:
-            object.__setattr__(copy, "_arun", self.twin(self.tool._arun))
+        for name in entry_points(self.tool):
+            # A method stays bound to the original: a tool with state of its own keeps it.
+            original = getattr(self.tool, name)
+            if original is not None:
+                wrap = self.twin if name in ("coroutine", "_arun") else self.sync
+                object.__setattr__(copy, name, wrap(original))
         return copy
 
     def sync(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -122,14 +153,8 @@ class _Guarded:
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Steps[Any]:
         """Check, run, settle."""
-        run = self.runs.find(ensure_config(), None)
-        wanted = ToolRequest(self.tool.name, self.shown(args, kwargs))
-        if run is None:
-            refused = self.guard.refuse(wanted)
-            if isinstance(refused, (Held, Blocked)):
-                raise Refused(refused.message)
-            run = self.runs.fresh()
-        session = run.session
+        args, kwargs, wanted = self.request(args, kwargs)
+        session = self.run(wanted).session
         decision: Decision = yield Step(
             lambda: session.check(wanted), lambda: session.acheck(wanted)
         )
@@ -150,10 +175,39 @@ class _Guarded:
         yield Step(lambda: session.settle(key, output), lambda: session.asettle(key, output))
         return result
 
-    def shown(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments a model can set, without what LangChain injects."""
-        found = dict(zip(self.names, args, strict=False))
-        return found | {name: value for name, value in kwargs.items() if name in self.visible}
+    def run(self, wanted: ToolRequest) -> Run:
+        """The run that a call belongs to.
+
+        Raises:
+            Refused: it belongs to none, or to one with another role.
+        """
+        why = OUTSIDE
+        try:
+            run = self.runs.find(ensure_config(), None)
+        except ConfigurationError as error:
+            run, why = None, str(error)
+        if run is not None:
+            return run
+        refused = self.guard.refuse(wanted, why)
+        if isinstance(refused, (Held, Blocked)):
+            raise Refused(refused.message)
+        return self.runs.fresh()
+
+    def request(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any], ToolRequest]:
+        """The call with arguments of its own, which nobody can change any more, and as a request.
+
+        Everything is shown that is not injected: a schema may let arguments pass that it does not
+        name.
+        """
+        extra = (f"{SINGLE}+{number}" for number in range(1, len(args) + 1))
+        found = dict(zip(chain(self.names, extra), args, strict=False))
+        found |= judged(self.tool, self.wiring, kwargs)
+        runs = deepcopy(found)
+        own = [runs[name] for name in list(found)[: len(args)]]
+        rest = {name: runs.get(name, value) for name, value in kwargs.items()}
+        return tuple(own), rest, ToolRequest(self.tool.name, found)
 
     def repaired(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], before: Mapping[str, Any],
