@@ -18,8 +18,10 @@ from gatling_guard.pipeline import (
     Ticket,
     ToolRequest,
     Work,
+    answered,
     decision_body,
     error_text,
+    is_late,
     opaque_code,
     outcome_body,
     output_value,
@@ -191,36 +193,10 @@ class Session:
         return decision
 
     def _answered(self, work: Work, decision: Decision) -> Decision:
-        """Apply a person's answer to a hold: bound to the arguments, in time, once (design 10).
-
-        The ledger knows what other processes and earlier lives of this one did with the hold.
-        """
+        """The decision, with a person's answer applied where it is a hold."""
         if not isinstance(decision, Held):
             return decision
-        hold_id, now = decision.hold_id, self._monitor.clock()
-        entries = self._monitor.notary.ledger.find(hold_id)
-        kinds = {entry.kind for entry in entries}
-        code = opaque_code(decision.decision_id)
-        if "denial" in kinds:
-            return recast(Blocked, decision, code=code, why="hold.denied: a person said no")
-        if "execution" in kinds:
-            return recast(Blocked, decision, code=code, why="hold.used: approved and run before")
-        times = [e.body["held_at"] for e in entries if isinstance(e.body.get("held_at"), float)]
-        self._state.held_at[hold_id] = min([now, *times])
-        approval = self._state.approvals.get(hold_id)
-        if approval is None or now > approval.expires_at or self._late(decision, now):
-            return decision
-        body = {"tool": work.name, "approved_by": approval.by}
-        if not self._monitor.notary.ledger.claim(
-            hold_id, run_id=self.run_id, call_id=work.call_id, body=body
-        ):
-            return recast(Blocked, decision, code=code, why="hold.used: approved and run before")
-        return recast(
-            Allowed, decision, approved_by=approval.by, why=f"hold.approved: by {approval.by}"
-        )
-
-    def _late(self, held: Held, now: float) -> bool:
-        return now > self._state.held_at.get(held.hold_id, now) + held.expires_in
+        return answered(decision, work, self._state, self._monitor)
 
     def _commit(self, work: Work, decision: Decision) -> None:
         state, runs = self._state, not stopped(decision)
@@ -262,7 +238,7 @@ class Session:
         with self._lock:
             now = self._monitor.clock()
             held = self._state.pending.get(hold_id)
-            if held is not None and self._late(held, now):
+            if held is not None and is_late(held, self._state, now):
                 raise ConfigurationError(f"the hold {hold_id!r} has expired")
             held = self._answer("approval", hold_id, by)
             seconds = held.expires_in if expires_in is None else expires_in

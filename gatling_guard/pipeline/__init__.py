@@ -1,6 +1,7 @@
 """One check: its stages, its deadline, its receipt, and the state of a session."""
 
 from gatling_guard.pipeline.deadline import DeadlineExceeded, DeadlineRunner, Ticket
+from gatling_guard.pipeline.holds import answered, is_late
 from gatling_guard.pipeline.monitor import Monitor, recast
 from gatling_guard.pipeline.notary import Notary
 from gatling_guard.pipeline.outputs import error_text, output_value
@@ -30,9 +31,11 @@ __all__ = [
     "Ticket",
     "ToolRequest",
     "Work",
+    "answered",
     "check_plan",
     "decision_body",
     "error_text",
+    "is_late",
     "opaque_code",
     "outcome_body",
     "output_value",

@@ -6,10 +6,8 @@ from gatling_guard.plan.model import (
     ExecutionPlan,
     Provenance,
     ToolCall,
-    did_you_mean,
-    parse_plan,
-    plan_schema,
 )
+from gatling_guard.plan.parse import did_you_mean, parse_plan, plan_schema
 from gatling_guard.plan.values import (
     JsonValue,
     Leaf,
