@@ -171,7 +171,7 @@ class Session:
         decision = monitor.in_mode(self._answered(work, work.decision))
         body = decision_body(decision, role=work.role)
         if isinstance(decision, Held):
-            body["held_at"] = monitor.clock()
+            body["held_at"] = float(monitor.clock())
         monitor.notary.write(
             "decision", run_id=self.run_id, call_id=work.call_id, body=body,
             ref=decision.hold_id if isinstance(decision, Held) else None,
@@ -281,10 +281,12 @@ class Session:
         What is not understood makes the session blind: from then on nothing that changes state
         is allowed. The output of a refused call is no call's result; it taints all the same.
         """
+        call_id = str(call_id)  # as `check` stores it
         with self._lock:
             record = self._state.records.get(call_id)
             refused = record is not None and record.status == "refused"
-            if refused and output == getattr(record and record.decision, "message", None):
+            refusal = getattr(record and record.decision, "message", None)
+            if refused and isinstance(output, str) and output == refusal:
                 return  # some frameworks report our own refusal back
             if record is None or refused:
                 record = Record("", None, None, Provenance.PUBLIC)
@@ -348,7 +350,7 @@ class Session:
     def knows(self, call_id: str) -> bool:
         """Whether a call with this id ran in this session."""
         with self._lock:
-            record = self._state.records.get(call_id)
+            record = self._state.records.get(str(call_id))
             return record is not None and record.status in ("ran", "failed")
 
     @property

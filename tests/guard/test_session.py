@@ -319,6 +319,8 @@ def test_a_refused_sibling_does_not_swallow_an_output_in_flight() -> None:
     session.check(ToolRequest("read_mail", {}, "a"))
     session.check(ToolRequest("pay", {"x": 1}, "a"))
     session.settle("a", read_mail())
+    assert session.knows("a")
+    assert session.plan.calls["a"].tool_name == "read_mail"
     assert isinstance(session.check(ToolRequest("pay", PAY, "b")), (Blocked, Held))
 
 
@@ -687,3 +689,60 @@ def test_running_text_of_any_reading_tool_is_untrusted_unless_declared(name: str
         session.settle("c1", {"note_x": read_mail()})
         decision = session.check(ToolRequest("pay", PAY, "c2"))
         assert isinstance(decision, expected), (name, declared, decision)
+
+
+class Ambiguous:
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("the truth value is ambiguous")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_settling_never_raises_whatever_the_output_compares_like() -> None:
+    """Arrays and frames refuse to be compared; a refused call's output may be one."""
+    session = attacked(new_guard())
+    session.check(ToolRequest("pay", PAY, "c2"))
+    session.settle("c2", Ambiguous())
+    assert isinstance(session.check(ToolRequest("read_mail", {}, "c3")), Allowed)
+
+
+def test_a_call_id_may_be_a_number() -> None:
+    """What `check` and `settle` are told by a framework is the same call, whatever its type."""
+    session = new_guard().session(instruction="Read my mail.")
+    session.check(ToolRequest("read_mail", {}, 7))  # type: ignore[arg-type]
+    session.settle(7, "Lunch is at noon.")  # type: ignore[arg-type]
+    assert session.knows("7")
+    assert session.plan.calls["7"].tool_name == "read_mail"
+
+
+def test_a_check_that_ends_after_its_deadline_leaves_no_receipt_behind() -> None:
+    """R140: what was blocked for lateness must not stand in the ledger as allowed."""
+
+    def slow(work: Work) -> None:
+        time.sleep(0.25)
+
+    stages = [*STAGES, ("slow", slow)]
+    guard = new_guard(stages=stages, policy={"version": 1, "limits": {"deadline_ms": 50}})
+    assert isinstance(guard.session().check(ToolRequest("read_mail", {}, "c1")), Blocked)
+    time.sleep(0.5)
+    assert [entry.kind for entry in guard.ledger.entries()] == ["error"]
+
+
+def test_what_a_trusted_tool_makes_of_untrusted_text_stays_untrusted() -> None:
+    """design P4, R53: a look-up chosen by a stranger gives a stranger's answer."""
+
+    def run(query: str) -> Any:
+        guard = new_guard()
+        schema = {"properties": {"query": {"type": "string"}}}
+        guard.register({"name": "find_account", "parameters": schema}, provenance="internal")
+        session = guard.session(instruction="Read my mail and look up ACME.")
+        session.check(ToolRequest("read_mail", {}, "c1"))
+        session.settle("c1", "Lunch is at noon, says Umbrella Ltd.")
+        session.check(ToolRequest("find_account", {"query": query}, "c2"))
+        session.settle("c2", {"iban": "FR7630006000011234567890189"})
+        return session.check(
+            ToolRequest("pay", {"account": "FR7630006000011234567890189", "amount": 1}, "c3")
+        ).energy.provenance
+
+    assert run("Umbrella Ltd") > 0
+    assert run("ACME") == 0

@@ -215,6 +215,23 @@ def test_strict_policy_needs_a_session() -> None:
     assert SENT == []
 
 
+async def test_a_nested_dict_cannot_be_changed_while_the_check_runs(guard: Guard) -> None:
+    """A5: the tool gets the guard's own copy."""
+    got: list[str] = []
+
+    async def read(options: dict[str, Any]) -> str:
+        """Read with options."""
+        got.append(options["who"])
+        return "ok"
+
+    tool, options = guard.wrap(read), {"who": "ann"}
+    job = asyncio.ensure_future(tool(options))
+    await asyncio.sleep(0)
+    options["who"] = "eve"
+    assert await job == "ok"
+    assert got == ["ann"]
+
+
 async def test_arguments_cannot_be_changed_while_the_check_runs() -> None:
     """evidence 6, A5: what was decided is what runs, for plain values and for objects."""
     only_ann = {"to": {"items": {"enum": ["ann"]}}}
