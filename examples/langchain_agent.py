@@ -9,6 +9,7 @@ database, a mailbox of .eml files, and an HTTP server on 127.0.0.1. Offline; tak
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import sys
 import tempfile
@@ -77,6 +78,7 @@ class Office:
         self.outbox, self.inbox = folder / "outbox", folder / "inbox"
         self.outbox.mkdir(parents=True)
         self.inbox.mkdir()
+        self.numbers = itertools.count(1)
         self.database = folder / "customers.db"
         with sqlite3.connect(self.database) as db:
             db.execute("CREATE TABLE customers (name TEXT, email TEXT, spent INTEGER)")
@@ -123,7 +125,7 @@ class Office:
             mail = EmailMessage()
             mail["To"], mail["Subject"] = to, subject
             mail.set_content(body)
-            number = len(list(self.outbox.iterdir())) + 1
+            number = next(self.numbers)  # parallel calls must not pick the same one
             (self.outbox / f"{number}.eml").write_bytes(mail.as_bytes())
             return "sent"
 
