@@ -24,7 +24,8 @@ def fitted(body: dict[str, Any], limit: int) -> tuple[dict[str, Any], str]:
     if len(text) <= limit:
         return body, text
     whole = len(text)
-    small = _few(body, _MOST_FIELDS)
+    kept = _few(body, _MOST_FIELDS)  # with a note of its own on what it left out
+    small = dict(kept)
     sizes = {name: _size(name, value) for name, value in small.items()}
     tries = dict.fromkeys(small, 0)
     while sum(sizes.values()) > limit:
@@ -33,7 +34,7 @@ def fitted(body: dict[str, Any], limit: int) -> tuple[dict[str, Any], str]:
             small = {"cut": f"[cut: {whole} characters]"}
             break
         name = max(left, key=sizes.__getitem__)
-        small[name] = _tried(body[name], tries[name])
+        small[name] = _tried(kept[name], tries[name])
         sizes[name] = _size(name, small[name])
         tries[name] += 1
     return small, canonical_json(small)

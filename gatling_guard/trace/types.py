@@ -29,6 +29,8 @@ class Span:
     """Reads like an instruction to somebody."""
     rest: bool = False
     """Stands for output that no bound left room for: anything may be in it. `text` is its start."""
+    cause: str = ""
+    """Id of the call that untrusted content caused and that made this; "" for all other output."""
 
 
 Source = Literal["instruction", "system", "policy", "output", "model"]

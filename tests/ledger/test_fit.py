@@ -65,3 +65,9 @@ def test_a_secret_is_recognised_before_its_text_is_cut() -> None:
         body = {"reasons": texts, "bulk": ["y" * 2000] * 20}
         entry = ledger.append("decision", run_id="r", call_id="c", body=body)
         assert not [part for part in ("Sup3r", "777") if part in str(entry)]
+
+
+def test_a_note_on_fields_left_out_can_be_cut_itself() -> None:
+    body: dict[str, Any] = {"k" * 300: 1, **{str(i): "x" * 50 for i in range(20)}}
+    for limit in (40, 60, 80, 200):
+        assert len(fitted(body, limit)[1]) <= limit
