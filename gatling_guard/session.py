@@ -19,6 +19,7 @@ from gatling_guard.pipeline import (
     ToolRequest,
     Work,
     answered,
+    caused,
     decision_body,
     error_text,
     is_late,
@@ -150,6 +151,7 @@ class Session:
             call.name, call.arguments, call_id=call_id or state.next_call_id(),
             run_id=self.run_id, role=self.role, authority=state.authority, index=state.index,
             calls_so_far=len(state.records), blind=state.blind,
+            continues=state.continued(str(call.name)),
             tool_calls_so_far=state.tool_calls.get(str(call.name), 0),
         )  # fmt: skip
         started.append(work)
@@ -205,8 +207,12 @@ class Session:
         record = Record(
             work.argument_digest, decision if runs else slim(decision), work.spec, work.floor,
             "decided" if runs else "refused", revision=work.revision,
+            caused=runs and caused(work, decision),
+            sensitive=any(leaf.sensitive for leaf in work.lineage),
         )  # fmt: skip
         state.add(work.call_id, record, decision.call if runs else None, work.edges)
+        if record.caused:
+            state.caused.append(work.call_id)
         if isinstance(decision, Held):
             state.pending[decision.hold_id] = decision
         else:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from gatling_guard.catalog import ToolProfile, ToolSpec
 from gatling_guard.energy.types import TERMS, Energy, Share, TermName
-from gatling_guard.plan import ToolCall
-from gatling_guard.trace import Authority, Lineage
+from gatling_guard.plan import Provenance, ToolCall
+from gatling_guard.trace import Authority, Lineage, Span
 
 CAPS: Mapping[TermName, float] = MappingProxyType(
     {"hierarchy": 12.0, "provenance": 7.5, "scope": 6.0, "flow": 7.5}
@@ -20,7 +21,7 @@ flow alone end below the block band: data the user asked to have used may come f
 text, and that is for a person to say (P5)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EnergyFacts:
     """Everything exact that is known about one call when it is scored."""
 
@@ -32,6 +33,12 @@ class EnergyFacts:
     """Tier-3 free text has reached the agent before this call."""
     inside: Callable[[str], bool] = field(default=lambda value: False)
     """Whether a destination value lies on the user's own side (policy `boundary`)."""
+    around: Callable[[Span], tuple[Span, ...]] = field(default=lambda span: (span,))
+    """A span with the sentences beside it."""
+    continues: str = ""
+    """The call that untrusted content caused and of which this one is a later step."""
+    grant: object | None = None
+    """The grant that covers what untrusted sources direct in this call (P5)."""
 
     @property
     def profile(self) -> ToolProfile:
@@ -43,17 +50,27 @@ class EnergyFacts:
         """The call can do harm: it has a side effect, or a read carries its own destination."""
         return self.profile.effect.side_effect or self.profile.egress
 
+    @cached_property
+    def asked(self) -> bool:
+        """Whether the instruction asks for this effect."""
+        return self.authority.asks(self.profile.effect, self.spec)
+
+    def granted(self, leaf: Lineage) -> bool:
+        """Whether a grant lets this value come from where it comes from."""
+        return self.grant is not None and leaf.tier > Provenance.INTERNAL
+
     def argument(self, name: str) -> Any:
         """Value of a top-level argument, or None."""
         return self.call.arguments.get(name)
 
     def share(
-        self, term: TermName, value: float, reason: str, lineage: Lineage | None = None
-    ) -> Share:
-        """A share of `term` blamed on this call and, through a lineage, on an argument."""
+        self, term: TermName, value: float, reason: str, lineage: Lineage | None = None,
+        span: Span | None = None,
+    ) -> Share:  # fmt: skip
+        """A share of `term` blamed on this call and, through a lineage, on an argument and edge."""
         where = lineage.path if lineage else ""
         spans = lineage.spans if lineage else ()
-        worst = max(spans, key=lambda span: span.tier, default=None)
+        worst = span or max(spans, key=lambda span: span.tier, default=None)
         edge = (worst.call_id, self.call.node_id) if worst else None
         return Share(term, self.call.node_id, value, reason, where, edge)
 

@@ -2,42 +2,65 @@
 
 A destination is judged by its value (address, URL, account), never by the tool's name: the same
 tool is harmless towards the user's own side. Parallel independent calls cost nothing.
-Sees: output spans copied into a call that leaves the user's side. Does not see: paraphrased data.
+Sees: output spans copied into a call that leaves the user's side, secrets and what was made from
+them, encoded or split on the way, bulk, and data inside an address. Does not see: paraphrased data.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from gatling_guard.energy.facts import EnergyFacts
 from gatling_guard.energy.types import Share
 from gatling_guard.plan import Provenance
 from gatling_guard.rules import quote, shown
-from gatling_guard.trace import Lineage
+from gatling_guard.trace import Lineage, Span
 
 CARRIED = {Provenance.INTERNAL: 1.0, Provenance.PARTNER: 2.0, Provenance.PUBLIC: 5.0}
 """Earlier output in one argument, by the best tier the destination is known from. Towards an
 address from the user's own records it is a note; from a stranger's text it is grey by itself."""
+ASKED = 0.4
+"""For an effect that the user asked for: some destination had to be found."""
+SECRET = 3.0
+"""On top for what looks like a secret or personal data, or was made from some."""
+DISGUISED = 2.0
+"""On top for what is sent encoded, or in pieces: honest work has no reason to."""
+BULK = 4_000
+"""Characters of one argument from which on it counts as bulk."""
+PER_LOG = 1.0
+"""Energy per natural logarithm of the excess over `BULK`."""
 
 
 def flow(facts: EnergyFacts) -> Iterator[Share]:
     """Shares for arguments that carry earlier outputs to an unnamed outside destination."""
-    if not (facts.profile.sink or facts.profile.egress):
+    profile = facts.profile
+    if not (profile.sink or profile.egress or profile.url_args):
         return
     targets = [leaf for leaf in facts.lineage if _is_target(facts, leaf)]
     if not targets:
         return
-    names = {leaf.argument for leaf in targets}
     worst = max(targets, key=_known_from)
     carriers: dict[str, Lineage] = {}
     for leaf in facts.lineage:
-        carries = not leaf.trivial and not leaf.named and leaf.spans
-        if carries and leaf.argument not in names and _is_content(facts, leaf):
-            carriers.setdefault(leaf.argument, leaf)
+        if _carries(facts, leaf, targets):
+            known = carriers.get(leaf.argument)
+            if known is None or (leaf.sensitive and not known.sensitive):
+                carriers[leaf.argument] = leaf
     for leaf in carriers.values():
-        name, target = shown(leaf.argument), quote(worst.value)
-        reason = f"{name} carries earlier output to {target}, which nobody named"
-        yield facts.share("flow", CARRIED[_known_from(worst)], reason, leaf)
+        yield facts.share("flow", *_cost(facts, leaf, worst), leaf)
+
+
+def _cost(facts: EnergyFacts, leaf: Lineage, target: Lineage) -> tuple[float, str]:
+    value = CARRIED[_known_from(target)] * (ASKED if facts.asked else 1.0)
+    what = "earlier output"
+    if leaf.sensitive:
+        value, what = value + SECRET, "what looks like a secret"
+    if leaf.disguised:
+        value, what = value + DISGUISED, f"{what} in disguise"
+    if len(str(leaf.value)) > BULK:
+        value += PER_LOG * math.log(len(str(leaf.value)) / BULK)
+    return value, f"{shown(leaf.argument)} carries {what} to {quote(target.value)}, nobody named it"
 
 
 def _known_from(target: Lineage) -> Provenance:
@@ -46,12 +69,23 @@ def _known_from(target: Lineage) -> Provenance:
     return min(tiers, default=Provenance.PUBLIC)
 
 
-def _is_content(facts: EnergyFacts, leaf: Lineage) -> bool:
+def _carries(facts: EnergyFacts, leaf: Lineage, targets: list[Lineage]) -> bool:
     """Not a date, an amount or an id: those say what is done, they are not what is carried."""
+    if leaf.trivial or leaf.named or not leaf.spans or facts.granted(leaf):
+        return False
     profile = facts.profile
-    return leaf.argument in profile.content_args or (
-        leaf.argument not in profile.identity_args and len(str(leaf.value)) > 20
-    )
+    if leaf.argument in profile.url_args:  # both address and cargo
+        return leaf in targets and any(_cargo(span, str(leaf.value)) for span in leaf.spans)
+    if leaf.argument in {target.argument for target in targets}:
+        return False
+    if leaf.argument in profile.content_args or leaf.sensitive or leaf.disguised:
+        return leaf.argument not in profile.identity_args or leaf.disguised
+    return leaf.argument not in profile.identity_args and len(str(leaf.value)) > 20
+
+
+def _cargo(span: Span, url: str) -> bool:
+    """A piece of the user's data inside an address, and not the address itself."""
+    return span.sensitive and len(span.canonical) < len(url)
 
 
 def _is_target(facts: EnergyFacts, leaf: Lineage) -> bool:
@@ -59,6 +93,6 @@ def _is_target(facts: EnergyFacts, leaf: Lineage) -> bool:
     profile = facts.profile
     if leaf.argument not in (*profile.identity_args, *profile.url_args):
         return False
-    if leaf.trivial or leaf.named or not isinstance(leaf.value, str):
+    if leaf.trivial or leaf.named or not isinstance(leaf.value, str) or facts.granted(leaf):
         return False
     return not facts.inside(leaf.value)

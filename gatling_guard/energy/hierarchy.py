@@ -1,8 +1,10 @@
-"""E_hierarchy: untrusted content steers control flow (R34).
+"""E_hierarchy: untrusted content steers control flow (R34, design P3).
 
-Sees: side effects nobody asked for after untrusted text was read, and argument values that stand
-in an untrusted sentence which reads like an instruction. Does not see: an instruction that is
-phrased as a plain fact and repeats the user's own verb and values.
+Sees: a window of untrusted text that asks for this very call (`steering`), effects nobody asked
+for once untrusted text was read, a link from such text spread in the user's name, reads of an
+address that a stranger says to open, a value of the user's that was replaced by another one, and
+whatever follows from a call that untrusted content caused.
+Does not see: an instruction that repeats the user's own verb and values.
 """
 
 from __future__ import annotations
@@ -10,30 +12,101 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gatling_guard.energy.facts import EnergyFacts
+from gatling_guard.energy.steering import directed_fetch, steering, untrusted_text
 from gatling_guard.energy.types import Share
 from gatling_guard.rules import quote, shown
+from gatling_guard.trace import (
+    Lineage,
+    Span,
+    addresses_in,
+    canonical,
+    find_bounded,
+    verbs_of,
+    words_of,
+)
 
-DIRECTED = 5.0
-"""Per argument that only an untrusted directive gives; two of them alone reach the block band."""
-DIRECTED_TEXT = 2.5
-"""The same for free text, which honest summaries repeat: grey by itself."""
+STEERED = 6.0
+"""A whole call given by untrusted text, with an effect that nobody asked for."""
+STEERED_ASKED = 2.5
+"""The same for an effect the user asked for: somebody has to look, nothing is proven."""
 UNASKED = 3.0
 """An effect the instruction does not ask for, once untrusted text was read: grey by itself."""
+FETCH = 3.0
+"""A read that goes where an untrusted sentence says to go: the request itself leaves."""
+LINK = 2.0
+"""An address nobody named inside of what is sent, out of a sentence that says to send it."""
+FOLLOW_UP = 3.0
+"""A step that only makes sense after a call that untrusted content caused."""
 
 
 def hierarchy(facts: EnergyFacts) -> Iterator[Share]:
-    """Shares for directed arguments and for an effect that was not asked for."""
+    """Shares for steering, fetches, links, follow-ups and an effect that was not asked for."""
     if not facts.acts:
         return
-    for leaf in facts.lineage:
-        if leaf.trivial or leaf.named:
-            continue
-        directive = next((s for s in leaf.spans if s.directive and s.tier == 3), None)
-        if directive is not None:
-            said = quote(directive.text)
-            reason = f"{shown(leaf.argument)} stands in an untrusted instruction: {said}"
-            text = leaf.argument in facts.profile.content_args
-            yield facts.share("hierarchy", DIRECTED_TEXT if text else DIRECTED, reason, leaf)
-    if facts.untrusted_read and not facts.authority.asks(facts.profile.effect, facts.spec):
+    if not facts.profile.effect.side_effect:
+        yield from _fetches(facts)
+        return
+    asked = facts.asked
+    found = steering(facts)
+    if found is not None:
+        said, names = quote(found.span.text), sorted({leaf.argument for leaf in found.leaves})
+        what = "asks for this call" if found.share > 0.99 else f"gives {shown(', '.join(names))}"
+        value = found.share * (STEERED_ASKED if asked else STEERED)
+        reason = f"untrusted text {what}: {said}"
+        yield facts.share("hierarchy", value, reason, found.leaves[0], found.span)
+    if facts.untrusted_read and not asked and facts.grant is None:
         effect = facts.profile.effect.value
         yield facts.share("hierarchy", UNASKED, f"nobody asked for an effect of kind {effect!r}")
+    yield from _links(facts)
+    yield from _follow_ups(facts)
+
+
+def _fetches(facts: EnergyFacts) -> Iterator[Share]:
+    for leaf, span in directed_fetch(facts):
+        reason = f"{shown(leaf.argument)} is where an untrusted text says to go: {quote(span.text)}"
+        yield facts.share("hierarchy", FETCH, reason, leaf, span)
+
+
+def _links(facts: EnergyFacts) -> Iterator[Share]:
+    """The first address of each text that nobody named and that a directive gives."""
+    verbs = verbs_of(facts.spec.name, facts.profile.effect)
+    for leaf in facts.lineage:
+        content = leaf.argument in facts.profile.content_args and isinstance(leaf.value, str)
+        if not content or leaf.named or facts.granted(leaf):
+            continue
+        given = _given_link(facts, leaf, verbs)
+        if given is not None:
+            address, span = given
+            reason = f"{shown(leaf.argument)} spreads {quote(address)}, given by {quote(span.text)}"
+            yield facts.share("hierarchy", LINK, reason, leaf, span)
+
+
+def _given_link(
+    facts: EnergyFacts, leaf: Lineage, verbs: frozenset[str]
+) -> tuple[str, Span] | None:
+    spans = list(untrusted_text(leaf))
+    if not spans:
+        return None
+    for address in addresses_in(canonical(str(leaf.value)))[:16]:
+        named = facts.authority.find(address)
+        if named is not None and named.match != "words":
+            continue
+        for span in spans:
+            if verbs.isdisjoint(words_of(span.canonical)):
+                continue
+            if find_bounded(address, span.canonical) >= 0:
+                return address, span
+    return None
+
+
+def _follow_ups(facts: EnergyFacts) -> Iterator[Share]:
+    """Values that came out of a call untrusted content caused, or a later step of that call."""
+    for leaf in facts.lineage:
+        if leaf.causes and not (leaf.trivial or leaf.named or facts.granted(leaf)):
+            cause = shown(leaf.causes[0])
+            reason = f"{shown(leaf.argument)} came out of {cause}, which untrusted text caused"
+            yield facts.share("hierarchy", FOLLOW_UP, reason, leaf)
+            return
+    if facts.continues:
+        reason = f"goes on with {shown(facts.continues)}, which untrusted text caused"
+        yield facts.share("hierarchy", FOLLOW_UP, reason)

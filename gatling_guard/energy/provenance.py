@@ -1,7 +1,7 @@
 """E_provenance: privilege of the call x untrust of its identity arguments (R35).
 
 Sees: a recipient, account, path, id, amount or command that was found in partner or third-party
-text only, or that must be assumed to stand there since a bound was hit.
+text only, or that must be assumed to stand there since a bound was hit. The worst one counts.
 Does not see: values the model made up (they come from nowhere), nor free text.
 """
 
@@ -13,29 +13,55 @@ from gatling_guard.energy.facts import EnergyFacts
 from gatling_guard.energy.types import Share
 from gatling_guard.plan import Provenance
 from gatling_guard.rules import quote, shown
+from gatling_guard.trace import Lineage, canonical, meets_by_chance, trimmed
 
 UNTRUST = {Provenance.INTERNAL: 0.0, Provenance.PARTNER: 0.4, Provenance.PUBLIC: 1.0}
 """How much of the privilege counts, by the tier of the lineage."""
 SCALE = 0.7
 """Energy per point of privilege: privilege 10 from tier 3 gives 7, below the block band alone."""
+FIELD = 0.4
+"""For a value that is a whole short field of a record (a sender, an id) before any prose has it:
+the platform wrote it, or at least it directs nobody."""
+CHANCE = 0.4
+"""For small numbers, days and times, which meet by chance."""
+ASKED = 0.3
+"""For an effect the user asked for, as long as no untrusted text asks for it too."""
 
 
 def provenance(facts: EnergyFacts) -> Iterator[Share]:
-    """One share per identity argument whose value the authority does not name."""
+    """One share for the identity argument with the largest trust gap that nobody vouches for."""
     if not facts.acts:
         return
     identity = set(facts.profile.identity_args) | set(facts.profile.url_args)
+    worst: tuple[float, Lineage] | None = None
     for leaf in facts.lineage:
-        if leaf.trivial or leaf.named or leaf.argument not in identity:
-            continue
-        found = [o.tier for o in leaf.origins if o.source == "output" and o.match != "words"]
-        if not found:
-            continue
-        # A value also present in a better source was most likely taken from there; the worst
-        # tier decides only when nothing better vouches for it (promotion is barred in the index).
-        gap = UNTRUST[min(found)] * facts.profile.privilege * SCALE
-        if gap > 0.0:
-            tier = min(found).name.lower()
-            value = quote(leaf.value)
-            reason = f"{shown(leaf.argument)}={value} is known from {tier} text only"
-            yield facts.share("provenance", gap, reason, leaf)
+        if leaf.argument in identity:
+            gap = _gap(facts, leaf)
+            if gap > (worst[0] if worst else 0.0):
+                worst = gap, leaf
+    if worst is None:
+        return
+    gap, leaf = worst
+    tier = min(o.tier for o in leaf.origins if o.source == "output").name.lower()
+    reason = f"{shown(leaf.argument)}={quote(leaf.value)} is known from {tier} text only"
+    yield facts.share("provenance", gap * facts.profile.privilege * SCALE, reason, leaf)
+
+
+def _gap(facts: EnergyFacts, leaf: Lineage) -> float:
+    """0..1."""
+    if leaf.trivial or leaf.named or facts.granted(leaf):
+        return 0.0
+    found = [o for o in leaf.origins if o.source == "output" and o.match != "words"]
+    if not found:
+        return 0.0
+    # A value also present in a better source was most likely taken from there; the worst tier
+    # decides only when nothing better vouches for it (promotion is barred in the index).
+    gap = UNTRUST[min(o.tier for o in found)]
+    if gap == 0.0:
+        return 0.0
+    first = min((o.span for o in found if o.span), key=lambda span: span.span_id, default=None)
+    if first is not None and not first.free_text and not first.rest:
+        gap *= FIELD
+    elif meets_by_chance(trimmed(canonical(str(leaf.value)))):
+        gap *= CHANCE
+    return gap * ASKED if facts.asked else gap

@@ -43,6 +43,8 @@ class Work:
     tool_calls_so_far: int = 0
     """Calls of the same tool that were not refused."""
     blind: str = ""
+    continues: str = ""
+    """See `EnergyFacts.continues`."""
     inside: Callable[[str], bool] = lambda value: False
     bind: Callable[[str], str] = digest
     """MAC under the ledger's key, see `Ledger.bind`."""
@@ -150,6 +152,7 @@ def energy(work: Work) -> None:
         EnergyFacts(
             work.call, work.spec, work.lineage, work.authority,
             untrusted_read=bool(work.index.untrusted), inside=work.inside,
+            around=work.index.around, continues=work.continues,
         )
     )  # fmt: skip
 
@@ -192,9 +195,16 @@ def _scored(work: Work) -> tuple[Verdict, str]:
     if total < bands.allow_below or work.spec is None:
         return "allow", ""
     band = f"energy {total:.1f} between {bands.allow_below:g} and {bands.block_above:g}"
-    if work.spec.profile.reversible:
+    # What was fetched can be forgotten, what the request carried cannot.
+    if work.spec.profile.reversible and not work.spec.profile.egress:
         return bands.grey_reversible, f"{band}: a reversible call"
     return bands.grey, f"{band}: a call that cannot be undone"
+
+
+def caused(work: Work, decision: Decision) -> bool:
+    """Whether untrusted content is why this call runs, and no person looked at it."""
+    seen = isinstance(decision, Allowed) and decision.approved_by is not None
+    return not seen and work.energy.hierarchy >= work.policy.energy.allow_below
 
 
 def reasons_of(work: Work, why: str) -> tuple[str, ...]:

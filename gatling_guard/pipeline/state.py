@@ -9,7 +9,7 @@ from gatling_guard.catalog import ToolSpec
 from gatling_guard.decision import Blocked, Decision, Held
 from gatling_guard.pipeline.outputs import output_value
 from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall
-from gatling_guard.trace import Authority, LineageIndex, cut_spans
+from gatling_guard.trace import Authority, LineageIndex, cut_spans, name_words, word_set
 
 CallStatus = Literal["decided", "ran", "failed", "refused"]
 
@@ -32,6 +32,10 @@ class Approval:
     expires_at: float
 
 
+_COMPLETES = word_set(
+    "accept activate approve checkout commit complete confirm execute finalize finish submit "
+    "validate verify"
+)
 MAX_KEPT = 4096
 """Characters of arguments that the record of a refused call keeps."""
 
@@ -49,6 +53,10 @@ class Record:
     node: ToolCall | None = None
     revision: int = 0
     """How often its call id was decided before."""
+    caused: bool = False
+    """Untrusted content caused this call: its output, and what goes on with it, carry that on."""
+    sensitive: bool = False
+    """It worked on secrets or personal data."""
 
 
 @dataclass
@@ -72,6 +80,8 @@ class SessionState:
     """Calls per tool that were not refused."""
     held_at: dict[str, float] = field(default_factory=dict)
     """When each hold was first shown."""
+    caused: list[str] = field(default_factory=list)
+    """Ids of the calls that untrusted content caused and that ran, oldest first."""
     blind: str = ""
     """Why an output could not be indexed. Lineage is then incomplete and nothing may act."""
     _span_id: int = 0
@@ -134,9 +144,26 @@ class SessionState:
     def take_output(self, call_id: str, record: Record, output: object) -> None:
         """Cut, label and index the output of a call that ran."""
         value = output_value(output)
-        spans = cut_spans(value, record.spec, call_id, floor=record.floor, first_id=self._span_id)
+        spans = cut_spans(
+            value, record.spec, call_id, floor=record.floor, first_id=self._span_id,
+            cause=call_id if record.caused else "", sensitive=record.sensitive,
+        )  # fmt: skip
         self._span_id += len(spans)
         self.index.add(spans, self.authority)
+
+    def continued(self, name: str) -> str:
+        """The latest call that untrusted content caused and that a call of `name` completes.
+
+        `confirm_transfer` completes `start_transfer`: it finishes what they are both about.
+        """
+        about = frozenset(name_words(name))
+        if not self.caused or _COMPLETES.isdisjoint(about):
+            return ""
+        for call_id in reversed(self.caused):
+            node = self.records[call_id].node
+            if node and node.tool_name != name and about & set(name_words(node.tool_name)):
+                return call_id
+        return ""
 
     def snapshot(self) -> ExecutionPlan:
         """The plan so far.

@@ -17,7 +17,15 @@ from gatling_guard.pipeline.receipt import decision_body
 from gatling_guard.pipeline.stages import decide, opaque_code, rules
 from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall, digest, leaves
 from gatling_guard.plan.values import shorten
-from gatling_guard.trace import Authority, Lineage, LineageIndex, Origin, Span, canonical
+from gatling_guard.trace import (
+    Authority,
+    Lineage,
+    LineageIndex,
+    Origin,
+    Span,
+    canonical,
+    sensitive_name,
+)
 
 Lookup = Callable[[str], ToolSpec | None]
 
@@ -29,6 +37,7 @@ def check_plan(
     """The worst of the decisions on its calls, which stand in `parts`."""
     authority = monitor.authority([instruction] if instruction else [])
     tiers = effective_tiers(plan, monitor.spec)
+    secret = sensitive_nodes(plan)
     into: dict[str, list[Edge]] = {}
     for edge in plan.edges:
         into.setdefault(edge.target, []).append(edge)
@@ -42,7 +51,7 @@ def check_plan(
             tool_calls_so_far=counts.get(call.tool_name, 0),
         )  # fmt: skip
         work.call, work.arguments, work.edges = call, call.arguments, edges
-        work.lineage = planned_lineage(call, edges, tiers, authority, plan)
+        work.lineage = planned_lineage(call, edges, tiers, authority, plan, secret)
         rules(work)
         if work.spec is not None:
             above = max((tiers[edge.source] for edge in edges), default=Provenance.INTERNAL)
@@ -91,6 +100,18 @@ def effective_tiers(plan: ExecutionPlan, lookup: Lookup) -> dict[str, Provenance
     return found
 
 
+def sensitive_nodes(plan: ExecutionPlan) -> frozenset[str]:
+    """Calls that return secrets or personal data, by tool or argument, or that worked on some."""
+    found: set[str] = set()
+    for node in plan.order:
+        call = plan.calls[node]
+        texts = [leaf.value for leaf in leaves(call.arguments) if isinstance(leaf.value, str)]
+        own = sensitive_name(call.tool_name) or any(sensitive_name(t) for t in texts)
+        if own or found.intersection(plan.parents[node]):
+            found.add(node)
+    return frozenset(found)
+
+
 def _tool_tier(spec: ToolSpec | None) -> Provenance:
     if spec is None or spec.profile.third_party:
         return Provenance.PUBLIC
@@ -99,7 +120,7 @@ def _tool_tier(spec: ToolSpec | None) -> Provenance:
 
 def planned_lineage(
     call: ToolCall, edges: tuple[Edge, ...], tiers: dict[str, Provenance], authority: Authority,
-    plan: ExecutionPlan,
+    plan: ExecutionPlan, secret: frozenset[str],
 ) -> tuple[Lineage, ...]:  # fmt: skip
     """Lineage of each argument leaf: the authority, and the sources its edges declare.
 
@@ -116,12 +137,12 @@ def planned_lineage(
         named = [e for e in into if e in pointers]
         reached.update(pointers[edge] for edge in named)
         origins = [trusted] if trusted is not None and not (named and _empty(leaf.value)) else []
-        origins += [_planned_origin(plan, edge, tiers, leaf.value) for edge in into]
+        origins += [_planned_origin(plan, edge, tiers, leaf.value, secret) for edge in into]
         trivial = (_empty(leaf.value) or isinstance(leaf.value, bool)) and not named
         found.append(Lineage(leaf.path, _top(leaf.path), leaf.value, tuple(origins), trivial))
     for edge, pointer in pointers.items():
         if pointer not in reached:
-            origin = _planned_origin(plan, edge, tiers, "")
+            origin = _planned_origin(plan, edge, tiers, "", secret)
             found.append(Lineage(pointer, _top(pointer), "", (origin,)))
     return tuple(found)
 
@@ -139,8 +160,10 @@ def _top(pointer: str) -> str:
 
 
 def _planned_origin(
-    plan: ExecutionPlan, edge: Edge, tiers: dict[str, Provenance], value: object
-) -> Origin:
+    plan: ExecutionPlan, edge: Edge, tiers: dict[str, Provenance], value: object,
+    secret: frozenset[str],
+) -> Origin:  # fmt: skip
     source, tier, text = plan.calls[edge.source], tiers[edge.source], str(value)
-    span = Span(0, source.node_id, source.tool_name, edge.output or "", text, canonical(text), tier)
+    span = Span(0, source.node_id, source.tool_name, edge.output or "", text, canonical(text), tier,
+                sensitive=edge.source in secret)  # fmt: skip
     return Origin("output", "exact", tier, span, f"output of {source.tool_name}")

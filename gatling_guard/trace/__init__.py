@@ -1,10 +1,11 @@
 """Canonical forms, spans of outputs, lineage of arguments, authority, recorded traces."""
 
 from gatling_guard.trace.authority import Authority
-from gatling_guard.trace.canonical import canonical
+from gatling_guard.trace.canonical import canonical, find_bounded, trimmed, word_set, words_of
 from gatling_guard.trace.directive import is_directive, sentences
 from gatling_guard.trace.formats import load_toolsets, read_traces, tool_from_row, trace_from_row
 from gatling_guard.trace.lineage import LineageIndex
+from gatling_guard.trace.lookup import meets_by_chance
 from gatling_guard.trace.mentions import addresses_in, as_number, dates_in, domain_of, numbers_in
 from gatling_guard.trace.messages import (
     from_langchain_messages,
@@ -12,8 +13,10 @@ from gatling_guard.trace.messages import (
     to_openai_messages,
 )
 from gatling_guard.trace.recorder import RecordedStep, RecordedTrace, Recorder, append_trace
+from gatling_guard.trace.sensitive import sensitive_name, sensitive_text
 from gatling_guard.trace.spans import cut_spans
 from gatling_guard.trace.types import Lineage, Match, Origin, Source, Span
+from gatling_guard.trace.verbs import fetch_verbs, name_words, verbs_of
 
 __all__ = [
     "Authority",
@@ -33,14 +36,24 @@ __all__ = [
     "cut_spans",
     "dates_in",
     "domain_of",
+    "fetch_verbs",
+    "find_bounded",
     "from_langchain_messages",
     "from_openai_messages",
     "is_directive",
     "load_toolsets",
+    "meets_by_chance",
+    "name_words",
     "numbers_in",
     "read_traces",
+    "sensitive_name",
+    "sensitive_text",
     "sentences",
     "to_openai_messages",
     "tool_from_row",
     "trace_from_row",
+    "trimmed",
+    "verbs_of",
+    "word_set",
+    "words_of",
 ]

@@ -11,6 +11,7 @@ import re
 from gatling_guard.plan import Provenance
 from gatling_guard.trace.canonical import canonical, fitting, hidden_text
 from gatling_guard.trace.directive import is_directive, sentences
+from gatling_guard.trace.sensitive import sensitive_name, sensitive_text
 from gatling_guard.trace.types import Span
 
 MAX_TEXT = 1_000_000
@@ -29,7 +30,10 @@ _MEANS = dict.fromkeys("ntrbf", "\n")
 class Cutter:
     """The spans of one output, in order."""
 
-    def __init__(self, tool: str, call_id: str, first_id: int) -> None:
+    def __init__(
+        self, tool: str, call_id: str, first_id: int, *, cause: str = "", sensitive: bool = False
+    ) -> None:
+        self.cause, self.sensitive = cause, sensitive
         self.tool, self.call_id, self.first_id = tool, call_id, first_id
         self.spans: list[Span] = []
         self._room = MAX_TEXT
@@ -112,8 +116,26 @@ class Cutter:
         canon = canonical(text)
         self._room -= max(len(text), len(canon)) + len(path)
         self.spans.append(
-            Span(span_id, self.call_id, self.tool, path, text, canon, tier, free, directive, rest)
+            Span(
+                span_id,
+                self.call_id,
+                self.tool,
+                path,
+                text,
+                canon,
+                tier,
+                free,
+                directive,
+                rest,
+                self.cause,
+                self.sensitive or sensitive_name(_last_name(path)) or sensitive_text(text),
+            )
         )
+
+
+def _last_name(path: str) -> str:
+    """The name of the field at `path`; the items of a list carry the list's."""
+    return next((part for part in reversed(path.split("/")) if not part.isdigit()), "")
 
 
 def unescaped(text: str) -> str:

@@ -68,6 +68,10 @@ class LineageIndex:
         """Free text of tier 3, oldest first."""
         return self._untrusted
 
+    def around(self, span: Span) -> tuple[Span, ...]:
+        """A span with the sentences beside it in the same field, in order."""
+        return (self._bad if span.span_id in self._bad.spans else self._good).around(span)
+
     @property
     def worst(self) -> Provenance:
         """The worst tier anything seen so far has."""

@@ -124,6 +124,11 @@ class Postings:
                     break
         return found
 
+    def around(self, span: Span) -> tuple[Span, ...]:
+        """A span with the sentences beside it in the same field, in order."""
+        near = (self._beside(span, span.span_id + i) for i in (-1, 0, 1))
+        return tuple(s for s in near if s) or (span,)
+
     def _beside(self, span: Span, at: int) -> Span | None:
         other = self.spans.get(at)
         same = other and other.path == span.path and other.call_id == span.call_id

@@ -23,6 +23,7 @@ from gatling_guard.trace.canonical import word_set
 from gatling_guard.trace.cutter import Cutter
 from gatling_guard.trace.keys import field_like, line_keys, object_keys
 from gatling_guard.trace.parse import Form, Parsed, parse_text
+from gatling_guard.trace.sensitive import sensitive_name
 from gatling_guard.trace.types import Span
 
 MAX_INNER = 3
@@ -37,8 +38,9 @@ _INDEX = re.compile(r"\d+\Z")
 
 
 def cut_spans(
-    output: Any, spec: ToolSpec | None, call_id: str, *, floor: Provenance, first_id: int
-) -> list[Span]:
+    output: Any, spec: ToolSpec | None, call_id: str, *, floor: Provenance, first_id: int,
+    cause: str = "", sensitive: bool = False,
+) -> list[Span]:  # fmt: skip
     """Cut one output into spans.
 
     Args:
@@ -47,10 +49,15 @@ def cut_spans(
         call_id: stored in every span.
         floor: tier of what the call worked on; its output is never better.
         first_id: id of the first span; the others follow without gaps.
+        cause: the call that untrusted content caused and that this is an output of, if any.
+        sensitive: whether what the call worked on was (what is made from secrets stays one).
     """
     parsed = parse_text(output) if isinstance(output, str) else Parsed(output, "object")
     trust = _Trust(spec, floor, parsed)
-    cutter = Cutter(spec.name if spec else "", call_id, first_id)
+    cutter = Cutter(
+        spec.name if spec else "", call_id, first_id, cause=cause,
+        sensitive=sensitive or (spec is not None and sensitive_name(spec.name)),
+    )  # fmt: skip
     keys = line_keys if parsed.form == "lines" else object_keys
     for leaf in leaves(parsed.value, keys=keys):
         if cutter.full:

@@ -31,11 +31,13 @@ class Span:
     """Stands for output that no bound left room for: anything may be in it. `text` is its start."""
     cause: str = ""
     """Id of the call that untrusted content caused and that made this; "" for all other output."""
+    sensitive: bool = False
+    """A secret or personal data by its name or shape, or made from some."""
 
 
 Source = Literal["instruction", "system", "policy", "output", "model"]
 """`model`: found nowhere, so the model made it up or composed it."""
-Match = Literal["exact", "substring", "words", "assumed", "none"]
+Match = Literal["exact", "substring", "words", "encoded", "split", "assumed", "none"]
 """`words`: most of its words occur there, in any order. `assumed`: a bound was hit, so that it must
 be taken to occur in text of that tier; counts as found, and vouches for nothing."""
 
@@ -83,6 +85,21 @@ class Lineage:
     def spans(self) -> tuple[Span, ...]:
         """The output spans among the origins."""
         return tuple(o.span for o in self.origins if o.span is not None)
+
+    @property
+    def sensitive(self) -> bool:
+        """Some of it may be a secret or personal data."""
+        return any(span.sensitive for span in self.spans)
+
+    @property
+    def disguised(self) -> bool:
+        """Some of it was found only after decoding it, or put together from pieces."""
+        return any(o.match in ("encoded", "split") for o in self.origins)
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """Calls that untrusted content caused and that this value came out of."""
+        return tuple(dict.fromkeys(span.cause for span in self.spans if span.cause))
 
     @property
     def only_untrusted(self) -> bool:

@@ -89,6 +89,30 @@ def asked_effects(sentences: Iterable[str]) -> frozenset[Effect]:
     return frozenset(found)
 
 
+@lru_cache(maxsize=1024)
+def verbs_of(name: str, effect: Effect) -> frozenset[str]:
+    """The canonical words that ask for a tool: verbs of its effect, and its name's own verb."""
+    table = _effects()
+    own = (form for part in name_words(name)[:1] for form in _forms(part))
+    return frozenset((*own, *(word for word, effects in table.items() if effect in effects)))
+
+
+_GO = "visit open browse click download navigate follow access go load"
+_GO_ELSEWHERE = (
+    "besuche besuchen öffne öffnen aufrufen klicke visitez visiter ouvrez ouvrir cliquez visita "
+    "visitar abre abrir descarga"
+)
+_READ = "check fetch get look read see summarize summarise use view"
+
+
+@lru_cache(maxsize=2)
+def fetch_verbs(*, reading: bool = False) -> frozenset[str]:
+    """The canonical words that send a reader to an address, or also those that read it."""
+    english = f"{_GO} {_READ}" if reading else _GO
+    forms = (form for verb in english.split() for form in _forms(verb))
+    return frozenset((*forms, *map(canonical, _GO_ELSEWHERE.split())))
+
+
 @lru_cache(maxsize=2048)
 def name_words(name: str) -> tuple[str, ...]:
     """The words of a tool name (`sendEmail`, `send_email`, `mail.send`), lower case."""

@@ -1,0 +1,53 @@
+"""Whether a piece of an output is a secret or personal data, by its name or its shape.
+
+Sees: field names that announce one (`password`, `api_key`, `ssn`, `salary`, `diagnosis`), and
+values that look like a key, a token or a card number. Errs towards "no": it only adds energy to
+data on its way out. Does not see: secrets in prose without a shape of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from gatling_guard.trace.canonical import word_set
+
+_NAMES = word_set(
+    "password passwd passwort passphrase passcode pwd pin secret secrets credential credentials "
+    "token apikey key keys cvv cvc ssn tin iban salary payroll wage diagnosis medical prescription "
+    "patient health passport license birthdate dob otp mfa private confidential contraseña clave "
+    "kennwort geheim motdepasse"
+)
+_ABOUT = word_set("count id ids type name length policy hint limit expiry expires updated changed")
+"""As the last word they make a fact about a secret of it."""
+_WORD = re.compile(r"[^\W\d_]+")
+_SHAPES = re.compile(
+    r"(?<![\w-])(?:sk|pk|ghp|gho|ghs|xox[abp]|AKIA|ASIA|AIza|eyJ)[-_]?[\w-]{12,200}"
+    r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY"
+    r"|(?<!\d)\d{3}-\d{2}-\d{4}(?!\d)"
+    r"|(?<![\d-])(?:\d{4}[ -]){3}\d{4}(?![\d-])"
+)
+_TOKEN = re.compile(r"[A-Za-z0-9_\-+/=]{20,200}")
+
+
+@lru_cache(maxsize=4096)
+def sensitive_name(name: str) -> bool:
+    """Whether the name of a field, a tool or a file announces a secret or personal data."""
+    words = [w.lower() for w in _WORD.findall(re.sub(r"([a-z])([A-Z])", r"\1_\2", name[:256]))]
+    return not _NAMES.isdisjoint(words) and words[-1] not in _ABOUT
+
+
+def sensitive_text(text: str) -> bool:
+    """Whether a short field or a sentence holds something shaped like a key or a card number."""
+    if len(text) < 11:
+        return False
+    if _SHAPES.search(text[:4_000]):
+        return True
+    return any(_random(token) for token in _TOKEN.findall(text[:4_000])[:16])
+
+
+def _random(token: str) -> bool:
+    """Digits and both cases in turns, as no word, path or plain id has them."""
+    kinds = [(c.isdigit(), c.isupper()) for c in token if c.isalnum()]
+    turns = sum(a != b for a, b in zip(kinds, kinds[1:], strict=False))
+    return "/" not in token.strip("/=") and len(kinds) >= 20 and turns >= len(kinds) // 3
