@@ -83,7 +83,8 @@ def test_a_blow_up_in_a_plan_of_twenty_calls_stays_below_100(wild: int) -> None:
     guard.register(tools()["query_database"])
     nodes = tuple(
         ToolCall(
-            node_id=f"n{i}", tool_name="query_database", provenance_tier=Provenance.INTERNAL, scope_level=1,
+            node_id=f"n{i}", tool_name="query_database", scope_level=1,
+            provenance_tier=Provenance.INTERNAL,
             arguments={"table": "orders", "limit": 10**18 if i < wild else 10},
         )
         for i in range(20)
