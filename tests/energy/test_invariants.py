@@ -266,7 +266,9 @@ def test_the_order_of_arguments_and_items_does_not_matter(
 
 @settings(bounded, max_examples=80)
 @given(
-    st.lists(st.sampled_from(["summarize_text", "encode_text", "search_directory", "search_contacts"]),
+    st.lists(st.sampled_from([
+                "summarize_text", "encode_text",
+                "search_directory", "search_contacts"]),
              min_size=1, max_size=5),
     st.sampled_from(["fetch_url", "get_reviews", "read_channel"]), st.booleans(),
 )  # fmt: skip
