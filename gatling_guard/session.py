@@ -31,6 +31,7 @@ from gatling_guard.pipeline import (
     stopped,
 )
 from gatling_guard.plan import ExecutionPlan, Provenance
+from gatling_guard.trace import sensitive_file
 
 T = TypeVar("T")
 LOST = "the session was dropped for room, and its history with it"
@@ -151,7 +152,7 @@ class Session:
             call.name, call.arguments, call_id=call_id or state.next_call_id(),
             run_id=self.run_id, role=self.role, authority=state.authority, index=state.index,
             calls_so_far=len(state.records), blind=state.blind,
-            continues=state.continued(str(call.name)),
+            continues=state.continued(str(call.name)), visited=state.visited.__contains__,
             tool_calls_so_far=state.tool_calls.get(str(call.name), 0),
         )  # fmt: skip
         started.append(work)
@@ -208,9 +209,11 @@ class Session:
             work.argument_digest, decision if runs else slim(decision), work.spec, work.floor,
             "decided" if runs else "refused", revision=work.revision,
             caused=runs and caused(work, decision),
-            sensitive=any(leaf.sensitive for leaf in work.lineage),
+            sensitive=any(leaf.sensitive or sensitive_file(leaf.value) for leaf in work.lineage),
         )  # fmt: skip
         state.add(work.call_id, record, decision.call if runs else None, work.edges)
+        if runs:
+            state.visit(work.spec, work.lineage)
         if record.caused:
             state.caused.append(work.call_id)
         if isinstance(decision, Held):

@@ -1,6 +1,6 @@
 """Energies: how far a call is from what was authorised."""
 
-from gatling_guard.energy.facts import CAPS, Composite, EnergyFacts, Term
+from gatling_guard.energy.facts import CAPS, PLAN_CAP, Composite, EnergyFacts, Term, bounded
 from gatling_guard.energy.flow import flow
 from gatling_guard.energy.hierarchy import hierarchy
 from gatling_guard.energy.provenance import provenance
@@ -14,6 +14,7 @@ STRUCTURAL = Composite(
 
 __all__ = [
     "CAPS",
+    "PLAN_CAP",
     "STRUCTURAL",
     "TERMS",
     "Composite",
@@ -22,6 +23,7 @@ __all__ = [
     "Share",
     "Term",
     "TermName",
+    "bounded",
     "flow",
     "hierarchy",
     "provenance",

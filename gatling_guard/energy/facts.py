@@ -37,6 +37,8 @@ class EnergyFacts:
     """A span with the sentences beside it."""
     continues: str = ""
     """The call that untrusted content caused and of which this one is a later step."""
+    visited: Callable[[str], bool] = field(default=lambda host: False)
+    """Whether a host was read from before in this session: going there again tells nobody new."""
     grant: object | None = None
     """The grant that covers what untrusted sources direct in this call (P5)."""
 
@@ -73,6 +75,20 @@ class EnergyFacts:
         worst = span or max(spans, key=lambda span: span.tier, default=None)
         edge = (worst.call_id, self.call.node_id) if worst else None
         return Share(term, self.call.node_id, value, reason, where, edge)
+
+
+PLAN_CAP = 24.0
+"""Largest energy of each term for a whole plan: four of them stay below 100 (R41)."""
+
+
+def bounded(shares: Iterable[Share]) -> Energy:
+    """The energy of a whole plan: every term at most `PLAN_CAP`, its shares shrunk alike."""
+    found = list(shares)
+    return Energy.of(
+        s
+        for term in TERMS
+        for s in _capped((share for share in found if share.term == term), 1.0, PLAN_CAP)
+    )
 
 
 class Term(Protocol):

@@ -9,13 +9,14 @@ them, encoded or split on the way, bulk, and data inside an address. Does not se
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 
 from gatling_guard.energy.facts import EnergyFacts
 from gatling_guard.energy.types import Share
 from gatling_guard.plan import Provenance
 from gatling_guard.rules import quote, shown
-from gatling_guard.trace import Lineage, Span
+from gatling_guard.trace import Lineage, Span, canonical, domain_of
 
 CARRIED = {Provenance.INTERNAL: 1.0, Provenance.PARTNER: 2.0, Provenance.PUBLIC: 5.0}
 """Earlier output in one argument, by the best tier the destination is known from. Towards an
@@ -26,6 +27,9 @@ SECRET = 3.0
 """On top for what looks like a secret or personal data, or was made from some."""
 DISGUISED = 2.0
 """On top for what is sent encoded, or in pieces: honest work has no reason to."""
+COMPOSED = 3.0
+"""An address whose query the model wrote, on a host nobody named, inside of a text."""
+_QUERY = re.compile(r"https?://[^\s<>\"')\]]{1,500}\?[^\s<>\"')\]]{1,1500}")
 BULK = 4_000
 """Characters of one argument from which on it counts as bulk."""
 PER_LOG = 1.0
@@ -35,6 +39,7 @@ PER_LOG = 1.0
 def flow(facts: EnergyFacts) -> Iterator[Share]:
     """Shares for arguments that carry earlier outputs to an unnamed outside destination."""
     profile = facts.profile
+    yield from _composed(facts)
     if not (profile.sink or profile.egress or profile.url_args):
         return
     targets = [leaf for leaf in facts.lineage if _is_target(facts, leaf)]
@@ -49,6 +54,24 @@ def flow(facts: EnergyFacts) -> Iterator[Share]:
                 carriers[leaf.argument] = leaf
     for leaf in carriers.values():
         yield facts.share("flow", *_cost(facts, leaf, worst), leaf)
+
+
+def _composed(facts: EnergyFacts) -> Iterator[Share]:
+    """Addresses with a query inside of a text that leaves: whoever shows the text fetches them."""
+    if not facts.profile.sink:
+        return
+    for leaf in facts.lineage:
+        if leaf.trivial or leaf.argument not in facts.profile.content_args or leaf.named:
+            continue
+        for url in _QUERY.findall(str(leaf.value))[:16]:
+            host, whole = domain_of(url) or "", canonical(url)
+            quoted = any(whole in span.canonical for span in leaf.spans)
+            known = facts.authority.find(host)
+            named = known is not None and known.match != "words"
+            if host and not (quoted or named or facts.inside(host)):
+                reason = f"{shown(leaf.argument)} holds an address made up of data: {quote(url)}"
+                yield facts.share("flow", COMPOSED, reason, leaf)
+                break
 
 
 def _cost(facts: EnergyFacts, leaf: Lineage, target: Lineage) -> tuple[float, str]:

@@ -25,7 +25,8 @@ the platform wrote it, or at least it directs nobody."""
 CHANCE = 0.4
 """For small numbers, days and times, which meet by chance."""
 ASKED = 0.3
-"""For an effect the user asked for, as long as no untrusted text asks for it too."""
+"""For an effect the user asked for: some value had to be found. `hierarchy` looks at whether the
+text that gives it also asks for the call. Of several discounts the largest counts, alone."""
 
 
 def provenance(facts: EnergyFacts) -> Iterator[Share]:
@@ -60,8 +61,11 @@ def _gap(facts: EnergyFacts, leaf: Lineage) -> float:
     if gap == 0.0:
         return 0.0
     first = min((o.span for o in found if o.span), key=lambda span: span.span_id, default=None)
+    discounts = [1.0]
+    if facts.asked and all(o.match != "assumed" for o in found):
+        discounts.append(ASKED)
     if first is not None and not first.free_text and not first.rest:
-        gap *= FIELD
+        discounts.append(FIELD)
     elif meets_by_chance(trimmed(canonical(str(leaf.value)))):
-        gap *= CHANCE
-    return gap * ASKED if facts.asked else gap
+        discounts.append(CHANCE)
+    return gap * min(discounts)

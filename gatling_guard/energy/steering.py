@@ -21,6 +21,7 @@ from gatling_guard.trace import (
     Lineage,
     Span,
     canonical,
+    domain_of,
     fetch_verbs,
     find_bounded,
     trimmed,
@@ -86,6 +87,8 @@ def directed_fetch(facts: EnergyFacts) -> Iterator[tuple[Lineage, Span]]:
     """Addresses a read goes to since an untrusted sentence says to go there."""
     for leaf in _unnamed(facts, facts.profile.url_args):
         address = trimmed(canonical(str(leaf.value)))
+        if facts.visited(domain_of(address) or ""):
+            continue
         for span in untrusted_text(leaf):
             if _sends_to(span, address):
                 yield leaf, span

@@ -43,6 +43,8 @@ class Work:
     tool_calls_so_far: int = 0
     """Calls of the same tool that were not refused."""
     blind: str = ""
+    visited: Callable[[str], bool] = lambda host: False
+    """See `EnergyFacts.visited`."""
     continues: str = ""
     """See `EnergyFacts.continues`."""
     inside: Callable[[str], bool] = lambda value: False
@@ -153,6 +155,7 @@ def energy(work: Work) -> None:
             work.call, work.spec, work.lineage, work.authority,
             untrusted_read=bool(work.index.untrusted), inside=work.inside,
             around=work.index.around, continues=work.continues,
+            visited=work.visited,
         )
     )  # fmt: skip
 

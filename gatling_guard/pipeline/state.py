@@ -9,7 +9,15 @@ from gatling_guard.catalog import ToolSpec
 from gatling_guard.decision import Blocked, Decision, Held
 from gatling_guard.pipeline.outputs import output_value
 from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall
-from gatling_guard.trace import Authority, LineageIndex, cut_spans, name_words, word_set
+from gatling_guard.trace import (
+    Authority,
+    Lineage,
+    LineageIndex,
+    cut_spans,
+    domain_of,
+    name_words,
+    word_set,
+)
 
 CallStatus = Literal["decided", "ran", "failed", "refused"]
 
@@ -36,6 +44,8 @@ _COMPLETES = word_set(
     "accept activate approve checkout commit complete confirm execute finalize finish submit "
     "validate verify"
 )
+MAX_HOSTS = 10_000
+"""Hosts remembered; further ones count as new each time."""
 MAX_KEPT = 4096
 """Characters of arguments that the record of a refused call keeps."""
 
@@ -82,6 +92,8 @@ class SessionState:
     """When each hold was first shown."""
     caused: list[str] = field(default_factory=list)
     """Ids of the calls that untrusted content caused and that ran, oldest first."""
+    visited: set[str] = field(default_factory=set)
+    """Hosts that allowed calls turned to."""
     blind: str = ""
     """Why an output could not be indexed. Lineage is then incomplete and nothing may act."""
     _span_id: int = 0
@@ -150,6 +162,14 @@ class SessionState:
         )  # fmt: skip
         self._span_id += len(spans)
         self.index.add(spans, self.authority)
+
+    def visit(self, spec: ToolSpec | None, lineage: tuple[Lineage, ...]) -> None:
+        """Remember the hosts that an allowed call turns to."""
+        urls = spec.profile.url_args if spec else ()
+        for leaf in lineage:
+            host = domain_of(str(leaf.value)) if leaf.argument in urls else None
+            if host and len(self.visited) < MAX_HOSTS:
+                self.visited.add(host)
 
     def continued(self, name: str) -> str:
         """The latest call that untrusted content caused and that a call of `name` completes.

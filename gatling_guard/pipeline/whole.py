@@ -10,7 +10,7 @@ from typing import Any
 
 from gatling_guard.catalog import ToolSpec
 from gatling_guard.decision import Allowed, Blocked, Decision, Held
-from gatling_guard.energy import Energy, EnergyFacts
+from gatling_guard.energy import EnergyFacts, bounded
 from gatling_guard.pipeline.deadline import DeadlineExceeded, Ticket
 from gatling_guard.pipeline.monitor import Monitor
 from gatling_guard.pipeline.receipt import decision_body
@@ -24,6 +24,7 @@ from gatling_guard.trace import (
     Origin,
     Span,
     canonical,
+    sensitive_file,
     sensitive_name,
 )
 
@@ -77,7 +78,7 @@ def _joined(
     reasons = [(p.call.node_id, r) for p in parts if p.call for r in p.reasons]
     common: dict[str, Any] = {
         "decision_id": digest(["plan", run_id, monitor.policy.digest])[:32], "plan": plan,
-        "energy": Energy(tuple(share for part in parts for share in part.energy.shares)),
+        "energy": bounded(share for part in parts for share in part.energy.shares),
         "policy_digest": monitor.policy.digest, "parts": tuple(parts),
         "findings": tuple(f for part in parts for f in part.findings),
         "reasons": tuple(f"{node}: {reason}" for node, reason in reasons),
@@ -106,7 +107,7 @@ def sensitive_nodes(plan: ExecutionPlan) -> frozenset[str]:
     for node in plan.order:
         call = plan.calls[node]
         texts = [leaf.value for leaf in leaves(call.arguments) if isinstance(leaf.value, str)]
-        own = sensitive_name(call.tool_name) or any(sensitive_name(t) for t in texts)
+        own = sensitive_name(call.tool_name) or any(map(sensitive_file, texts))
         if own or found.intersection(plan.parents[node]):
             found.add(node)
     return frozenset(found)

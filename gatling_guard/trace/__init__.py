@@ -13,7 +13,7 @@ from gatling_guard.trace.messages import (
     to_openai_messages,
 )
 from gatling_guard.trace.recorder import RecordedStep, RecordedTrace, Recorder, append_trace
-from gatling_guard.trace.sensitive import sensitive_name, sensitive_text
+from gatling_guard.trace.sensitive import sensitive_file, sensitive_name, sensitive_text
 from gatling_guard.trace.spans import cut_spans
 from gatling_guard.trace.types import Lineage, Match, Origin, Source, Span
 from gatling_guard.trace.verbs import fetch_verbs, name_words, verbs_of
@@ -46,6 +46,7 @@ __all__ = [
     "name_words",
     "numbers_in",
     "read_traces",
+    "sensitive_file",
     "sensitive_name",
     "sensitive_text",
     "sentences",

@@ -27,6 +27,14 @@ _SHAPES = re.compile(
     r"|(?<!\d)\d{3}-\d{2}-\d{4}(?!\d)"
     r"|(?<![\d-])(?:\d{4}[ -]){3}\d{4}(?![\d-])"
 )
+_ASSIGNED = re.compile(
+    r"(?i)(?:secret|token|passw(?:or)?d|passphrase|api[_-]?key|private[_-]?key|access[_-]?key|"
+    r"credentials?)[\"']{0,2}\s{0,3}(?:=|:|\bis\b)\s{0,3}\S{4}"
+)
+_FILES = re.compile(
+    r"(?i)(?:^|[/\\])(?:\.env[\w.]{0,20}|\.ssh|\.aws|\.netrc|\.npmrc|id_(?:rsa|ed25519|ecdsa)|"
+    r"shadow|\w{0,40}\.(?:pem|key|p12|pfx|kdbx))(?:$|[/\\])"
+)
 _TOKEN = re.compile(r"[A-Za-z0-9_\-+/=]{20,200}")
 
 
@@ -41,9 +49,17 @@ def sensitive_text(text: str) -> bool:
     """Whether a short field or a sentence holds something shaped like a key or a card number."""
     if len(text) < 11:
         return False
-    if _SHAPES.search(text[:4_000]):
+    if _SHAPES.search(text[:4_000]) or _ASSIGNED.search(text[:4_000]):
         return True
     return any(_random(token) for token in _TOKEN.findall(text[:4_000])[:16])
+
+
+def sensitive_file(value: object) -> bool:
+    """Whether an argument names a file or an entry that holds secrets: `.env`, `db_password`."""
+    if not isinstance(value, str) or len(value) > 512:
+        return False
+    last = re.split(r"[/\\]", value)[-1]
+    return bool(_FILES.search(value)) or (" " not in value and sensitive_name(last))
 
 
 def _random(token: str) -> bool:
