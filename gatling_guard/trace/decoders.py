@@ -128,7 +128,7 @@ def _from_escapes(text: str) -> Iterator[str]:
 
 
 def _as_bytes(text: str) -> str:
-    """A text whose characters are really UTF-8 bytes, as `\\xc3\\xbc` is meant."""
+    """A text whose characters are really UTF-8 bytes, as escapes of bytes give."""
     try:
         return text.encode("latin-1").decode()
     except UnicodeError:
