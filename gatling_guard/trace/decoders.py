@@ -177,11 +177,13 @@ def punycode(label: str) -> str:
 
 def _from_tokens(text: str) -> Iterator[str]:
     """Base64, base32 and hex in words, parts of words, wrapped lines and DNS labels."""
-    for word in text.split():
-        if len(word) < 8 or (len(word) < _WORD_LIKE and _plain_word(word)):
+    words = text.split()
+    alone = len(words) == 1
+    for word in words:
+        if len(word) < 8 or (len(word) < _WORD_LIKE and not alone and _plain_word(word)):
             continue
         for token in _TOKEN.findall(word):
-            if len(token) >= _WORD_LIKE or not _plain_word(token):
+            if alone or len(token) >= _WORD_LIKE or not _plain_word(token):
                 yield from _token(token)
         if word.count(".") > 1:
             for block in _LABELS.findall(word):
@@ -191,8 +193,8 @@ def _from_tokens(text: str) -> Iterator[str]:
     if "\n" in text:
         for block in _WRAPPED.findall(text):
             yield from _bases("".join(block.replace(">", " ").split()))
-    if _SPACED.match(text) and len(parts := text.split()) > 1:
-        yield from _bases("".join(parts))
+    if not alone and _SPACED.match(text):
+        yield from _bases("".join(words))
 
 
 def _plain_word(word: str) -> bool:

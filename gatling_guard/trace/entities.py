@@ -98,16 +98,17 @@ def _whole(bare: str) -> Iterator[str]:
         if bare.count("@") == 1 and not _NOT_IN_MAIL.search(bare):
             yield from mail_keys(bare, strict=True)
         return
+    url = _WHOLE_URL.fullmatch(bare)
+    host = host_of(url.group(1)) if url and ("." in bare or ":" in bare) else None
+    if host and ("." in host or ":" in host):
+        yield f"host:{host}"
+        return
     if _PHONE.fullmatch(bare) and not _DAY.match(bare):
         yield from _phones(bare, strict=True)
     if _IBAN.fullmatch(bare) and _iban(bare) == _NOT_CODE.sub("", bare):
         yield f"iban:{_iban(bare)}"
     if _CARD.fullmatch(bare):
         yield from _cards(bare)
-    url = _WHOLE_URL.fullmatch(bare)
-    host = host_of(url.group(1)) if url else None
-    if host and ("." in host or ":" in host):
-        yield f"host:{host}"
 
 
 def _iban(run: str) -> str | None:

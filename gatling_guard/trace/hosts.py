@@ -142,7 +142,8 @@ def host_of(host: str) -> str | None:
             (punycode(label[4:63]).lower() or label) if label.startswith("xn--") else label
             for label in host.split(".")
         )
-    return host if _NAME.fullmatch(host) else None
+    named = _NAME.fullmatch(host) and not host.rsplit(".", 1)[-1].isdigit()
+    return host if named else None
 
 
 def _ip4(host: str) -> str | None:

@@ -22,8 +22,8 @@ _LISTS = (
      "quinze seize"),
     (20, 10, "vingt trente quarante cinquante soixante septante huitante nonante"),
     (0, 1, "cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce "
-     "quince dieciséis diecisiete dieciocho diecinueve veinte veintiuno veintidós veintitrés veinticuatro "
-     "veinticinco veintiséis veintisiete veintiocho veintinueve"),
+     "quince dieciséis diecisiete dieciocho diecinueve veinte veintiuno veintidós veintitrés "
+     "veinticuatro veinticinco veintiséis veintisiete veintiocho veintinueve"),
     (30, 10, "treinta cuarenta cincuenta sesenta setenta ochenta noventa"),
     (200, 100, "doscientos trescientos cuatrocientos quinientos seiscientos setecientos "
      "ochocientos novecientos"),

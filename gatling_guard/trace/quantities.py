@@ -13,7 +13,7 @@ import math
 import re
 
 from gatling_guard.trace.canonical import word_set
-from gatling_guard.trace.numerals import CONNECTORS, AMBIGUOUS, word_value
+from gatling_guard.trace.numerals import AMBIGUOUS, CONNECTORS, word_value
 
 _DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]{0,40}(?:\.\d{1,40})?(?!\w)")
