@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+# Patterns begin with a digit and look back from there: that way the search skips to digits.
 _DIGIT = re.compile(r"\d")
-_ISO = re.compile(r"(?<!\d)(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?!\d)")
-_DOTTED = re.compile(r"(?<![\d.])(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})(?!\d)")
-_EITHER = re.compile(r"(?<![\d/.-])(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?![\d/-])")
+_ISO = re.compile(r"(\d(?<!\d\d)\d{3})[-/](\d{1,2})[-/](\d{1,2})(?!\d)")
+_DOTTED = re.compile(r"(\d(?<![\d.]\d)\d?)\. ?(\d{1,2})\. ?(\d{4})(?!\d)")
+_EITHER = re.compile(r"(\d(?<![\d/.-]\d)\d?)([/.-])(\d{1,2})\2(\d{4}|\d{2})(?![\d/-])")
 _COMPACT = re.compile(r"(?<!\d)((?:19|20)\d\d)(0[1-9]|1[0-2])([0-3]\d)(?!\d)")
-_EAST = re.compile(r"(?<!\d)(\d{4}) ?年 ?(\d{1,2}) ?月 ?(\d{1,2})(?!\d)")
+_EAST = re.compile(r"(\d(?<!\d\d)\d{3}) ?年 ?(\d{1,2}) ?月 ?(\d{1,2})(?!\d)")
 _MONTHS = (
     "january february march april may june july august september october november december",
     "januar februar märz april mai juni juli august september oktober november dezember",
@@ -32,16 +33,16 @@ _MONTH_FIRST = re.compile(
     rf"\b{_NAME}\.? (\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,? (?:of )?(\d{{4}})(?!\d))?"
 )
 _DAY_FIRST = re.compile(
-    rf"(?<!\d)(\d{{1,2}})(?:st|nd|rd|th|er|o)?\.?[ -]?(?:of |de )?{_NAME}\b\.?"
+    rf"(\d(?<!\d\d)\d?)(?:st|nd|rd|th|er|o)?\.?[ -]?(?:of |de )?{_NAME}\b\.?"
     r"(?:,?[ -](?:de |del |of )?(\d{4})(?!\d))?"
 )
-_CLOCK = re.compile(r"(?<![\d:.])(\d{1,2}):(\d{2})(?::\d{2})?(?: ?([ap])\.?m\b)?")
-_HOUR = re.compile(r"(?<![\d:.])(\d{1,2}) ?([ap])\.?m\b")
+_CLOCK = re.compile(r"(\d(?<![\d:.]\d)\d?):(\d{2})(?::\d{2})?(?: ?([ap])\.?m\b)?")
+_HOUR = re.compile(r"(\d(?<![\d:.]\d)\d?) ?([ap])\.?m\b")
 _SPOKEN = re.compile(
-    r"(?<![\d:.])(\d{1,2})(?:[.:](\d{2}))? ?(?:uhr|heures?|h)\b(?: ?(\d{2})(?!\d))?"
+    r"(\d(?<![\d:.]\d)\d?)(?:[.:](\d{2}))? ?(?:uhr|heures?|h)\b(?: ?(\d{2})(?!\d))?"
 )
-_SHORT_SPOKEN = re.compile(r"(?<![\d:.])(\d{1,2})h(\d{2})(?!\w)")
-_HALF_DAY = re.compile(r"(?<![\d:])(\d{1,2})\.(\d{2}) ?([ap])\.?m\b")
+_SHORT_SPOKEN = re.compile(r"(\d(?<![\d:.]\d)\d?)h(\d{2})(?!\w)")
+_HALF_DAY = re.compile(r"(\d(?<![\d:]\d)\d?)\.(\d{2}) ?([ap])\.?m\b")
 
 
 class Date(NamedTuple):

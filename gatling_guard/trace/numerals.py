@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from gatling_guard.trace.canonical import word_set
@@ -47,6 +48,11 @@ _GERMAN = re.compile(
     r"(?:(?P<h>[a-zäöü]{0,12}?)(?P<hundert>hundert)(?:und)?)?(?P<rest>[a-zäöü]{0,24})\Z"
 )
 _LONGEST = 60
+
+
+def any_number_word(words: Sequence[str]) -> bool:
+    """Whether one of the words is a number word, but for German words made of several."""
+    return not _values().keys().isdisjoint(words)
 
 
 def word_value(word: str) -> int | None:

@@ -13,13 +13,14 @@ import math
 import re
 
 from gatling_guard.trace.canonical import word_set
-from gatling_guard.trace.numerals import AMBIGUOUS, CONNECTORS, word_value
+from gatling_guard.trace.numerals import AMBIGUOUS, CONNECTORS, any_number_word, word_value
 
 _DIGIT = re.compile(r"\d")
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]{0,40}(?:\.\d{1,40})?(?!\w)")
 _GROUPED = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?\Z")
 _LOCAL = re.compile(
-    r"(?<![\w.,'])(\d{1,40}(?:[.,' ]\d{1,40}){0,12})(?: ?(%|k|m|mm|bn|[a-zé]{3,9})(?![\w]))?(?!\w)"
+    r"(\d(?<![\w.,']\d)\d{0,39}(?:[.,' ]\d{1,40}){0,12})"
+    r"(?: ?(%|k|m|mm|bn|[a-zé]{3,9})(?![\w]))?(?!\w)"
 )
 _SPACED = re.compile(r"\d{1,3}(?: \d{3})+(?:[.,]\d+)?\Z")
 _WORDS = re.compile(r"[^\W\d_]+|[^\w\s-]")
@@ -138,8 +139,11 @@ def _whole(value: Number) -> Number:
 def _spelled(canon: str, *, strict: bool) -> set[Number]:
     """Values of the numbers in words, each as long as the words go on."""
     found: set[Number] = set()
+    spoken = _WORDS.findall(canon)
+    if not ("hundert" in canon or "tausend" in canon or any_number_word(spoken)):
+        return found
     run: list[tuple[str, int]] = []
-    for word in _WORDS.findall(canon):
+    for word in spoken:
         value = word_value(word)
         if value is not None:
             run.append((word, value))

@@ -168,7 +168,8 @@ def test_mail_keys_do_not_depend_on_the_writing(local: str, domain: str, form: s
 def test_phone_keys_do_not_depend_on_grouping(number: int, gaps: list[str]) -> None:
     digits = str(number)
     written = "".join(d + g for d, g in zip(digits, [*gaps[:9], ""], strict=True))
-    assert _strict(f"+49{digits}") == _strict(f"+49 {written}") == _strict(f"0049 {written}")
+    key = f"phone:+49{digits}"
+    assert all(key in _strict(f"{code}{written}") for code in ("+49", "+49 ", "0049 "))
     assert _lenient(f"+49{digits}") & _lenient(f"0{digits}")
 
 
