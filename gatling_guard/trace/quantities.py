@@ -76,6 +76,9 @@ def numbers_in(canon: str, *, strict: bool = True) -> set[Number]:
         parts = [value] if value is not None else [_value(p) for p in text.split(",") if p]
         found.update(abs(p) for p in parts if p is not None)
     for text, unit in _LOCAL.findall(canon):
+        if text.isdecimal() and unit != "%" and unit not in _SCALE:
+            found.add(int(text))
+            continue
         found |= _local_values(text, unit, strict=strict)
     return found
 
