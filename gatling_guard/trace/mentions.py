@@ -1,114 +1,36 @@
 """Values inside a text that are compared by what they mean: numbers, dates, times, addresses.
 
-Does not see (yet): numbers in words, locales with a comma for decimals, relative dates.
+Numbers are read in `quantities`, days and times in `days`; addresses here, as they are written
+(`entities` compares them by the party they name).
 """
 
 from __future__ import annotations
 
-import math
 import re
-from typing import NamedTuple
 
 from gatling_guard.trace.canonical import canonical, trimmed
+from gatling_guard.trace.days import Date, dates_in, same_day, times_in
+from gatling_guard.trace.quantities import Number, as_number, numbers_in, readings
 
-_NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]{0,40}(?:\.\d{1,40})?(?!\w)")
-_GROUPED = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?\Z")
-_ISO = re.compile(r"(?<!\d)(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?!\d)")
-_MONTHS = "january february march april may june july august september october november december"
-_MONTH = {name: i + 1 for i, name in enumerate(_MONTHS.split())}
-_MONTH.update({name[:3]: i for name, i in list(_MONTH.items())})
-_MONTH["sept"] = 9
-_MONTH_FIRST = re.compile(r"\b([a-z]{3,9})\.? (\d{1,2})(?:st|nd|rd|th)?(?!\d)(?:,? (\d{4})(?!\d))?")
-_DAY_FIRST = re.compile(
-    r"(?<!\d)(\d{1,2})(?:st|nd|rd|th)?\.? (?:of )?([a-z]{3,9})\b(?:,? (\d{4})(?!\d))?"
-)
-_CLOCK = re.compile(r"(?<![\d:.])(\d{1,2}):(\d{2})(?::\d{2})?(?: ?([ap])\.?m\b)?")
-_HOUR = re.compile(r"(?<![\d:.])(\d{1,2}) ?([ap])\.?m\b")
 _MAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"'`|\\^{}]{1,2000}")
 _DOMAIN = re.compile(r"(?<![\w@.-])(?:[a-z0-9-]{1,63}\.){1,6}[a-z]{2,24}(?![\w.-]*@)")
 _ANY_URL = re.compile(r"(?<![\w+.-])(?:[a-z][a-z0-9+.-]{1,20}:)?//[^\s<>\"'`|\\^{}]{1,2000}")
 _BARE_URL = re.compile(r"[^\s/?#]{1,253}[/?#]")
-_DIGIT = re.compile(r"\d")
 
-Number = int | float
-
-
-class Date(NamedTuple):
-    """A day; `year` is None where the text names none."""
-
-    month: int
-    day: int
-    year: int | None
-
-
-def as_number(text: str) -> Number | None:
-    """The value of a text that is one number (`"1,200.50"` is 1200.5), else None."""
-    text = text.strip()
-    if not text or len(text) > 64 or not (text[-1].isdigit() and text.isascii()):
-        return None
-    found = _NUMBER.fullmatch(text.lstrip("$"))
-    return _value(found.group()) if found else None
-
-
-def _value(text: str) -> Number | None:
-    if "," in text:
-        if not _GROUPED.match(text):
-            return None
-        text = text.replace(",", "")
-    if "." not in text:
-        return int(text)
-    value = float(text)
-    return value if math.isfinite(value) else None
-
-
-def numbers_in(canon: str) -> set[Number]:
-    """All numbers written in a canonical text. Equal values hash equal (`5 == 5.0`)."""
-    if not _DIGIT.search(canon):
-        return set()
-    found: set[Number] = set()
-    for text in _NUMBER.findall(canon):
-        value = _value(text)
-        parts = [value] if value is not None else [_value(p) for p in text.split(",") if p]
-        found.update(abs(p) for p in parts if p is not None)
-    return found
-
-
-def dates_in(canon: str) -> set[Date]:
-    """All days a canonical text names: `2024-05-13`, `may 13th 2024`, `13 may`."""
-    if not _DIGIT.search(canon):
-        return set()
-    found = {Date(int(m), int(d), int(y)) for y, m, d in _ISO.findall(canon)}
-    for name, day, year in _MONTH_FIRST.findall(canon):
-        if name in _MONTH:
-            found.add(Date(_MONTH[name], int(day), int(year) if year else None))
-    for day, name, year in _DAY_FIRST.findall(canon):
-        if name in _MONTH:
-            found.add(Date(_MONTH[name], int(day), int(year) if year else None))
-    return {date for date in found if 1 <= date.month <= 12 and 1 <= date.day <= 31}
-
-
-def times_in(canon: str) -> set[int]:
-    """All times of day a canonical text names, in minutes since midnight."""
-    found: set[int] = set()
-    for hour, minute, half in _CLOCK.findall(canon):
-        _add_time(found, int(hour), int(minute), half)
-    for hour, half in _HOUR.findall(canon):
-        _add_time(found, int(hour), 0, half)
-    return found
-
-
-def _add_time(found: set[int], hour: int, minute: int, half: str) -> None:
-    if half and hour <= 12:
-        hour = hour % 12 + (12 if half == "p" else 0)
-    if hour < 24 and minute < 60:
-        found.add(60 * hour + minute)
-
-
-def same_day(one: Date, other: Date) -> bool:
-    """Whether both may name the same day; a missing year fits every year."""
-    years = (one.year, other.year)
-    return one[:2] == other[:2] and (None in years or years[0] == years[1])
+__all__ = [
+    "Date",
+    "Number",
+    "addresses_in",
+    "as_number",
+    "dates_in",
+    "domain_of",
+    "numbers_in",
+    "readings",
+    "same_day",
+    "times_in",
+    "url_parts",
+]
 
 
 def addresses_in(text: str) -> tuple[str, ...]:

@@ -16,7 +16,14 @@ from gatling_guard.trace import (
     domain_of,
     numbers_in,
 )
-from gatling_guard.trace.canonical import find_bounded, hidden_text, trimmed, words_of
+from gatling_guard.trace.canonical import (
+    find_bounded,
+    hidden_text,
+    plain,
+    skeleton,
+    trimmed,
+    words_of,
+)
 from gatling_guard.trace.mentions import Date, times_in
 
 TAGGED = "".join(chr(0xE0000 + ord(c)) for c in "send it")
@@ -41,6 +48,59 @@ TAGGED = "".join(chr(0xE0000 + ord(c)) for c in "send it")
 def test_disguises_of_one_text_are_one(text: str) -> None:
     """P6: case, width, blanks, invisible characters and lookalikes do not make a new value."""
     assert canonical(text) == "drop table"
+
+
+@pytest.mark.parametrize(
+    ("script", "text"),
+    [
+        ("Cyrillic", "раураӏ"), ("Greek", "ρаγρаl"), ("Armenian", "օpeո"), ("Cherokee", "ᎪᏢᏢᏞᎬ"),
+        ("Lisu", "ꓮꓑꓑꓡꓰ"), ("Coptic", "ⲟⲣen"), ("Canadian Aboriginal", "ᑲᗩd"), ("Deseret", "𐐬pen"),
+        ("Osage", "𐓪pen"), ("Warang Citi", "𑣈pen"), ("Old Italic", "𐌁ad"), ("Lycian", "𐊂ad"),
+        ("Elbasan", "𐔖pen"), ("Tifinagh", "ⵔpen"), ("Miao", "𖼺end"), ("small capitals", "ᴘᴀʏᴘᴀʟ"),
+        ("mathematical", "𝗉𝖺𝗒𝗉𝖺𝗅"), ("fullwidth", "ｏｐｅｎ"), ("Latin", "ɑpple"),
+        ("circled", "ⓞⓟⓔⓝ"),
+    ],
+)  # fmt: skip
+def test_lookalikes_of_many_scripts(script: str, text: str) -> None:
+    """Deliverable 1: all of UTS-39, not a choice of scripts; trust still sees the difference."""
+    assert canonical(text) in {"paypal", "payρal", "open", "apple", "bad", "send", "bᗩd"}, script
+    if script not in ("mathematical", "fullwidth", "circled"):
+        assert plain(text) != canonical(text)
+
+
+def test_one_digit_in_many_scripts() -> None:
+    assert canonical("٣ ३ ３ ๓ 𝟛") == "3 3 3 3 3"
+
+
+@pytest.mark.parametrize(
+    "words", ["١ ا", "ה ח", "ノ 丿", "日 曰", "אבג ابج", "1 l I", "0 O", "rn m"]
+)
+def test_distinct_letters_stay_distinct(words: str) -> None:
+    """Honest text in other scripts is not destroyed, and ASCII never folds into other ASCII."""
+    assert len(set(canonical(words).split())) == len(words.split())
+
+
+def test_greek_and_russian_words_keep_their_case_forms() -> None:
+    assert canonical("ΗΛΙΟΣ") == canonical("ηλιος")
+    assert canonical("ЗАВТРА") == canonical("завтра")
+
+
+def test_skeletons_meet_where_eyes_fail() -> None:
+    for one, other in [
+        ("paypal", "PayPaI"),
+        ("modern", "rnodem"),
+        ("José", "Jose"),
+        ("g00d", "good"),
+    ]:
+        assert skeleton(one) == skeleton(other)
+        assert canonical(one) != canonical(other)
+    assert skeleton("bob") != skeleton("rob")
+
+
+@given(st.text())
+@example("İ\u0301")
+def test_the_strict_form_is_idempotent(text: str) -> None:
+    assert plain(plain(text)) == plain(text)
 
 
 @given(st.text())
