@@ -11,6 +11,7 @@ import re
 from gatling_guard.plan import Provenance
 from gatling_guard.trace.canonical import canonical, fitting, hidden_text
 from gatling_guard.trace.directive import is_directive, sentences
+from gatling_guard.trace.encoded import decoded
 from gatling_guard.trace.sensitive import sensitive_name, sensitive_text
 from gatling_guard.trace.types import Span
 
@@ -88,6 +89,10 @@ class Cutter:
             for sentence in sentences("\n".join(map(unescaped, escaped))):
                 directive = free and is_directive(sentence)
                 self._add(f"{path}/~plain", sentence, tier, free=True, directive=directive)
+        for plain in decoded(text):
+            for sentence in sentences(plain):
+                directive = is_directive(sentence)
+                self._add(f"{path}/~decoded", sentence, tier, free=True, directive=directive)
         # Text in invisible tag characters is nobody's honest output.
         secret = hidden_text(text)
         if secret.strip():

@@ -45,11 +45,12 @@ class Faded:
 
 def _slots(words: Sequence[str]) -> Iterator[int]:
     # crc32, not hash(): the same in every process, whatever its hash seed.
-    previous = ""
+    previous = 0
     for word in words:
         data = word.encode("utf-8", "replace")
-        yield zlib.crc32(data) % _FILTER_BITS
-        yield zlib.adler32(data, 7) * 2654435761 % _FILTER_BITS
+        code = zlib.crc32(data)
+        yield code % _FILTER_BITS
+        yield (code * 2654435761 >> 9) % _FILTER_BITS
         if previous:
-            yield zlib.crc32(f"{previous} {word}".encode("utf-8", "replace")) % _FILTER_BITS
-        previous = word
+            yield zlib.crc32(data, previous) % _FILTER_BITS
+        previous = code
