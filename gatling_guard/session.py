@@ -217,7 +217,7 @@ class Session:
             self._remember_sent(work)
         if isinstance(decision, Held):
             state.pending[decision.hold_id] = decision
-        else:
+        elif state.pending or state.approvals:
             state.pending.pop(work.hold_id, None)
             state.approvals.pop(work.hold_id, None)
 
