@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator, Sequence
 
@@ -37,7 +38,13 @@ class Faded:
             return False
         if len(words) < 4:
             return all(self._has(slot) for slot in _slots(words))
-        return sum(all(map(self._has, _slots([w]))) for w in words) >= share * len(words)
+        lacking = len(words) - math.ceil(share * len(words))
+        for word in words:
+            if not all(map(self._has, _slots([word]))):
+                lacking -= 1
+                if lacking < 0:
+                    return False
+        return True
 
     def _has(self, slot: int) -> bool:
         return bool(self._bits and self._bits[slot >> 3] & (1 << (slot & 7)))
