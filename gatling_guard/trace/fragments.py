@@ -21,8 +21,8 @@ LEAST = 6
 LEAST_OVERLAP = 8
 """The same for a piece that stands among other characters."""
 MAX_TOKEN = 512
-MAX_GRAMS = 30_000
-"""Per generation; two are held, about 7 MB together."""
+MAX_GRAMS = 20_000
+"""Per generation; two are held, about 5 MB together."""
 _MOST = 8
 _MOST_PIECES = 64
 

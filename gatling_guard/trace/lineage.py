@@ -2,8 +2,12 @@
 
 Sees: equal values; whole-word parts of a span, also across neighbouring sentences; numbers and
 dates by value; long text of which most words stand in one place; text that holds whole spans,
-addresses or ids of spans (concatenated, pasted, put into a URL).
-Does not see (yet): encodings, a value spread over several arguments, paraphrase, translation.
+addresses or ids of spans (concatenated, pasted, put into a URL); other writings of a value
+(encodings, separators, formats); pieces of tokens (`fragments.py`); values spread over several
+arguments or calls (`sent.py`).
+Does not see: paraphrase, translation, ciphers; a boolean, an enum or a small number that untrusted
+text made the model choose. What such a call returns is no better than what went into it, but
+nothing tells that `true` was the attacker's wish.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from typing import Any
 from gatling_guard.plan import Leaf, Provenance, leaves
 from gatling_guard.trace.authority import Authority
 from gatling_guard.trace.canonical import find_bounded, fitting, trimmed, words_of
+from gatling_guard.trace.entities import identity_keys
 from gatling_guard.trace.fragments import compact
 from gatling_guard.trace.lookup import (
     MENTIONS,
@@ -113,7 +118,13 @@ class LineageIndex:
         words = words_of(key)
         if not telling(key, words) or meets_by_chance(key):
             return False
-        hits = self._bad.equal(key) or self._bad.containing(key, words, 1) or self._cut_from(key)
+        hits = (
+            self._bad.equal(key)
+            or self._bad.containing(key, words, 1)
+            or self._cut_from(key)
+            or self._bad.alike(key, words)
+            or self._bad.identified(identity_keys(key), 1)
+        )
         if not hits and not self._may_be_known(words, 1.0):
             return False
         first = hits[0].span_id if hits else self._unseen_since(words)
@@ -245,7 +256,7 @@ def _unpromoted(
     """No promotion by repetition, in prose too: `Sent 5 to X` does not vouch for an untrusted X."""
     if not bad or meets_by_chance(query.key) or not telling(query.key, query.words):
         return good
-    spans = [o.span for o in bad if o.span and find_bounded(query.key, o.span.canonical) >= 0]
+    spans = [o.span for o in bad if o.span and _states(o, query.key)]
     spans += [rest] if rest else []
     first = min(spans, key=lambda s: s.span_id, default=None)
     if first is None:
@@ -256,3 +267,10 @@ def _unpromoted(
         else o
         for o in good
     ]
+
+
+def _states(origin: Origin, key: str) -> bool:
+    """Whether a span states the whole value, in whatever writing."""
+    if origin.match == "encoded":
+        return not origin.partial
+    return origin.span is not None and find_bounded(key, origin.span.canonical) >= 0
