@@ -206,8 +206,8 @@ class Session:
         if not runs and len(state.records) > 2 * self._monitor.policy.limits.max_calls:
             return  # refused for their number: remembering them would be the damage
         record = Record(
-            work.argument_digest, decision if runs else slim(decision), work.spec, work.floor,
-            "decided" if runs else "refused", revision=work.revision,
+            work.argument_digest, decision if runs else slim(decision), work.spec,
+            self._output_floor(work), "decided" if runs else "refused", revision=work.revision,
             caused=runs and caused(work, decision),
             sensitive=any(leaf.sensitive or sensitive_file(leaf.value) for leaf in work.lineage),
         )  # fmt: skip
@@ -216,11 +216,21 @@ class Session:
             state.visit(work.spec, work.lineage)
         if record.caused:
             state.caused.append(work.call_id)
+        if runs:
+            self._remember_sent(work)
         if isinstance(decision, Held):
             state.pending[decision.hold_id] = decision
-        else:
+        elif state.pending or state.approvals:
             state.pending.pop(work.hold_id, None)
             state.approvals.pop(work.hold_id, None)
+
+    def _output_floor(self, work: Work) -> Provenance:
+        """What a call returns is no better than what it worked on, nor what it reads by name."""
+        return max(work.floor, self._monitor.objects.tier(work.arguments))
+
+    def _remember_sent(self, work: Work) -> None:
+        self._state.index.sent(work.lineage)
+        self._monitor.objects.wrote(work.spec, work.arguments, work.floor)
 
     # ------------------------------------------------------------- holds
 
@@ -346,8 +356,9 @@ class Session:
             except Exception as fault:
                 state.blind = f"the history of {call_id} was not understood: {fault}"[:500]
                 return
-            record = Record(work.argument_digest, None, work.spec, work.floor, "ran")
+            record = Record(work.argument_digest, None, work.spec, self._output_floor(work), "ran")
             state.add(call_id, record, work.call, work.edges)
+            self._remember_sent(work)
             self.settle(call_id, output)
 
     def lose_history(self) -> None:

@@ -17,7 +17,7 @@ from gatling_guard.pipeline.stages import Stage, Work, opaque_code
 from gatling_guard.pipeline.state import ToolRequest
 from gatling_guard.plan import ExecutionPlan, Provenance, ToolCall, digest
 from gatling_guard.policy import Policy
-from gatling_guard.trace import Authority, LineageIndex
+from gatling_guard.trace import Authority, LineageIndex, ObjectTaint
 
 if TYPE_CHECKING:
     from gatling_guard.session import Session
@@ -42,6 +42,8 @@ class Monitor:
     entered: ContextVar[tuple[Session, ...]] = field(default_factory=_entered)
     """Sessions entered in this thread or task, innermost last. One variable per guard, so that
     two guards in one program do not mix."""
+    objects: ObjectTaint = field(default_factory=ObjectTaint)
+    """What untrusted content was written to, in any session."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     open_sessions: int = 0
     """Sessions entered at this moment in any thread or task."""

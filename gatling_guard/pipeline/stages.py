@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from gatling_guard.catalog import ToolSpec
@@ -64,7 +65,7 @@ class Work:
     energy: Energy = field(default_factory=Energy)
     decision: Decision | None = None
 
-    @property
+    @cached_property
     def argument_digest(self) -> str:
         """What the memo compares. Stays in memory: a digest gives away short secrets."""
         return digest([self.name, self.arguments])

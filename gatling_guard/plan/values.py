@@ -210,9 +210,13 @@ class _Converter:
         return result
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+"""`json.dumps` makes a new one on every call."""
+
+
 def canonical_json(value: object) -> str:
     """The one text of a JSON value: keys sorted, no spaces, ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def digest(value: object) -> str:

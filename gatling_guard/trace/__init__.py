@@ -12,6 +12,7 @@ from gatling_guard.trace.messages import (
     from_openai_messages,
     to_openai_messages,
 )
+from gatling_guard.trace.objects import ObjectTaint
 from gatling_guard.trace.recorder import RecordedStep, RecordedTrace, Recorder, append_trace
 from gatling_guard.trace.sensitive import sensitive_file, sensitive_name, sensitive_text
 from gatling_guard.trace.spans import cut_spans
@@ -23,6 +24,7 @@ __all__ = [
     "Lineage",
     "LineageIndex",
     "Match",
+    "ObjectTaint",
     "Origin",
     "RecordedStep",
     "RecordedTrace",

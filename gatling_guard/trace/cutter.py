@@ -11,6 +11,7 @@ import re
 from gatling_guard.plan import Provenance
 from gatling_guard.trace.canonical import canonical, fitting, hidden_text
 from gatling_guard.trace.directive import is_directive, sentences
+from gatling_guard.trace.encoded import decoded
 from gatling_guard.trace.sensitive import sensitive_name, sensitive_text
 from gatling_guard.trace.types import Span
 
@@ -21,6 +22,8 @@ MAX_SPANS = 20_000
 _LONG = 10_000
 """Only longer texts are measured before they are folded: 18 times this is a fair overdraft."""
 _EXCERPT = 400
+_MANY = 32
+"""Decoded texts of one text from which on it is decoded sentence by sentence."""
 
 # A run of backslashes is one escape, however often the text was quoted.
 _ESCAPED = re.compile(r"(?<!\\)\\++(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[ntrbf\"'/])")
@@ -88,10 +91,23 @@ class Cutter:
             for sentence in sentences("\n".join(map(unescaped, escaped))):
                 directive = free and is_directive(sentence)
                 self._add(f"{path}/~plain", sentence, tier, free=True, directive=directive)
+        for plain in self._decoded(text):
+            found = sentences(plain)
+            # What decodes to confetti was most likely not encoded, and is one span at most.
+            for sentence in found if 4 * len(found) <= len(plain) + 16 else [plain]:
+                directive = is_directive(sentence)
+                self._add(f"{path}/~decoded", sentence, tier, free=True, directive=directive)
         # Text in invisible tag characters is nobody's honest output.
         secret = hidden_text(text)
         if secret.strip():
             self._add(f"{path}/~hidden", secret, Provenance.PUBLIC, free=True, directive=True)
+
+    def _decoded(self, text: str) -> list[str]:
+        """What stands encoded in a text; many encoded pieces may hide one behind a bound."""
+        found = decoded(text)
+        if len(found) < _MANY:
+            return list(found)
+        return list(dict.fromkeys(plain for s in sentences(text) for plain in decoded(s)))
 
     def _add(
         self, path: str, text: str, tier: Provenance, *, free: bool = False, directive: bool = False

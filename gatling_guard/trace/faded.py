@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator, Sequence
 
@@ -37,7 +38,13 @@ class Faded:
             return False
         if len(words) < 4:
             return all(self._has(slot) for slot in _slots(words))
-        return sum(all(map(self._has, _slots([w]))) for w in words) >= share * len(words)
+        lacking = len(words) - math.ceil(share * len(words))
+        for word in words:
+            if not all(map(self._has, _slots([word]))):
+                lacking -= 1
+                if lacking < 0:
+                    return False
+        return True
 
     def _has(self, slot: int) -> bool:
         return bool(self._bits and self._bits[slot >> 3] & (1 << (slot & 7)))
@@ -45,11 +52,12 @@ class Faded:
 
 def _slots(words: Sequence[str]) -> Iterator[int]:
     # crc32, not hash(): the same in every process, whatever its hash seed.
-    previous = ""
+    previous = 0
     for word in words:
         data = word.encode("utf-8", "replace")
-        yield zlib.crc32(data) % _FILTER_BITS
-        yield zlib.adler32(data, 7) * 2654435761 % _FILTER_BITS
+        code = zlib.crc32(data)
+        yield code % _FILTER_BITS
+        yield (code * 2654435761 >> 9) % _FILTER_BITS
         if previous:
-            yield zlib.crc32(f"{previous} {word}".encode("utf-8", "replace")) % _FILTER_BITS
-        previous = word
+            yield zlib.crc32(data, previous) % _FILTER_BITS
+        previous = code

@@ -2,8 +2,12 @@
 
 Sees: equal values; whole-word parts of a span, also across neighbouring sentences; numbers and
 dates by value; long text of which most words stand in one place; text that holds whole spans,
-addresses or ids of spans (concatenated, pasted, put into a URL).
-Does not see (yet): encodings, a value spread over several arguments, paraphrase, translation.
+addresses or ids of spans (concatenated, pasted, put into a URL); other writings of a value
+(encodings, separators, formats); pieces of tokens (`fragments.py`); values spread over several
+arguments or calls (`sent.py`).
+Does not see: paraphrase, translation, ciphers; a boolean, an enum or a small number that untrusted
+text made the model choose. What such a call returns is no better than what went into it, but
+nothing tells that `true` was the attacker's wish.
 """
 
 from __future__ import annotations
@@ -16,15 +20,19 @@ from typing import Any
 from gatling_guard.plan import Leaf, Provenance, leaves
 from gatling_guard.trace.authority import Authority
 from gatling_guard.trace.canonical import find_bounded, fitting, trimmed, words_of
+from gatling_guard.trace.entities import identity_keys
+from gatling_guard.trace.fragments import compact
 from gatling_guard.trace.lookup import (
     MENTIONS,
     MOST_WORDS,
+    SHORT,
     Query,
     is_trivial,
     meets_by_chance,
     search,
 )
 from gatling_guard.trace.postings import Postings, telling
+from gatling_guard.trace.sent import Sent
 from gatling_guard.trace.types import Lineage, Origin, Span
 
 MAX_SPANS = 20_000
@@ -46,6 +54,8 @@ class LineageIndex:
     def __init__(self, *, max_spans: int = MAX_SPANS, max_chars: int = MAX_CHARS) -> None:
         self._bounds = (max_spans, max_chars)
         self._bad, self._good = Postings(assume=True), Postings(assume=False)
+        self._sent = Sent()
+        self._dropped = 0
         self._worst = Provenance.INTERNAL
         self._rest: Span | None = None
         """First output of which a part was not indexed: from then on anything may be known."""
@@ -108,7 +118,13 @@ class LineageIndex:
         words = words_of(key)
         if not telling(key, words) or meets_by_chance(key):
             return False
-        hits = self._bad.equal(key) or self._bad.containing(key, words, 1)
+        hits = (
+            self._bad.equal(key)
+            or self._bad.containing(key, words, 1)
+            or self._cut_from(key)
+            or self._bad.alike(key, words)
+            or self._bad.identified(identity_keys(key), 1)
+        )
         if not hits and not self._may_be_known(words, 1.0):
             return False
         first = hits[0].span_id if hits else self._unseen_since(words)
@@ -117,11 +133,20 @@ class LineageIndex:
         origin = authority.find(span.text) if authority else None
         return origin is None or origin.match == "words"
 
+    def _cut_from(self, key: str) -> list[Span]:
+        """Untrusted spans with a token of which all of `key` is a piece."""
+        text = compact(key)
+        pieces = self._bad.fragments.pieces(text) if len(key) <= SHORT else []
+        whole = [p.span_id for p in pieces if p.end - p.start == len(text)]
+        return [self._bad.spans[at] for at in whole if at in self._bad.spans]
+
     def _shrink(self) -> None:
         before = len(self._bad.spans) + len(self._good.spans)
         self._bad.shrink(*self._bounds)
         self._good.shrink(*self._bounds)
-        if len(self._bad.spans) + len(self._good.spans) < before:
+        self._dropped += before - len(self._bad.spans) - len(self._good.spans)
+        if self._dropped > before // 8:  # a sweep is as long as all that is held
+            self._dropped = 0
             for held in (self._directives, self._untrusted):
                 kept = [s for s in held if self._holds(s)]
                 held.clear()
@@ -141,10 +166,15 @@ class LineageIndex:
             (name, leaf) for name, value in arguments.items() for leaf in leaves({name: value})
         ]
         origins = self._all_origins([leaf.value for _, leaf in found], authority)
-        return tuple(
+        lineage = tuple(
             Lineage(leaf.path, name, leaf.value, origins[_kind(leaf.value)], is_trivial(leaf.value))
             for name, leaf in found
         )
+        return self._sent.split(lineage, (self._bad, self._good))
+
+    def sent(self, lineage: Sequence[Lineage]) -> None:
+        """Remember what a call that runs sends, for the pieces that later calls may add."""
+        self._sent.add(lineage)
 
     def _all_origins(
         self, values: Sequence[Any], authority: Authority
@@ -187,7 +217,7 @@ class LineageIndex:
             return (_MODEL,)
         bad = search(self._bad, query, MAX_ORIGINS - 3)
         # Most of its words in one place are no match for the whole of it in another.
-        if all(o.match == "words" for o in bad) and self._may_be_known(query.words, MOST_WORDS):
+        if not any(o.vouches for o in bad) and self._may_be_known(query.words, MOST_WORDS):
             bad.append(_ANYWHERE)
         if not bad and len(query.mentions) > MENTIONS:
             bad = [o for o in (self._assumed(),) if o.tier > Provenance.INTERNAL]
@@ -196,6 +226,9 @@ class LineageIndex:
         good = search(self._good, query, 2)
         if not named:
             good = _unpromoted(good, bad, query, self._rest)
+        if any(o.vouches and o.tier < Provenance.PUBLIC for o in good):
+            # Two ids of one maker share their middle: what is known as a whole is no piece.
+            bad = [o for o in bad if o.match != "part"]
         good.sort(key=lambda o: -o.tier)
         found = (*bad, *good, *((trusted,) if trusted else ()))
         return found or (_MODEL,)
@@ -223,7 +256,7 @@ def _unpromoted(
     """No promotion by repetition, in prose too: `Sent 5 to X` does not vouch for an untrusted X."""
     if not bad or meets_by_chance(query.key) or not telling(query.key, query.words):
         return good
-    spans = [o.span for o in bad if o.span and find_bounded(query.key, o.span.canonical) >= 0]
+    spans = [o.span for o in bad if o.span and _states(o, query.key)]
     spans += [rest] if rest else []
     first = min(spans, key=lambda s: s.span_id, default=None)
     if first is None:
@@ -234,3 +267,10 @@ def _unpromoted(
         else o
         for o in good
     ]
+
+
+def _states(origin: Origin, key: str) -> bool:
+    """Whether a span states the whole value, in whatever writing."""
+    if origin.match == "encoded":
+        return not origin.partial
+    return origin.span is not None and find_bounded(key, origin.span.canonical) >= 0

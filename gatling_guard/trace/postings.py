@@ -8,15 +8,21 @@ Does not see: a value of several everyday words that a sentence break cuts in tw
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from gatling_guard.trace.canonical import find_bounded, trimmed, words_of
+from gatling_guard.trace.entities import identity_keys
 from gatling_guard.trace.faded import Faded
+from gatling_guard.trace.fragments import Fragments, compact
 from gatling_guard.trace.ids import Ids
 from gatling_guard.trace.mentions import Date, Number, dates_in, numbers_in, same_day
 from gatling_guard.trace.types import Span
+
+_ENDS = " .,;:'\"`()[]{}<>!?*"
+_DIGIT = re.compile(r"\d")
 
 SCAN = 1_000
 """Most spans looked at for one value; beyond, an untrusted class answers "assume so"."""
@@ -26,6 +32,8 @@ HEAD = 4
 """Words at the start of a span by which it is recognised inside a longer text."""
 WINDOW = 3
 """Sentences that count as one place."""
+SHORT = 64
+"""Longest field that is also known without its separators (`acme-corp` for `Acme Corp`)."""
 
 
 class Postings:
@@ -44,6 +52,10 @@ class Postings:
         # Whole texts and first words are kept as hashes and compared in full when found.
         self._equal, self._heads = Ids(), Ids()
         self._words, self._numbers = Ids(), Ids()
+        self._identities, self._shapes = Ids(), Ids()
+        self._openers = Ids()
+        """By first words, what `_heads` knows by the first four: most words of a text are none."""
+        self.fragments = Fragments()
         self._dates: dict[tuple[int, int], list[tuple[int, Date]]] = {}
         self._free: deque[int] = deque()
         self._short: deque[int] = deque()
@@ -62,10 +74,17 @@ class Postings:
         words = words_of(canon)
         known = self._equal.put(hash(key), at, EQUAL)
         if not known and words and telling(key, words) and not _plain_key(span, words):
-            self._heads.put(hash(tuple(words_of(key)[:HEAD])), hash(key))
+            head = words_of(key)[:HEAD]
+            self._heads.put(hash(tuple(head)), hash(key))
+            self._openers.put(head[0], hash(key))
+        if not known and not span.free_text and len(words) > 1 and len(key) <= SHORT:
+            self._shapes.put(hash(compact(key)), at, EQUAL)
         for word in set(words):
             self._words.put(word, at)
-        if any(c.isdigit() for c in canon):
+        for identity in identity_keys(canon):
+            self._identities.put(identity, at)
+        if _DIGIT.search(canon):
+            self.fragments.put(canon, at)
             for number in numbers_in(canon):
                 self._numbers.put(number, at)
             for date in dates_in(canon):
@@ -77,6 +96,34 @@ class Postings:
         """Spans whose whole text is `key` (trimmed canonical)."""
         held = self._alive(self._equal.ids(hash(key)), EQUAL)
         return [span for span in held if trimmed(span.canonical) == key]
+
+    def alike(self, key: str, words: Sequence[str]) -> list[Span]:
+        """Spans that hold the value with other separators, or with none."""
+        shape = compact(key)
+        held = self._alive(self._shapes.ids(hash(shape)), EQUAL)
+        found = [span for span in held if compact(span.canonical) == shape]
+        if not found and 1 < len(words) <= 8:
+            text = f" {' '.join(words)} "
+            near = self._alive(self._rarest(words), SCAN // 16)
+            found = [s for s in near if text in f" {' '.join(words_of(s.canonical))} "][:EQUAL]
+        return found
+
+    def glued(self, word: str) -> list[Span]:
+        """Spans of the two words that `word` was put together from without a separator."""
+        for cut in range(4, len(word) - 3):
+            head, tail = word[:cut], word[cut:]
+            if head in self._words and tail in self._words:
+                found = [*self._alive(self._words.ids(head), 1)]
+                return found + self._alive(self._words.ids(tail), 1)
+        return []
+
+    def identified(self, keys: Iterable[str], limit: int) -> list[Span]:
+        """Spans that name one of these addresses, numbers or accounts, however written."""
+        found: dict[int, Span] = {}
+        for key in sorted(keys):
+            for span in self._alive(self._identities.ids(key), limit):
+                found[span.span_id] = span
+        return list(found.values())[:limit]
 
     def number(self, value: Number, limit: int) -> list[Span]:
         """Spans that state this number, in whatever form."""
@@ -90,9 +137,11 @@ class Postings:
     def containing(self, key: str, words: Sequence[str], limit: int) -> list[Span]:
         """Spans in whose text `key` stands as whole words; also across neighbouring sentences."""
         rarest = self._rarest(words)
+        if len(words) == 1 and words[0] == key:  # the table itself says so
+            return self._alive(rarest, limit)
         found: list[Span] = []
         for span in self._alive(rarest, SCAN):
-            if find_bounded(key, span.canonical) >= 0:
+            if key in span.canonical and find_bounded(key, span.canonical) >= 0:
                 found.append(span)
                 if len(found) >= limit:
                     break
@@ -100,7 +149,7 @@ class Postings:
             return found
         if len(rarest) > SCAN:
             return self._assumed(rarest)
-        return self._across(key, rarest, limit) if len(words) > 1 else found
+        return self._across(key, words, rarest, limit) if len(words) > 1 else found
 
     def _rarest(self, words: Sequence[str]) -> Sequence[int]:
         best: Sequence[int] | None = None
@@ -112,10 +161,17 @@ class Postings:
                 best = hits
         return best or ()
 
-    def _across(self, key: str, hits: Sequence[int], limit: int) -> list[Span]:
+    def _across(
+        self, key: str, words: Sequence[str], hits: Sequence[int], limit: int
+    ) -> list[Span]:
         found: list[Span] = []
+        either = tuple(words)
         for span in self._alive(hits, SCAN // 4):
             if not span.free_text:
+                continue
+            bare = span.canonical.strip(_ENDS)
+            # What goes on in a neighbouring sentence stands at an end of this one.
+            if not (bare.startswith(either) or bare.endswith(either)):
                 continue
             near = [s for i in (-1, 0, 1) if (s := self._beside(span, span.span_id + i))]
             if len(near) > 1 and find_bounded(key, " ".join(s.canonical for s in near)) >= 0:
@@ -138,9 +194,9 @@ class Postings:
         """Telling spans whose whole text stands inside `canon`, longest first."""
         found: dict[int, Span] = {}
         heads: set[int] = set()
-        for size in range(1, HEAD + 1):
-            runs = zip(*(words[i:] for i in range(size)), strict=False)
-            heads.update(map(hash, runs))
+        for i, word in enumerate(words):
+            if word in self._openers:
+                heads.update(hash(tuple(words[i : i + size])) for size in range(1, HEAD + 1))
         for head in heads & self._heads.keys():
             for key in self._heads.ids(head)[:SCAN]:
                 for span in self._alive(self._equal.ids(key), 1):
@@ -184,8 +240,12 @@ class Postings:
             extra = max(0, i + 1 - lacking)
         found = list(counts)
         if extra > 1:
-            reach = range(1 - WINDOW, WINDOW)
-            found = [at for at in counts if sum(counts.get(at + i, 0) for i in reach) >= extra]
+            near, reach = counts.get, [i for i in range(1 - WINDOW, WINDOW) if i]
+            found = [
+                at
+                for at, own in counts.items()
+                if own >= extra or own + sum([near(at + i, 0) for i in reach]) >= extra
+            ]
         found = list(islice(found, 2 * SCAN))
         return found, seen <= 2 * SCAN
 
@@ -207,8 +267,14 @@ class Postings:
 
     def _alive(self, ids: Iterable[int], limit: int) -> list[Span]:
         """The spans still held, oldest first; forgotten ids cost a step each, see `shrink`."""
-        held = (span for at in ids if (span := self.spans.get(at)) is not None)
-        return list(islice(held, limit))
+        found: list[Span] = []
+        for at in ids:
+            span = self.spans.get(at)
+            if span is not None:
+                found.append(span)
+                if len(found) >= limit:
+                    break
+        return found
 
     # ---------------------------------------------------------------------------- forgetting
 
@@ -226,9 +292,10 @@ class Postings:
     def _prune(self) -> None:
         """Take forgotten ids out of the tables; reading all texts again would take seconds."""
         self._dropped = 0
-        for table in (self._equal, self._words, self._numbers):
+        for table in (self._equal, self._words, self._numbers, self._identities, self._shapes):
             table.keep(self.spans)
         self._heads.keep(self._equal)
+        self._openers.keep(self._equal)
         for day, hits in list(self._dates.items()):
             self._dates[day] = [hit for hit in hits if hit[0] in self.spans]
             if not self._dates[day]:

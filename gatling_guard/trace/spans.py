@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -21,7 +22,7 @@ from gatling_guard.catalog.types import ToolSpec
 from gatling_guard.plan import Leaf, Provenance, leaves
 from gatling_guard.trace.canonical import word_set
 from gatling_guard.trace.cutter import Cutter
-from gatling_guard.trace.keys import field_like, line_keys, object_keys
+from gatling_guard.trace.keys import field_like, likely_keys, line_keys, object_keys
 from gatling_guard.trace.parse import Form, Parsed, parse_text
 from gatling_guard.trace.sensitive import sensitive_name
 from gatling_guard.trace.types import Span
@@ -34,6 +35,8 @@ FREE_FIELDS = word_set(
     "html markdown message messages note notes page post reason reply review reviews snippet "
     "subject summary text title transcript"
 )
+_UNSPACED = re.compile("[\u2e80-\ud7ff\U00020000-\U0003ffff]")
+"""A character of a script that is written without spaces; eight of them make a clause."""
 _INDEX = re.compile(r"\d+\Z")
 
 
@@ -58,7 +61,15 @@ def cut_spans(
         spec.name if spec else "", call_id, first_id, cause=cause,
         sensitive=sensitive or (spec is not None and sensitive_name(spec.name)),
     )  # fmt: skip
-    keys = line_keys if parsed.form == "lines" else object_keys
+
+    def keys(item: Mapping[str, Any], where: str) -> Iterable[str]:
+        if parsed.form == "lines":
+            return line_keys(item, where)
+        found = object_keys(item, where)
+        if trust.tier(where) < Provenance.PUBLIC:
+            return found
+        return dict.fromkeys((*found, *likely_keys(item)))
+
     for leaf in leaves(parsed.value, keys=keys):
         if cutter.full:
             cutter.remainder(leaf.path, _as_text(leaf.value))
@@ -114,6 +125,8 @@ def _inner(leaf: Leaf) -> Any:
 
 def _is_prose(path: str, text: str) -> bool:
     if len(text) > 400 or "\n" in text or len(text.split(None, 4)) >= 4:
+        return True
+    if not text.isascii() and len(_UNSPACED.findall(text)) >= 8:
         return True
     return bool(FREE_FIELDS.intersection(_names(path)[-1:]))
 

@@ -37,9 +37,15 @@ class Span:
 
 Source = Literal["instruction", "system", "policy", "output", "model"]
 """`model`: found nowhere, so the model made it up or composed it."""
-Match = Literal["exact", "substring", "words", "encoded", "split", "assumed", "none"]
-"""`words`: most of its words occur there, in any order. `assumed`: a bound was hit, so that it must
-be taken to occur in text of that tier; counts as found, and vouches for nothing."""
+Match = Literal["exact", "substring", "encoded", "part", "split", "words", "assumed", "none"]
+"""Only `exact` and `substring` (the value stands there as whole words) vouch for a value; the
+others taint it, and tell what it carries.
+
+`encoded`: the same value in another writing: an encoding, other separators, another form of the
+same address, number or account. `part`: a piece of a longer token, or several glued together.
+`split`: together with its neighbours, or with what earlier calls sent. `words`: most of its words
+occur there, in any order. `assumed`: a bound was hit, so that it must be taken to occur in text of
+that tier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,13 @@ class Origin:
     """For `output`: the span it was found in; None where it is only assumed."""
     quote: str = ""
     """The text around the match, at most 160 characters."""
+    partial: bool = False
+    """Only a part of the value was found there: the value was put together, or cut in two."""
+
+    @property
+    def vouches(self) -> bool:
+        """Whether all of the value stands there as such: only then is its tier the value's."""
+        return self.match in ("exact", "substring") and not self.partial
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +95,16 @@ class Lineage:
         )
 
     @property
+    def split(self) -> bool:
+        """Part of a value that was spread over several arguments, list items or calls."""
+        return any(o.match == "split" for o in self.origins)
+
+    @property
+    def encoded(self) -> bool:
+        """Carries an output in another writing: an encoding, other separators, another format."""
+        return any(o.match == "encoded" for o in self.origins)
+
+    @property
     def spans(self) -> tuple[Span, ...]:
         """The output spans among the origins."""
         return tuple(o.span for o in self.origins if o.span is not None)
@@ -103,6 +126,8 @@ class Lineage:
 
     @property
     def only_untrusted(self) -> bool:
-        """Found in tier-3 text (or assumed to be), and nowhere better, and not named."""
+        """Found in tier-3 text (or assumed to be), and as a whole nowhere better, and not named."""
         outputs = [o for o in self.origins if o.source == "output"]
-        return bool(outputs) and not self.named and all(o.tier == 3 for o in outputs)
+        if self.named or not any(o.tier == 3 for o in outputs):
+            return False
+        return all(o.tier == 3 for o in outputs if o.vouches or o.match == "words")

@@ -68,7 +68,7 @@ def mails() -> Run:
         ("the code for that door today is exactly this", "none"),
         ("looked today, Dr Smith and evil-site.com", "substring"),
         ("before May send dollars please", "words"),
-        ("GB29NWBK6016133192681", "none"),
+        ("GB29NWBK6016133192681", "part"),
         ("NWBK", "none"),
         (1200, "none"),
         ("2024-05-14", "none"),

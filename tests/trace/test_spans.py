@@ -67,6 +67,7 @@ def test_fields_have_their_own_tier() -> None:
     """R51: per field, by name, glob or subtree."""
     output = {"body": {"deep": "x"}, "id": 5, "own_note": "y", "list": [{"body": "z"}, "free"]}
     assert tiers(output) == {
+        "/body/deep/~key": 3,
         "/body/deep": 3,
         "/id": 1,
         "/own_note": 3,
