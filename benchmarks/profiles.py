@@ -23,7 +23,7 @@ from gatling_guard.catalog import Effect, ToolProfile, infer_profile
 ROOT = Path(__file__).resolve().parents[1]
 LABELS = ROOT / "tests" / "catalog" / "labels.json"
 TOOLS = Path("data") / "catalog" / "tool_schemas.jsonl.xz"
-HALVES = ("dev", "test")
+HALVES = ("dev", "held")
 EFFECTS = tuple(effect.value for effect in Effect)
 
 
