@@ -17,6 +17,7 @@ MAX_NESTED = 60
 """Properties inside one top-level argument that are looked at."""
 MAX_DEPTH = 8
 _NO_NAME = frozenset({"boolean", "null"})
+_COUNTS = frozenset({"integer", "number", "null"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,28 @@ def argument_roles(schema: Any, effect: Effect, tool_words: tuple[str, ...]) -> 
     )
 
 
+def notified_args(
+    schema: Any, effect: Effect, tool_words: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Arguments whose presence makes a change reach another party: participants, cc, notify.
+
+    Only of tools that do not reach one anyway (send, pay, permit) and that change something.
+    A number ("guests": 3) names nobody.
+    """
+    if effect in lex.LEAVES or not effect.changes_state:
+        return ()
+    found = []
+    for name, schema_of in dict(properties(schema)).items():
+        split = words(name) or (name.lower(),)
+        kind = str(schema_of.get("type"))
+        told = split[0] in lex.NOTIFYING or (split[:1] == ("send",) and len(split) > 1)
+        if kind in _COUNTS or (kind == "boolean" and not told):
+            continue
+        if told or split[-1] in lex.NOTIFIED:
+            found.append(name)
+    return tuple(found)
+
+
 def _holders(schema: Any, names: set[str]) -> tuple[str, ...]:
     """Top-level arguments that hold one of `names`: `message` in `{"message": {"to": ...}}`.
 
@@ -160,6 +183,8 @@ def _is_identity(
     if place and (head in lex.ADDRESS_PARTS or name.lower() in lex.ADDRESS_PARTS):
         return True
     if effect is Effect.EXECUTE and lower in lex.RUN_ARGS:
+        return True
+    if head == "number" and len(split) > 1 and lex.COUNTING.isdisjoint(split):
         return True
     if head == "name" and not lex.PERSONS.isdisjoint(split):
         return True

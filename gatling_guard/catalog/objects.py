@@ -77,7 +77,8 @@ def _only_looks(verb: str, head: str, phrase: tuple[str, ...]) -> bool:
     if verb not in lex.LIGHT:
         return False
     action = head if head in lex.VERBS else nominal(head, lex.VERBS)
-    return head in lex.COMPUTE_NOUNS or bool(action and lex.VERBS[action] is Effect.READ)
+    reads = bool(action and lex.VERBS[action] is Effect.READ and action not in lex.AMBIGUOUS)
+    return head in lex.COMPUTE_NOUNS or reads
 
 
 def _acts_by_noun(verb: str, phrase: tuple[str, ...]) -> Effect | None:
