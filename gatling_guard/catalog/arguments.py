@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -16,6 +17,7 @@ MAX_PROPERTIES = 500
 MAX_NESTED = 60
 """Properties inside one top-level argument that are looked at."""
 MAX_DEPTH = 8
+_QUOTED = re.compile(r"[\"'`]([A-Za-z_]{2,30})[\"'`]")
 _NO_NAME = frozenset({"boolean", "null"})
 _COUNTS = frozenset({"integer", "number", "null"})
 
@@ -74,6 +76,18 @@ def _resolve(node: Any, root: Any) -> Any:
 def argument_names(schema: Any) -> frozenset[str]:
     """Names of all arguments, nested ones too, in lower case."""
     return frozenset(name.lower() for name, _ in properties(schema))
+
+
+def action_words(schema: Any, description: str) -> tuple[str, ...]:
+    """What an argument that chooses the act may say: its enum, and quoted words about it."""
+    found: list[str] = []
+    for name, schema_of in properties(schema):
+        if name.lower() in lex.ACTION_ARGS:
+            options = schema_of.get("enum")
+            found += [o for o in options[:32] if isinstance(o, str)] if isinstance(options, list) else []
+            texts = (str(schema_of.get("description") or ""), description)
+            found += [word for text in texts for word in _QUOTED.findall(text[:2000])[:32]]
+    return tuple(split[0] for word in found if (split := words(word)))
 
 
 def argument_roles(schema: Any, effect: Effect, tool_words: tuple[str, ...]) -> Roles:

@@ -27,15 +27,26 @@ class Guess:
     """Whether any verb or data noun was recognised."""
 
 
-def guess_effect(name: str, description: str, arguments: Iterable[str]) -> Guess:
+def guess_effect(
+    name: str, description: str, arguments: Iterable[str], actions: Iterable[str] = ()
+) -> Guess:
     """The effect of a tool.
 
     Args:
         name: as the model sees it.
         description: free text.
         arguments: names of the arguments, nested ones too.
+        actions: verbs that an argument ("action") may say; the worst of them counts.
     """
-    args = frozenset(arguments)
+    guess = _plain_guess(name, description, frozenset(arguments))
+    chosen = [a for a in actions if a in lex.VERBS]
+    worst = max(chosen, key=lambda a: lex.RISK[lex.VERBS[a]], default="")
+    if worst and lex.RISK[lex.VERBS[worst]] > lex.RISK[guess.effect]:
+        return Guess(lex.VERBS[worst], 0.8, worst)
+    return guess
+
+
+def _plain_guess(name: str, description: str, args: frozenset[str]) -> Guess:
     runs = _runs_code(name, description, args) or _calls_http(args)
     if runs is not None:
         return runs
@@ -140,7 +151,8 @@ def _conflict(named: Evidence, said: Evidence) -> Guess:
         return Guess(Effect.READ, 0.6, named.verb)  # "run_regression: Builds a model".
     if not named.strong and said.strong:
         # "SmartLockStatus: Retrieves the state": the noun in the name is no verb.
-        worse = named if named.verb not in lex.AMBIGUOUS and named.risk > said.risk else said
+        grave = named.effect is not Effect.WRITE and named.verb not in lex.AMBIGUOUS
+        worse = named if grave and named.risk > said.risk else said
         return Guess(worse.effect, 0.6, worse.verb)
     if said.strong and said.verb in lex.FIGURES and named.effect is Effect.WRITE:
         return Guess(Effect.READ, 0.6, said.verb)  # "add: Calculates the sum".

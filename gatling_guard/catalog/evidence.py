@@ -77,6 +77,7 @@ def _in_words(
     i = chosen[0]
     # A product's name may stand before the verb, but no word that could itself be the verb.
     clearly = tokens[i] not in lex.AMBIGUOUS or (len(tokens) == 1 and tokens[i] in lex.GRAVE)
+    clearly = clearly or (tokens[0] == "run" and len(tokens) > 1)
     strong = clearly and i == verbs[0]
     outer = [token for token in before if token not in lex.TOOL_NOUNS]
     evidence = Evidence(refine(tokens[i], tokens[i + 1 :] or outer, args), strong, tokens[i])
@@ -146,6 +147,7 @@ def from_description(description: str, args: frozenset[str]) -> Evidence | None:
         if verb and _is_verb(verb, token, after, first or tokens[i - 1] in {"to", "can"}):
             sure = verb not in lex.AMBIGUOUS or token != verb or after in lex.DETERMINERS
             sure = sure or (told and i == 0)  # "Use the X tool to access ..."
+            sure = sure or (after in lex.JOINS and _verb_at(tokens, i + 2))  # "Review and check"
             one = Evidence(_said(verb, tokens[i + 1 : i + 9], args), first and sure, verb)
             rest = tokens[i:]
             more = [*_enumerated(rest, one, args), *_second(rest, one, args)]
@@ -207,6 +209,10 @@ def _second(tokens: Sequence[str], first: Evidence, args: frozenset[str]) -> lis
     return []
 
 
+def _verb_at(tokens: Sequence[str], at: int) -> bool:
+    return at < len(tokens) and base_form(tokens[at], lex.VERBS) is not None
+
+
 def _ending(verb: str) -> str:
     """The inflection of a verb, as far as it shows."""
     found = (ending for ending in ("ing", "ed", "ss", "s") if verb.endswith(ending))
@@ -240,7 +246,7 @@ def _said(verb: str, following: Sequence[str], args: frozenset[str]) -> Effect:
         return Effect.READ  # "gives the weather"; "gives a permission" is none.
     if verb == "give" and following[:1] and following[0] in {"you", "us", "back"}:
         return Effect.READ  # "gives you a password of length 50"
-    if verb == "review" and phrase:
+    if verb == "review" and following:
         return Effect.READ  # One writes a review, or reviews something.
     if verb == "receive" or (verb == "request" and not lex.READING_NOUNS.isdisjoint(phrase)):
         return Effect.READ

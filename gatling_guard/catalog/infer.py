@@ -14,6 +14,7 @@ from typing import Any
 from gatling_guard.catalog import lexicon as lex
 from gatling_guard.catalog.arguments import (
     Roles,
+    action_words,
     argument_names,
     argument_roles,
     notified_args,
@@ -53,7 +54,7 @@ def infer_profile(
         Never raises: a word it does not know means `write` with low confidence.
     """
     arguments = argument_names(parameters)
-    guess = guess_effect(name, description, arguments)
+    guess = guess_effect(name, description, arguments, action_words(parameters, description))
     hints = {key: value for key, value in (annotations or {}).items() if isinstance(value, bool)}
     effect = _annotated_effect(guess, hints, trust_annotations)
     tokens = words(name)

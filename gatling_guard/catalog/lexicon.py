@@ -112,19 +112,19 @@ VERBS |= dict.fromkeys(("return", "review"), Effect.WRITE)
 
 AMBIGUOUS = _words("""
 access address advance alert align answer attack author backup balance bash bet bid block book bookmark
-borrow burn call capture cast cat cd change charge clean clear close comment compile complete
-contact control cool copy correct count cp cut deposit design dispatch dose download draft draw drop
+borrow broadcast burn call capture cast cat cd change charge clean clear close comment compile complete
+contact control cool copy correct count cp craft crash cut deposit design dispatch dose download draft draw drop
 du email empty end exchange exploit factor fax file fill filter finish fire fix flag float focus follow fork
 format fund gift group guess hand hash heat highlight hire hold host import index input invite issue
 kick label land launch leave lend like link load lock log look mail map mark match measure mention
-message mint mix monitor move mute note open operate order output park parse patch pause permit
-phone pick pilot pin pitch place plan plant play poll pop post preview process profile program
+message mint mix monitor move mute note open operate order output override pack park parse patch pause permit
+phone pick pilot pin pitch place plan plant play pledge payout poll pop post preview process profile program
 purchase push put query queue random rank rate record redeem refund release rent repair reply report
 request reserve respond return reverse review roll round run sample save scale scan schedule screen
-seal secure see segment sell shell shift ship show sign skip sms solve sort speed spell split stage
-stake star start stat stem step stop store stream study style sum supply switch tag tail tap
-terminal test text tip top touch trace track trade train transfer transition trim tune turn tweet
-type upgrade visit vote wager wake warm watch webhook wire withdraw zip
+seal secure see segment sell setup shell shift ship show sign signup skip sms solve sort speed spell split stage
+stake star start stat stem step stop store stream study style sum supply swap switch tag tail tap
+terminal test text tip top touch trace track trade train transfer transition trigger trim tune turn tweet
+type upgrade visit volunteer vote wager wake warm watch webhook wire withdraw zip
 """)
 """Verbs that are nouns or adjectives as often."""
 
@@ -150,6 +150,10 @@ screenshot search sequencing simulation snapshot sort spectroscopy statistics st
 testing tokenization translation ttest validation verification
 """)
 """Objects of a light verb that make it a computation or a look-up."""
+
+TESTS = _words("test")
+STATISTICAL = _words("a ab anova chi hypothesis normality square statistical t z")
+"""What makes a test a computation; any other test that is run executes what it tests."""
 
 MONEY = _words("""
 bet bid bitcoin cash charge checkout crypto deposit donation eth ether fund loan_payment money
@@ -367,6 +371,8 @@ USAGE = _words("call deploy employ enter invoke run trigger use utilise utilize"
 INTERFACES = _words("api apis endpoint endpoints service webservice")
 PURPOSE = _words("can how that to what when where whether which who you")
 """After one of these a further verb is not done by the tool itself."""
+ACTION_ARGS = _words("action action_type operation operation_type")
+"""Arguments that choose what is done: the worst that they may say counts."""
 ASKING = _words("are can does has have is should was will")
 """First words of a name that ask: `is_registered`, `can_send`."""
 NOT_SAID = _words("accept accepts enable enabled enter subscribe take takes")

@@ -17,6 +17,8 @@ def refine(
     phrase = object_phrase(following, prose)
     head = phrase[-1] if phrase else ""
     pairs = frozenset(zip(phrase, phrase[1:], strict=False))
+    if verb in {"run", "execute"} and head in lex.TESTS and lex.STATISTICAL.isdisjoint(phrase):
+        return Effect.EXECUTE
     if _only_looks(verb, head, phrase):
         return Effect.READ
     if verb == "open":
