@@ -84,7 +84,9 @@ def action_words(schema: Any, description: str) -> tuple[str, ...]:
     for name, schema_of in properties(schema):
         if name.lower() in lex.ACTION_ARGS:
             options = schema_of.get("enum")
-            found += [o for o in options[:32] if isinstance(o, str)] if isinstance(options, list) else []
+            found += (
+                [o for o in options[:32] if isinstance(o, str)] if isinstance(options, list) else []
+            )
             texts = (str(schema_of.get("description") or ""), description)
             found += [word for text in texts for word in _QUOTED.findall(text[:2000])[:32]]
     return tuple(split[0] for word in found if (split := words(word)))
@@ -128,9 +130,7 @@ def argument_roles(schema: Any, effect: Effect, tool_words: tuple[str, ...]) -> 
     )
 
 
-def notified_args(
-    schema: Any, effect: Effect, tool_words: tuple[str, ...]
-) -> tuple[str, ...]:
+def notified_args(schema: Any, effect: Effect, tool_words: tuple[str, ...]) -> tuple[str, ...]:
     """Arguments whose presence makes a change reach another party: participants, cc, notify.
 
     Only of tools that do not reach one anyway (send, pay, permit) and that change something.

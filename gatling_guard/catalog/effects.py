@@ -54,7 +54,9 @@ def _plain_guess(name: str, description: str, args: frozenset[str]) -> Guess:
     guess = _combine(from_name(name, args), said)
     guess = guess or _by_noun(segments(name)[-1:]) or _combine(from_prefix(name, args), None)
     guess = guess or _by_noun(segments(name)) or Guess(Effect.WRITE, 0.3, known=False)
-    if guess.effect is Effect.READ and (args & lex.OUTPUT_PLACES or _matches(lex.SAVES, description)):
+    if guess.effect is Effect.READ and (
+        args & lex.OUTPUT_PLACES or _matches(lex.SAVES, description)
+    ):
         return Guess(Effect.WRITE, min(guess.confidence, 0.7), guess.verb)
     if guess.confidence <= 0.5 and guess.effect in lex.GIVING and args and not _carries(args):
         return Guess(Effect.READ, 0.5, guess.verb)  # A noun: there is nothing to send or pay with.

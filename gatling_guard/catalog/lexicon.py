@@ -111,20 +111,21 @@ VERBS |= dict.fromkeys(("choose", "define", "provide", "solve", "calibrate"), Ef
 VERBS |= dict.fromkeys(("return", "review"), Effect.WRITE)
 
 AMBIGUOUS = _words("""
-access address advance alert align answer attack author backup balance bash bet bid block book bookmark
-borrow broadcast burn call capture cast cat cd change charge clean clear close comment compile complete
-contact control cool copy correct count cp craft crash cut deposit design dispatch dose download draft draw drop
-du email empty end exchange exploit factor fax file fill filter finish fire fix flag float focus follow fork
-format fund gift group guess hand hash heat highlight hire hold host import index input invite issue
-kick label land launch leave lend like link load lock log look mail map mark match measure mention
-message mint mix monitor move mute note open operate order output override pack park parse patch pause permit
-phone pick pilot pin pitch place plan plant play pledge payout poll pop post preview process profile program
-purchase push put query queue random rank rate record redeem refund release rent repair reply report
-request reserve respond return reverse review roll round run sample save scale scan schedule screen
-seal secure see segment sell setup shell shift ship show sign signup skip sms solve sort speed spell split stage
-stake star start stat stem step stop store stream study style sum supply swap switch tag tail tap
-terminal test text tip top touch trace track trade train transfer transition trigger trim tune turn tweet
-type upgrade visit volunteer vote wager wake warm watch webhook wire withdraw zip
+access address advance alert align answer attack author backup balance bash bet bid block book
+bookmark borrow broadcast burn call capture cast cat cd change charge clean clear close comment
+compile complete contact control cool copy correct count cp craft crash cut deposit design dispatch
+dose download draft draw drop du email empty end exchange exploit factor fax file fill filter finish
+fire fix flag float focus follow fork format fund gift group guess hand hash heat highlight hire
+hold host import index input invite issue kick label land launch leave lend like link load lock log
+look mail map mark match measure mention message mint mix monitor move mute note open operate order
+output override pack park parse patch pause permit phone pick pilot pin pitch place plan plant play
+pledge payout poll pop post preview process profile program purchase push put query queue random
+rank rate record redeem refund release rent repair reply report request reserve respond return
+reverse review roll round run sample save scale scan schedule screen seal secure see segment sell
+setup shell shift ship show sign signup skip sms solve sort speed spell split stage stake star start
+stat stem step stop store stream study style sum supply swap switch tag tail tap terminal test text
+tip top touch trace track trade train transfer transition trigger trim tune turn tweet type upgrade
+visit volunteer vote wager wake warm watch webhook wire withdraw zip
 """)
 """Verbs that are nouns or adjectives as often."""
 
@@ -170,7 +171,8 @@ card_id card_number credit_card credit_card_number cvv payment payment_details p
 payment_info payment_method payment_method_id payment_methods payment_source
 """)
 PAID_WITH = PAYING_ARGS | _words("""
-account amount basket card cart item items order price product quantity sum symbol ticket total value
+account amount basket card cart item items order price product quantity sum symbol ticket total
+value
 """)
 """Words of arguments that say what is paid for, or with what."""
 PAYING_VERBS = _words("""
@@ -309,21 +311,21 @@ report site tab url webpage website window
 """What one opens in order to look at it."""
 
 READING_NOUNS = _words("""
-about all area artist availability available average balance best barcode by calculator calendar catalog
-categories category chart charts checker client_list converter count current dashboard data
+about all area artist availability available average balance best barcode by calculator calendar
+catalog categories category chart charts checker client_list converter count current dashboard data
 definition detail details detector deviation dictionary difference direction directions distance
 documentation estimator event events example examples exists fact factorial facts feed feeds finder
 forecast gcd generator health hello highest history hourly id identity image images index info
 information insight insights jobs joke keyword keywords languages latest lcm leaderboard list
 listing live locator log logs lyrics maximum me mean median metadata metrics mode most name names
 nearby nearest news number odds overview percentage perimeter popular population position price
-prices probability product products profile profiles properties qr quadratic quote quotes rank ranking
-rankings rate rates rating ratings ratio recent recommendation recommendations report result results
-retrieval review reviews root roots schedule score scores scraper sentiment similar snapshot sources
-sqrt standing standings state statistic statistics stats status suggestion suggestions summary
-supported table teams temperature thumbnail time titles top totals translation translator trend
-trending trends upcoming user users validator value values variance version versions video videos
-viewer volume weather whoami whois word words
+prices probability product products profile profiles properties qr quadratic quote quotes rank
+ranking rankings rate rates rating ratings ratio recent recommendation recommendations report result
+results retrieval review reviews root roots schedule score scores scraper sentiment similar snapshot
+sources sqrt standing standings state statistic statistics stats status suggestion suggestions
+summary supported table teams temperature thumbnail time titles top totals translation translator
+trend trending trends upcoming user users validator value values variance version versions video
+videos viewer volume weather whoami whois word words
 """)
 """Nouns that name what is returned: a tool called by them alone is taken for a read."""
 
@@ -452,9 +454,9 @@ zip_code_format
 """)
 ADDRESS_PARTS = _words("city state country address1 address2 street_address region province")
 WHICH_ONLY_IF_CHANGING = _words("""
-book budget city count currency environment event flight hotel item items label level location movie name
-names number order origin percentage place playlist position product program quantities resource
-restaurant room seats shares song stock symbol tag tickets units value version
+book budget city count currency environment event flight hotel item items label level location movie
+name names number order origin percentage place playlist position product program quantities
+resource restaurant room seats shares song stock symbol tag tickets units value version
 """)
 """Heads that say which or how much, but matter only where something is changed."""
 
@@ -574,9 +576,15 @@ playlist queue reminder song tag timer todo volume watchlist wishlist
 """Objects whose loss or change an ordinary user shrugs at."""
 UNDONE_VERBS = _words("disconnect logout signout unfollow unlike unstar")
 """Deletions that doing the opposite makes good."""
-TRASH = r"\b(?:moves?|moved|puts?|sends?) [^.]{0,40}\b(?:to|in|into) (?:the )?(?:trash|bin|recycle bin)\b"
+TRASH = (
+    r"\b(?:moves?|moved|puts?|sends?) [^.]{0,40}"
+    r"\b(?:to|in|into) (?:the )?(?:trash|bin|recycle bin)\b"
+)
 """What a description says of a deletion that leaves a copy."""
-FOREVER = r"\b(?:permanently|irreversibl[ey]|(?:cannot|can't|can not) be (?:undone|reverted|recovered))\b"
+FOREVER = (
+    r"\b(?:permanently|irreversibl[ey]|"
+    r"(?:cannot|can't|can not) be (?:undone|reverted|recovered))\b"
+)
 """What a description says of a change that nobody takes back."""
 LASTING_VERBS = _words("""
 confirm exchange finalize format merge mint overwrite release replace reset return seal settle
