@@ -15,7 +15,7 @@ DEV := $(VENV)/.dev-stamp-$(VERSION)
 INSTALLS_FROM := pyproject.toml constraints.txt scripts/install.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lint types docs format clean
+.PHONY: help demo test check bench lint types docs format profiles clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,9 @@ format: $(DEV)  ## Format the code and sort its imports
 bench: $(DEV)  ## Live AgentDojo environments, guarded and unguarded, and the latency of a check
 	@$(BIN)/gatling-guard bench agentdojo
 	@$(BIN)/python benchmarks/latency.py
+
+profiles: $(DEV)  ## Tool profiles against the hand labels: confusion matrix, precision, recall
+	@$(BIN)/python benchmarks/profiles.py
 
 clean:  ## Remove the environment and everything that was built
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -16,7 +17,9 @@ MAX_PROPERTIES = 500
 MAX_NESTED = 60
 """Properties inside one top-level argument that are looked at."""
 MAX_DEPTH = 8
+_QUOTED = re.compile(r"[\"'`]([A-Za-z_]{2,30})[\"'`]")
 _NO_NAME = frozenset({"boolean", "null"})
+_COUNTS = frozenset({"integer", "number", "null"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,20 @@ def argument_names(schema: Any) -> frozenset[str]:
     return frozenset(name.lower() for name, _ in properties(schema))
 
 
+def action_words(schema: Any, description: str) -> tuple[str, ...]:
+    """What an argument that chooses the act may say: its enum, and quoted words about it."""
+    found: list[str] = []
+    for name, schema_of in properties(schema):
+        if name.lower() in lex.ACTION_ARGS:
+            options = schema_of.get("enum")
+            found += (
+                [o for o in options[:32] if isinstance(o, str)] if isinstance(options, list) else []
+            )
+            texts = (str(schema_of.get("description") or ""), description)
+            found += [word for text in texts for word in _QUOTED.findall(text[:2000])[:32]]
+    return tuple(split[0] for word in found if (split := words(word)))
+
+
 def argument_roles(schema: Any, effect: Effect, tool_words: tuple[str, ...]) -> Roles:
     """Sort the arguments of a tool by what they carry.
 
@@ -111,6 +128,26 @@ def argument_roles(schema: Any, effect: Effect, tool_words: tuple[str, ...]) -> 
         tuple(url),
         tuple(recipients),
     )
+
+
+def notified_args(schema: Any, effect: Effect, tool_words: tuple[str, ...]) -> tuple[str, ...]:
+    """Arguments whose presence makes a change reach another party: participants, cc, notify.
+
+    Only of tools that do not reach one anyway (send, pay, permit) and that change something.
+    A number ("guests": 3) names nobody.
+    """
+    if effect in lex.LEAVES or not effect.changes_state:
+        return ()
+    found = []
+    for name, schema_of in dict(properties(schema)).items():
+        split = words(name) or (name.lower(),)
+        kind = str(schema_of.get("type"))
+        told = split[0] in lex.NOTIFYING or (split[:1] == ("send",) and len(split) > 1)
+        if kind in _COUNTS or (kind == "boolean" and not told):
+            continue
+        if told or split[-1] in lex.NOTIFIED:
+            found.append(name)
+    return tuple(found)
 
 
 def _holders(schema: Any, names: set[str]) -> tuple[str, ...]:
@@ -160,6 +197,8 @@ def _is_identity(
     if place and (head in lex.ADDRESS_PARTS or name.lower() in lex.ADDRESS_PARTS):
         return True
     if effect is Effect.EXECUTE and lower in lex.RUN_ARGS:
+        return True
+    if head == "number" and len(split) > 1 and lex.COUNTING.isdisjoint(split):
         return True
     if head == "name" and not lex.PERSONS.isdisjoint(split):
         return True

@@ -132,6 +132,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "identity_args": _names,
     "content_args": _names,
     "url_args": _names,
+    "notifies": _names,
     "privilege": _level,
     "scope": _level,
     "reversible": _flag,

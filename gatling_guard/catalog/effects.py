@@ -27,33 +27,71 @@ class Guess:
     """Whether any verb or data noun was recognised."""
 
 
-def guess_effect(name: str, description: str, arguments: Iterable[str]) -> Guess:
+def guess_effect(
+    name: str, description: str, arguments: Iterable[str], actions: Iterable[str] = ()
+) -> Guess:
     """The effect of a tool.
 
     Args:
         name: as the model sees it.
         description: free text.
         arguments: names of the arguments, nested ones too.
+        actions: verbs that an argument ("action") may say; the worst of them counts.
     """
-    args = frozenset(arguments)
+    guess = _plain_guess(name, description, frozenset(arguments))
+    chosen = [a for a in actions if a in lex.VERBS]
+    worst = max(chosen, key=lambda a: lex.RISK[lex.VERBS[a]], default="")
+    if worst and lex.RISK[lex.VERBS[worst]] > lex.RISK[guess.effect]:
+        return Guess(lex.VERBS[worst], 0.8, worst)
+    return guess
+
+
+def _plain_guess(name: str, description: str, args: frozenset[str]) -> Guess:
     runs = _runs_code(name, description, args) or _calls_http(args)
     if runs is not None:
         return runs
-    guess = _combine(from_name(name, args), from_description(description, args))
+    said = None if _repeats(name, description) else from_description(description, args)
+    guess = _combine(from_name(name, args), said)
     guess = guess or _by_noun(segments(name)[-1:]) or _combine(from_prefix(name, args), None)
     guess = guess or _by_noun(segments(name)) or Guess(Effect.WRITE, 0.3, known=False)
-    if guess.effect is Effect.READ and args & lex.OUTPUT_PLACES:
+    if guess.effect is Effect.READ and (
+        args & lex.OUTPUT_PLACES or _matches(lex.SAVES, description)
+    ):
         return Guess(Effect.WRITE, min(guess.confidence, 0.7), guess.verb)
-    if guess.effect is Effect.WRITE and re.search(lex.CHARGES, description[:2000], re.IGNORECASE):
+    if guess.confidence <= 0.5 and guess.effect in lex.GIVING and args and not _carries(args):
+        return Guess(Effect.READ, 0.5, guess.verb)  # A noun: there is nothing to send or pay with.
+    if guess.effect is Effect.WRITE and _matches(lex.CHARGES, description):
         return Guess(Effect.PAY, min(guess.confidence, 0.7), guess.verb)
-    if guess.effect is Effect.READ and _also_changes(name, description):
+    if guess.effect is Effect.READ and _also_changes(name, description, args):
         return Guess(Effect.STATE_CHANGING_READ, guess.confidence, guess.verb)
     return guess
 
 
-def _also_changes(name: str, description: str) -> bool:
-    marks = re.search(lex.MARKS_READ, description[:2000], re.IGNORECASE)
-    return marks is not None or not lex.UNREAD.isdisjoint(words(name))
+def _matches(pattern: str, description: str) -> bool:
+    return re.search(pattern, description[:2000], re.IGNORECASE) is not None
+
+
+def _repeats(name: str, description: str) -> bool:
+    """A description that is the name once more says nothing more."""
+    return (segments(name) or ((),))[-1] == sentence(description)
+
+
+def _carries(args: frozenset[str]) -> bool:
+    """Whether any argument holds what is sent or paid, or who gets it."""
+    telling = lex.CONTENT_HEADS | lex.RECIPIENT_HEADS | lex.RECIPIENT_ARGS | lex.PAID_WITH
+    return any(not telling.isdisjoint(words(arg) or (arg,)) for arg in args)
+
+
+def _also_changes(name: str, description: str, args: frozenset[str]) -> bool:
+    """Mail is marked as read, a session is opened, a one-time thing is used up."""
+    tokens = words(name)
+    if _matches(lex.MARKS_READ, description) or not lex.UNREAD.isdisjoint(tokens):
+        return True
+    if not lex.ONE_TIME.isdisjoint(tokens[-1:]):
+        return True
+    secret = any(not lex.CREDENTIALS.isdisjoint(words(arg)) for arg in args)
+    opened = not lex.SESSIONS.isdisjoint(tokens[-1:]) or _matches(lex.OPENS_SESSION, description)
+    return secret and opened
 
 
 def _runs_code(name: str, description: str, args: frozenset[str]) -> Guess | None:
@@ -106,9 +144,17 @@ def _conflict(named: Evidence, said: Evidence) -> Guess:
     if named.verb == said.verb:
         # The two name different objects of one verb.
         return Guess(max(named, said, key=lambda e: e.risk).effect, 0.8, named.verb)
+    if said.verb in lex.GOALS:
+        return Guess(named.effect, 0.6, named.verb)  # "SensorVerification: maintains ..."
+    if said.strong and said.verb in lex.FIGURES and not named.strong:
+        return Guess(Effect.READ, 0.6, said.verb)  # "loan_repayment: Calculates ..."
+    modelled = named.verb in lex.LIGHT and said.verb in {"build", "create", "fit", "train"}
+    if modelled and named.effect is Effect.READ:
+        return Guess(Effect.READ, 0.6, named.verb)  # "run_regression: Builds a model".
     if not named.strong and said.strong:
         # "SmartLockStatus: Retrieves the state": the noun in the name is no verb.
-        worse = named if named.verb not in lex.AMBIGUOUS and named.risk > said.risk else said
+        grave = named.effect is not Effect.WRITE and named.verb not in lex.AMBIGUOUS
+        worse = named if grave and named.risk > said.risk else said
         return Guess(worse.effect, 0.6, worse.verb)
     if said.strong and said.verb in lex.FIGURES and named.effect is Effect.WRITE:
         return Guess(Effect.READ, 0.6, said.verb)  # "add: Calculates the sum".
@@ -117,7 +163,8 @@ def _conflict(named: Evidence, said: Evidence) -> Guess:
     if named.verb in lex.CATCH_ALL and said.strong:
         return Guess(max(named, said, key=lambda e: e.risk).effect, 0.6, said.verb)
     grave = said.effect in (Effect.DELETE, Effect.PAY, Effect.PERMIT)
-    if grave and said.strong and said.verb not in lex.AMBIGUOUS and named.effect is Effect.WRITE:
+    meant = said.verb not in lex.AMBIGUOUS or said.verb in lex.GRAVE
+    if grave and said.strong and meant and named.effect is Effect.WRITE:
         return Guess(said.effect, 0.6, said.verb)
     reads = named.effect in (Effect.READ, Effect.STATE_CHANGING_READ)
     if reads and said.strong and said.verb not in lex.LIGHT:

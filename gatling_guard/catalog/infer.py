@@ -6,12 +6,20 @@ declare the profile where it matters.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from gatling_guard.catalog import lexicon as lex
-from gatling_guard.catalog.arguments import Roles, argument_names, argument_roles, properties
+from gatling_guard.catalog.arguments import (
+    Roles,
+    action_words,
+    argument_names,
+    argument_roles,
+    notified_args,
+    properties,
+)
 from gatling_guard.catalog.effects import Guess, guess_effect
 from gatling_guard.catalog.names import base_form, segments, sentence, singular, words
 from gatling_guard.catalog.types import Effect, ToolProfile
@@ -46,11 +54,12 @@ def infer_profile(
         Never raises: a word it does not know means `write` with low confidence.
     """
     arguments = argument_names(parameters)
-    guess = guess_effect(name, description, arguments)
+    guess = guess_effect(name, description, arguments, action_words(parameters, description))
     hints = {key: value for key, value in (annotations or {}).items() if isinstance(value, bool)}
     effect = _annotated_effect(guess, hints, trust_annotations)
     tokens = words(name)
     roles = argument_roles(parameters, effect, tokens)
+    drafted = guess.verb == "draft" or not lex.DRAFTS.isdisjoint(tokens)
     tier, third_party = _returned(name, description, effect, guess, arguments, roles, output_schema)
     profile = ToolProfile(
         effect=effect,
@@ -63,7 +72,8 @@ def infer_profile(
         url_args=roles.url,
         privilege=_privilege(effect, tokens, arguments),
         scope=_scope(effect, tokens, arguments),
-        reversible=_reversible(effect, guess.verb, tokens),
+        reversible=_reversible(effect, guess.verb, tokens, description),
+        notifies=() if drafted else notified_args(parameters, effect, tokens),
         basis="inferred",
         confidence=guess.confidence,
     )
@@ -246,8 +256,16 @@ def _returns_many(tokens: tuple[str, ...], arguments: frozenset[str]) -> bool:
     return plural and not any(name == "id" or name.endswith("_id") for name in arguments)
 
 
-def _reversible(effect: Effect, verb: str, tokens: tuple[str, ...]) -> bool:
-    things = {*tokens, *(singular(token) for token in tokens)}
-    if effect is Effect.DELETE and (things & lex.LIGHT_OBJECTS or verb in lex.UNDONE_VERBS):
+def _reversible(effect: Effect, verb: str, tokens: tuple[str, ...], description: str) -> bool:
+    """Whether an ordinary user could undo the call by itself; `notifies` is judged by value."""
+    if not effect.side_effect:
         return True
-    return effect not in lex.LASTING and not (effect.side_effect and verb in lex.LASTING_VERBS)
+    text = description[:2000]
+    if re.search(lex.FOREVER, text, re.IGNORECASE):
+        return False
+    things = {*tokens, *(singular(token) for token in tokens)}
+    if effect is Effect.DELETE:
+        kept = verb == "trash" or re.search(lex.TRASH, text, re.IGNORECASE) is not None
+        return kept or bool(things & lex.LIGHT_OBJECTS) or verb in lex.UNDONE_VERBS
+    published = verb in lex.PUBLIC_TEXT_VERBS and not lex.PUBLISHED_OBJECTS.isdisjoint(tokens)
+    return effect not in lex.LASTING and verb not in lex.LASTING_VERBS and not published

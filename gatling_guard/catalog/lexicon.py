@@ -51,7 +51,7 @@ implement import improve increase increment index init initialise initialize ini
 instantiate irrigate issue join keep label land leave like link lock log maintain make manage
 manipulate mark merge migrate mint mix mkdir modify mount move mutate mute mv negotiate note open
 opt order organise organize override overwrite pack park patch pause perform pin pitch place plan
-plant play populate postpone preheat prepare preserve press prioritize process program promote
+plant play populate postpone preheat prepare preserve press print prioritize process program promote
 protect put queue raise rate reactivate rearrange rebase rebook recalibrate reconcile record recover
 rectify redirect reduce refactor refill refresh register reject release reload relocate remediate
 remember rename renew reopen reorder repair replace replicate reschedule reserve reset resize
@@ -111,20 +111,21 @@ VERBS |= dict.fromkeys(("choose", "define", "provide", "solve", "calibrate"), Ef
 VERBS |= dict.fromkeys(("return", "review"), Effect.WRITE)
 
 AMBIGUOUS = _words("""
-access address advance alert align answer author backup balance bash bet bid block book bookmark
-borrow burn call capture cast cat cd change charge clean clear close comment compile complete
-contact control cool copy correct count cp cut deposit design dispatch dose download draft draw drop
-du email empty end exchange factor fax file fill filter finish fire fix flag float focus follow fork
-format fund gift group guess hand hash heat highlight hire hold host import index input invite issue
-kick label land launch leave lend like link load lock log look mail map mark match measure mention
-message mint mix monitor move mute note open operate order output park parse patch pause permit
-phone pick pilot pin pitch place plan plant play poll pop post preview process profile program
-purchase push put query queue random rank rate record redeem refund release rent repair reply report
-request reserve respond return reverse review roll round run sample save scale scan schedule screen
-seal secure see segment sell shell shift ship show sign skip sms solve sort speed spell split stage
-stake star start stat stem step stop store stream study style sum supply switch tag tail tap
-terminal test text tip top touch trace track trade train transfer transition trim tune turn tweet
-type upgrade visit vote wager wake warm watch webhook wire withdraw zip
+access address advance alert align answer attack author backup balance bash bet bid block book
+bookmark borrow broadcast burn call capture cast cat cd change charge clean clear close comment
+compile complete contact control cool copy correct count cp craft crash cut deposit design dispatch
+dose download draft draw drop du email empty end exchange exploit factor fax file fill filter finish
+fire fix flag float focus follow fork format fund gift group guess hand hash heat highlight hire
+hold host import index input invite issue kick label land launch leave lend like link load lock log
+look mail map mark match measure mention message mint mix monitor move mute note open operate order
+output override pack park parse patch pause permit phone pick pilot pin pitch place plan plant play
+pledge payout poll pop post preview process profile program purchase push put query queue random
+rank rate record redeem refund release rent repair reply report request reserve respond return
+reverse review roll round run sample save scale scan schedule screen seal secure see segment sell
+setup shell shift ship show sign signup skip sms solve sort speed spell split stage stake star start
+stat stem step stop store stream study style sum supply swap switch tag tail tap terminal test text
+tip top touch trace track trade train transfer transition trigger trim tune turn tweet type upgrade
+visit volunteer vote wager wake warm watch webhook wire withdraw zip
 """)
 """Verbs that are nouns or adjectives as often."""
 
@@ -151,6 +152,10 @@ testing tokenization translation ttest validation verification
 """)
 """Objects of a light verb that make it a computation or a look-up."""
 
+TESTS = _words("test")
+STATISTICAL = _words("a ab anova chi hypothesis normality square statistical t z")
+"""What makes a test a computation; any other test that is run executes what it tests."""
+
 MONEY = _words("""
 bet bid bitcoin cash charge checkout crypto deposit donation eth ether fund loan_payment money
 paycheck payment payout pledge purchase refund reimbursement remittance stake tip trade
@@ -165,6 +170,11 @@ PAYING_ARGS = _words("""
 card_id card_number credit_card credit_card_number cvv payment payment_details payment_id
 payment_info payment_method payment_method_id payment_methods payment_source
 """)
+PAID_WITH = PAYING_ARGS | _words("""
+account amount basket card cart item items order price product quantity sum symbol ticket total
+value
+""")
+"""Words of arguments that say what is paid for, or with what."""
 PAYING_VERBS = _words("""
 book change complete confirm create exchange extend hire modify order place renew rent reserve
 return subscribe update upgrade
@@ -192,6 +202,14 @@ ACCESS_BIGRAMS = frozenset(
         ("share", "link"),
         ("shared", "link"),
         ("sharing", "link"),
+        ("auth", "token"),
+        ("authentication", "token"),
+        ("authorization", "token"),
+        ("bearer", "token"),
+        ("secure", "token"),
+        ("invite", "link"),
+        ("invitation", "link"),
+        ("join", "link"),
     }
 )
 OPENING = _words("privacy shareable sharable")
@@ -213,16 +231,31 @@ GOODS = _words("""
 book burger cab cake coffee dish drink equipment flower food gift groceries grocery item meal
 medication part pizza product supply taxi ticket
 """)
+CHARTS = _words("""
+barplot boxplot chart diagram graph heatmap histogram plot scatterplot visualisation visualization
+""")
+"""Pictures of data: making one returns it."""
+REFERENCES = _words("""
+alias dependency dns domain host hostname id ip name path reference symbol uri url version
+""")
+"""What one resolves by looking it up; an issue, a ticket or a crisis is settled."""
+JOBS = _words("batch job pipeline workflow")
 BY_OBJECT: dict[str, tuple[frozenset[str], Effect]] = {
     "burn": (_words("coin nft token"), Effect.DELETE),
     "call": (_words("function method procedure tool"), Effect.EXECUTE),
+    "calibrate": (_words("hardware machine robot robots sensor sensors"), Effect.WRITE),
+    "create": (CHARTS, Effect.READ),
     "checkout": (_words("basket cart order"), Effect.PAY),
     "draw": (_words("card lot number ticket tile"), Effect.STATE_CHANGING_READ),
     "drop": (_words("collection column database db index schema table"), Effect.DELETE),
     "order": (GOODS, Effect.PAY),
+    "resolve": (REFERENCES, Effect.READ),
+    "submit": (JOBS, Effect.EXECUTE),
     "zip": (_words("code"), Effect.READ),
 }
 """Verbs that mean something else for certain objects."""
+GOALS = _words("ensure maintain optimise optimize prevent protect safeguard secure")
+"""Verbs of a description that say what a tool is good for, not what it does."""
 VAGUE = _words("ensure maintain manage optimise optimize organise organize safeguard secure store")
 """Second verbs of a description ("identify and manage") that say little."""
 CATCH_ALL = _words("administer control handle manage process")
@@ -268,6 +301,8 @@ HTTP_METHODS = {
 }
 HTTP_BODIES = _words("body content data headers json payload")
 """Of `POST` the method says nothing; the description does."""
+ASKING_HTTP = _words("build execute issue make perform send")
+"""What is done with a GET request that only asks."""
 READ_ONLY_PHRASES = ("read-only", "read only", "readonly", "select quer", "select statement")
 OPENING_TO_LOOK = _words("""
 app article attachment browser doc document email file folder image link menu message page pdf
@@ -276,34 +311,52 @@ report site tab url webpage website window
 """What one opens in order to look at it."""
 
 READING_NOUNS = _words("""
-about all area artist availability available average balance best by calculator calendar catalog
-categories category chart charts checker client_list converter count current dashboard data
+about all area artist availability available average balance best barcode by calculator calendar
+catalog categories category chart charts checker client_list converter count current dashboard data
 definition detail details detector deviation dictionary difference direction directions distance
 documentation estimator event events example examples exists fact factorial facts feed feeds finder
 forecast gcd generator health hello highest history hourly id identity image images index info
 information insight insights jobs joke keyword keywords languages latest lcm leaderboard list
 listing live locator log logs lyrics maximum me mean median metadata metrics mode most name names
 nearby nearest news number odds overview percentage perimeter popular population position price
-prices probability product products profile profiles properties quadratic quote quotes rank ranking
-rankings rate rates rating ratings ratio recent recommendation recommendations report result results
-retrieval review reviews root roots schedule score scores scraper sentiment similar snapshot sources
-sqrt standing standings state statistic statistics stats status suggestion suggestions summary
-supported table teams temperature thumbnail time titles top totals translation translator trend
-trending trends upcoming user users validator value values variance version versions video videos
-viewer volume weather whoami whois word words
+prices probability product products profile profiles properties qr quadratic quote quotes rank
+ranking rankings rate rates rating ratings ratio recent recommendation recommendations report result
+results retrieval review reviews root roots schedule score scores scraper sentiment similar snapshot
+sources sqrt standing standings state statistic statistics stats status suggestion suggestions
+summary supported table teams temperature thumbnail time titles top totals translation translator
+trend trending trends upcoming user users validator value values variance version versions video
+videos viewer volume weather whoami whois word words
 """)
 """Nouns that name what is returned: a tool called by them alone is taken for a read."""
 
 DETAIL_NOUNS = _words("""
-classification conversation count counts detail details detection history id ids info information
-list listing listings lookup metadata search statistics stats timeline validation verification
+activity analytics application applications categories category classification conversation count
+counts detail details detection feed feeds history id ids info information list listing listings
+lookup metadata odds overview price prices proposal proposals rate rates search statistics stats
+status summary timeline trend trends type types validation verification version versions
 """)
 """Heads that make a noun of the word before them: "order details", "tweet info"."""
 
+SAVES = (
+    r"\b(?:exports?|saves?|stores?|writes?)\b[^.]{0,60}"
+    r"\b(?:to|into|in|as) (?:an? |the )?(?:\w+ ){0,2}(?:file|disk|folder|directory)\b"
+)
+"""What a description says of a computation that leaves a file behind."""
+OPENS_SESSION = r"\breturns? (?:an? |the )(?:\w+ ){0,3}(?:token|session)\b"
+"""What a description says of a check of credentials that is a login."""
+CREDENTIALS = _words("passcode password passwd passphrase")
+SESSIONS = _words("auth authentication credentials login session token")
+ONE_TIME = _words("captcha nonce otp")
+"""Things that are used up: asking for a new one changes which is valid."""
 MARKS_READ = r"\bmark(?:s|ed|ing)?\b[^.]{0,30}\bas (?:read|seen)\b"
 """What a description says of a read that also changes something."""
 UNREAD = _words("unread")
 
+THINGS = _words("""
+application collection documentation donation invitation location notification organization position
+presentation publication question reservation section station subscription transaction
+""")
+"""Nouns that look like the name of an act but are what an act is done to: `post_location`."""
 TOOL_NOUNS = _words("""
 api app controller endpoint function handler manager module provider service software system tool
 """)
@@ -318,9 +371,13 @@ JOINS = _words("and or then")
 DETERMINERS = _words("a an existing given its my new s specified that the this your")
 USAGE = _words("call deploy employ enter invoke run trigger use utilise utilize")
 INTERFACES = _words("api apis endpoint endpoints service webservice")
+PURPOSE = _words("can how that to what when where whether which who you")
+"""After one of these a further verb is not done by the tool itself."""
+ACTION_ARGS = _words("action action_type operation operation_type")
+"""Arguments that choose what is done: the worst that they may say counts."""
 ASKING = _words("are can does has have is should was will")
 """First words of a name that ask: `is_registered`, `can_send`."""
-NOT_SAID = _words("accept accepts enable enabled enter subscribe")
+NOT_SAID = _words("accept accepts enable enabled enter subscribe take takes")
 """Words that describe the endpoint ("accepts a GET request") more often than the act."""
 RETURNABLE = _words(
     "book car equipment item merchandise order package parcel product purchase vehicle"
@@ -345,8 +402,8 @@ which who will with you your
 """)
 """Words before the verb of a description."""
 DESCRIPTION_READS = _words("""
-all available contains current data details full info information latest list showing shows
-statistics summary today
+all available contains current daily data detailed details full historical info information json
+latest list live showing shows statistics summary today
 """)
 
 # ------------------------------------------------------------------------------ arguments
@@ -358,7 +415,7 @@ Runtime ToolContext ToolRuntime
 """Types whose values a framework supplies: by name, so that no framework is imported."""
 RECIPIENT_ARGS = _words("""
 addressee addressees attendee attendees audience_ids bcc cc channel channels contact_email e_mail
-email emails fax guest guests invitee invitees mailto member members mobile participant
+email emails fax guest guests invitee invitees mailto member members mobile mobileno participant
 participants phone phone_number phone_numbers phones receiver receivers recipient recipient_email
 recipients to to_email webhook
 """)
@@ -397,13 +454,15 @@ zip_code_format
 """)
 ADDRESS_PARTS = _words("city state country address1 address2 street_address region province")
 WHICH_ONLY_IF_CHANGING = _words("""
-book budget count currency environment event flight hotel item items label level location movie name
-names number order origin percentage place playlist position product program quantities resource
-restaurant room seats shares song stock symbol tag tickets units value version
+book budget city count currency environment event flight hotel item items label level location movie
+name names number order origin percentage place playlist position product program quantities
+resource restaurant room seats shares song stock symbol tag tickets units value version
 """)
 """Heads that say which or how much, but matter only where something is changed."""
 
-IDENTITY_ANYWHERE = _words("phone email iban account recipient receiver card wallet")
+COUNTING = _words("atomic max min page random room total")
+"""Before "number" these count; anything else is numbered by it: `ticket_number`."""
+IDENTITY_ANYWHERE = _words("phone email iban account recipient receiver card username wallet")
 """Words that make an argument identify wherever they stand in its name: `to_phone_numbers`."""
 
 CONTENT_HEADS = _words("""
@@ -487,6 +546,13 @@ FREE_TEXT_FIELDS = (
 )
 """Fields of a record that whoever wrote the record has worded."""
 
+NOTIFIED = _words("""
+attendee attendees bcc cc collaborator collaborators guest guests invitee invitees participant
+participants recipient recipients watcher watchers
+""")
+"""Last words of arguments that name people who are told of a change: an invitation leaves."""
+NOTIFYING = _words("invite mention notify share")
+"""First words of arguments that say whom to tell, or that somebody is told."""
 PERSON_RECORDS = _words("account contact contacts customer patient profile student")
 PERSON_FIELDS = _words("contact_email e_mail email mobile phone phone_number")
 
@@ -510,6 +576,16 @@ playlist queue reminder song tag timer todo volume watchlist wishlist
 """Objects whose loss or change an ordinary user shrugs at."""
 UNDONE_VERBS = _words("disconnect logout signout unfollow unlike unstar")
 """Deletions that doing the opposite makes good."""
+TRASH = (
+    r"\b(?:moves?|moved|puts?|sends?) [^.]{0,40}"
+    r"\b(?:to|in|into) (?:the )?(?:trash|bin|recycle bin)\b"
+)
+"""What a description says of a deletion that leaves a copy."""
+FOREVER = (
+    r"\b(?:permanently|irreversibl[ey]|"
+    r"(?:cannot|can't|can not) be (?:undone|reverted|recovered))\b"
+)
+"""What a description says of a change that nobody takes back."""
 LASTING_VERBS = _words("""
 confirm exchange finalize format merge mint overwrite release replace reset return seal settle
 sign vote
@@ -530,6 +606,7 @@ PRIVILEGE: dict[Effect, int] = {
 }
 RISK: dict[Effect, int] = {effect: rank for rank, effect in enumerate(PRIVILEGE)}
 """Order of the effects from harmless to worst; ties in evidence go to the worse."""
+GIVING = frozenset({Effect.SEND, Effect.PAY})
 LEAVES = frozenset({Effect.SEND, Effect.PAY, Effect.PERMIT})
 LASTING = frozenset({Effect.SEND, Effect.PAY, Effect.PERMIT, Effect.DELETE, Effect.EXECUTE})
 SEARCHING = _words(

@@ -97,6 +97,7 @@ _INFLECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("ed", ("", "e")),
 )
 _ACTION_NOUNS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("ification", ("ify",)),
     ("etion", ("ete",)),
     ("ation", ("ate", "e", "")),
     ("ition", ("it",)),

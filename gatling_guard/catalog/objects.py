@@ -17,6 +17,8 @@ def refine(
     phrase = object_phrase(following, prose)
     head = phrase[-1] if phrase else ""
     pairs = frozenset(zip(phrase, phrase[1:], strict=False))
+    if verb in {"run", "execute"} and head in lex.TESTS and lex.STATISTICAL.isdisjoint(phrase):
+        return Effect.EXECUTE
     if _only_looks(verb, head, phrase):
         return Effect.READ
     if verb == "open":
@@ -77,7 +79,8 @@ def _only_looks(verb: str, head: str, phrase: tuple[str, ...]) -> bool:
     if verb not in lex.LIGHT:
         return False
     action = head if head in lex.VERBS else nominal(head, lex.VERBS)
-    return head in lex.COMPUTE_NOUNS or bool(action and lex.VERBS[action] is Effect.READ)
+    reads = bool(action and lex.VERBS[action] is Effect.READ and action not in lex.AMBIGUOUS)
+    return head in lex.COMPUTE_NOUNS or reads
 
 
 def _acts_by_noun(verb: str, phrase: tuple[str, ...]) -> Effect | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
@@ -35,6 +36,9 @@ class Effect(str, Enum):
         return self not in (Effect.READ, Effect.STATE_CHANGING_READ)
 
 
+_MAX_NESTING = 8
+_MAX_NODES = 1_000
+
 Basis = Literal["declared", "annotated", "inferred"]
 
 
@@ -59,12 +63,15 @@ class ToolProfile:
     """Arguments that carry free text: body, subject, title, note."""
     url_args: tuple[str, ...] = ()
     """Arguments that hold a URL or host: even a read through them can carry data out."""
+    notifies: tuple[str, ...] = ()
+    """Arguments, nested ones too, whose presence makes the call reach another party, where the tool
+    by itself does not: the participants of a calendar event get an invitation. See `notified`."""
     privilege: int = 1
     """1 (reads public data) .. 10 (moves money, runs commands, grants access)."""
     scope: int = 1
     """1..10: how much data one call can reach."""
     reversible: bool = True
-    """Whether an ordinary user could undo it."""
+    """Whether an ordinary user could undo it, unless `notified` says that others hear of it."""
     cost: float = 0.0
     """Cost of one call, in the user's own unit."""
     basis: Basis = "inferred"
@@ -75,6 +82,35 @@ class ToolProfile:
     def egress(self) -> bool:
         """A read whose arguments name where to fetch from: data can leave inside them."""
         return bool(self.url_args) and not self.effect.side_effect
+
+    def notified(self, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The values of `notifies` that one call gives: whom it reaches beyond the tool's nature.
+
+        Empty lists, empty texts, `false` and null reach nobody. Bounded: an argument nested
+        deeper than 8, or behind 1,000 others, counts as a value of unknown content.
+        """
+        return _given(arguments, frozenset(self.notifies)) if self.notifies else ()
+
+
+def _given(arguments: Mapping[str, Any], names: frozenset[str]) -> tuple[Any, ...]:
+    """Values, not empty ones, of the named fields at any depth."""
+    found: list[Any] = []
+    stack: list[tuple[Any, int]] = [(arguments, 0)]
+    seen = 0
+    while stack:
+        node, depth = stack.pop()
+        seen += 1
+        if seen > _MAX_NODES or depth > _MAX_NESTING:
+            found.append(node)
+            return tuple(found)
+        for key, value in node.items() if isinstance(node, Mapping) else ():
+            if key in names:
+                found += [value] if value else []
+            else:
+                stack.append((value, depth + 1))
+        if isinstance(node, (list, tuple)):
+            stack += [(item, depth + 1) for item in node]
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

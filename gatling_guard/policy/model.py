@@ -88,6 +88,7 @@ class ToolRule(_Section):
     identity_args: Names | None = None
     content_args: Names | None = None
     url_args: Names | None = None
+    notifies: Names | None = None
     cost: Number | None = None
 
     allow: Flag | None = None
@@ -167,7 +168,7 @@ class OnError(_Section):
 
 _PROFILE = (
     *("effect", "third_party", "sink", "privilege", "scope", "reversible"),
-    *("identity_args", "content_args", "url_args", "cost"),
+    *("identity_args", "content_args", "url_args", "notifies", "cost"),
 )
 
 

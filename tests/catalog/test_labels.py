@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import sys
 from collections import Counter
@@ -19,20 +18,22 @@ from gatling_guard.catalog import Effect, infer_profile
 ROOT = Path(__file__).resolve().parents[2]
 EFFECTS = {effect.value for effect in Effect}
 SLACK = 0.02
+SCARCE = "state_changing_read"
+"""The catalog holds no 12 of these that were not labelled before."""
 
-# Precision and recall reached on the test half; see docs/catalog.md.
+# Precision and recall reached on the held-out half, with the second labels; see docs/catalog.md.
+# `state_changing_read` has 6 tools there, which says nothing.
 REACHED: dict[str, tuple[float, float]] = {
-    "read": (0.989, 0.936),
-    "state_changing_read": (1.000, 0.929),
-    "write": (0.872, 0.971),
-    "send": (0.812, 1.000),
-    "execute": (1.000, 1.000),
-    "delete": (1.000, 1.000),
-    "pay": (1.000, 0.955),
-    "permit": (1.000, 1.000),
-    "irreversible": (0.894, 0.938),
-    "sink": (0.700, 0.977),
-    "identity_args": (0.918, 0.937),
+    "read": (0.981, 0.938),
+    "write": (0.846, 0.926),
+    "send": (0.893, 0.962),
+    "execute": (0.833, 0.870),
+    "delete": (0.976, 1.000),
+    "pay": (0.962, 1.000),
+    "permit": (0.917, 0.917),
+    "irreversible": (0.820, 0.801),
+    "sink": (0.700, 0.889),
+    "identity_args": (0.871, 0.911),
 }
 
 
@@ -70,40 +71,40 @@ def cases(shared: Path, labels: dict[str, dict[str, Any]]) -> list[Any]:
 def test_at_least_300_tools_of_many_sources_are_labelled(labels: dict[str, Any]) -> None:
     """R51 Both halves are there, every effect in both, and no source is left out."""
     assert len(labels) >= 300
-    for half in ("dev", "test"):
+    for half in ("dev", "held"):
         counts = Counter(x["effect"] for x in labels.values() if x["half"] == half)
         assert sum(counts.values()) >= 150
         assert set(counts) == EFFECTS
-        assert min(counts.values()) >= (10 if half == "test" else 5)
+        assert min(count for effect, count in counts.items() if effect != SCARCE) >= 12
     effects = Counter(label["effect"] for label in labels.values())
     assert min(effects.values()) >= 20
     assert len({label["source"] for label in labels.values()}) == 11
 
 
 def test_every_label_is_complete_and_in_range(labels: dict[str, Any]) -> None:
-    """A label names its tool, its effects are effects, its half follows from its name."""
+    """A label names its tool, its effects are effects, none stands in both halves."""
     for key, label in labels.items():
         assert key == f"{label['name']}@{label['source']}-{label['digest']}"
         assert {label["effect"], *label["also"]} <= EFFECTS
         assert label["effect"] not in label["also"]
         flags = ("reversible", "sink", "third_party", "unsure")
         assert all(isinstance(label[flag], bool) for flag in flags)
-        even = hashlib.sha256(label["name"].encode()).digest()[0] % 2 == 0
-        assert label["half"] == ("dev" if even else "test")
+        assert label["half"] in ("dev", "held")
+        assert isinstance(label["notifies"], list)
 
 
 def test_labels_hold_no_schema_and_no_description(labels: dict[str, Any]) -> None:
     """Nothing of the shared data is committed but names."""
     allowed = {"name", "source", "digest", "half", "effect", "also", "reversible", "sink"}
-    allowed |= {"identity_args", "third_party", "unsure"}
+    allowed |= {"identity_args", "third_party", "unsure", "notifies"}
     assert all(set(label) == allowed for label in labels.values())
 
 
 # ------------------------------------------------------------------------------ the rules
 @pytest.mark.parametrize("name", REACHED)
-def test_the_test_half_keeps_its_figures(cases: list[Any], name: str) -> None:
+def test_the_held_out_half_keeps_its_figures(cases: list[Any], name: str) -> None:
     """R51 Precision and recall stay within two points of what was reached."""
-    half = PROFILES.half(cases, "test")
+    half = PROFILES.half(cases, "held")
     rate = (PROFILES.effect_rates(half) | PROFILES.flag_rates(half))[name]
     precision, recall = REACHED[name]
     assert rate.precision >= precision - SLACK, rate
@@ -183,8 +184,78 @@ def test_a_bare_plural_is_taken_for_a_write() -> None:
         ("list_prices", "page source: https://www.investing.com/prices", "read"),
         ("zip_code", "ZIP code", "read"),
         ("get_building_size", "Retrieve building size information", "read"),
+        ("comments.add", "", "send"),
+        ("expense_report_modification", "", "write"),
+        ("post_location", "", "send"),
+        ("loan_repayment", "Calculates the monthly repayment", "read"),
+        ("register_event", "Register for an event and purchase tickets", "pay"),
+        ("customs_info", "Retrieve customs and trade information", "read"),
+        ("balance", "The Balance API provides a count of credits.", "read"),
+        ("search_cve", "Builds and sends a GET request to list them", "read"),
+        ("cleanup", "Deletes all files and sends a GET request", "delete"),
+        ("startMatch", "Start a new match", "write"),
+        ("run_hypothesis_test", "Run a hypothesis test on a dataset", "read"),
+        ("run_hardware_test", "Runs a hardware test on a device", "execute"),
+        ("resolve_hostname", "", "read"),
+        ("resolve_ticket", "", "write"),
+        ("submit_job", "", "execute"),
+        ("create_histogram", "", "read"),
     ],
 )
 def test_what_the_labels_taught(name: str, description: str, effect: str) -> None:
     """R51 Each of the rules that the dev half and the unlabelled catalog led to."""
     assert infer_profile(name, description).effect.value == effect
+
+
+def test_the_worst_that_an_action_argument_may_say_counts() -> None:
+    """R51 One tool for several acts is judged by the worst of them."""
+    schema = {"properties": {"action": {"enum": ["view", "update", "refund"]}}}
+    assert infer_profile("manage_order", "Manage an order.", schema).effect is Effect.PAY
+    quoted = {"properties": {"action": {"description": "one of 'update' and 'cancel'"}}}
+    assert infer_profile("manage_order", "Manage an order.", quoted).effect is Effect.DELETE
+    assert infer_profile("manage_order", "It says 'cancel'.").effect is Effect.WRITE
+
+
+def test_participants_make_a_calendar_event_reach_others() -> None:
+    """R51 Not the tool but the value decides: an event of one's own reaches nobody."""
+    text = {"type": "string"}
+    schema = {
+        "properties": {
+            "title": text,
+            "participants": {"type": "array", "items": text},
+            "guests": {"type": "integer"},
+            "options": {"type": "object", "properties": {"notify_all": {"type": "boolean"}}},
+        }
+    }
+    profile = infer_profile("create_calendar_event", "Creates an event", schema)
+    assert (profile.effect, profile.reversible) == (Effect.WRITE, True)
+    assert set(profile.notifies) == {"participants", "notify_all"}
+    assert profile.notified({"title": "x", "participants": [], "guests": 3}) == ()
+    assert profile.notified({"participants": ["a@b.example"]}) == (["a@b.example"],)
+    assert profile.notified({"options": {"notify_all": True}}) == (True,)
+    assert infer_profile("create_draft", "", {"properties": {"cc": text}}).notifies == ()
+    assert infer_profile("send_email", "", {"properties": {"cc": text}}).notifies == ()
+    deep: dict[str, object] = {}
+    for _ in range(50):
+        deep = {"x": deep}
+    assert profile.notified(deep) != (), "what is too deep to look at counts as somebody"
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "reversible"),
+    [
+        ("delete_email", "Moves the email to the trash.", True),
+        ("trash_message", "", True),
+        ("delete_email", "Deletes the email.", False),
+        ("update_note", "Updates a note.", True),
+        ("update_note", "Permanently replaces a note; this cannot be undone.", False),
+        ("create_issue", "Opens an issue in a repository.", False),
+        ("update_issue", "Updates an issue.", True),
+        ("list_files", "Lists files, also permanently deleted ones.", True),
+    ],
+)
+def test_what_reaches_others_or_leaves_no_copy_is_irreversible(
+    name: str, description: str, reversible: bool
+) -> None:
+    """R51 A trash can keeps a copy; what others see at once cannot be called back."""
+    assert infer_profile(name, description).reversible is reversible
