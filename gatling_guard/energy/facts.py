@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from gatling_guard.catalog import ToolProfile, ToolSpec
 from gatling_guard.energy.types import TERMS, Energy, Share, TermName
 from gatling_guard.plan import ToolCall
+from gatling_guard.policy import Grant
 from gatling_guard.trace import Authority, Lineage
 
 CAPS: Mapping[TermName, float] = MappingProxyType(
@@ -32,6 +33,8 @@ class EnergyFacts:
     """Tier-3 free text has reached the agent before this call."""
     inside: Callable[[str], bool] = field(default=lambda value: False)
     """Whether a destination value lies on the user's own side (policy `boundary`)."""
+    grant: Grant | None = None
+    """What allows every untrusted value of this call (tier 3, not named)."""
 
     @property
     def profile(self) -> ToolProfile:
