@@ -29,15 +29,21 @@ from gatling_guard.pipeline import (
     outcome_body,
     output_value,
     recast,
+    rule_facts,
     slim,
     stopped,
 )
 from gatling_guard.plan import ExecutionPlan, Provenance
-from gatling_guard.policy import AnsweredGrant, Grant, GrantTerms
+from gatling_guard.policy import AnsweredGrant, Grant, GrantTerms, Policy
 from gatling_guard.trace import sensitive_file
 
 T = TypeVar("T")
 LOST = "the session was dropped for room, and its history with it"
+
+
+def _cut_short(error: BaseException) -> bool:
+    """Whether nobody can tell if the tool did its work: a payment that timed out may be made."""
+    return not isinstance(error, Exception) or isinstance(error, (TimeoutError, ConnectionError))
 
 
 async def in_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -133,8 +139,12 @@ class Session:
             return monitor.failed(busy, run_id=self.run_id, request=call, call_id=call_id)
         started: list[Work] = []
         try:
+            monitor.refresh()
+            policy = monitor.policy
+            self._state.name_literals(policy.literals())
             work, decision, fresh = monitor.runner.run(
-                lambda ticket: self._decide(ticket, call, call_id, started), monitor.deadline
+                lambda ticket: self._decide(ticket, call, call_id, policy, started),
+                monitor.deadline,
             )
             if fresh:
                 self._commit(work, decision)
@@ -148,7 +158,12 @@ class Session:
             self._lock.release()
 
     def _decide(
-        self, ticket: Ticket, call: ToolRequest, call_id: str | None, started: list[Work]
+        self,
+        ticket: Ticket,
+        call: ToolRequest,
+        call_id: str | None,
+        policy: Policy,
+        started: list[Work],
     ) -> tuple[Work, Decision, bool]:
         """Runs on a helper thread; reads the state, changes nothing but the ledger."""
         state, monitor = self._state, self._monitor
@@ -158,7 +173,7 @@ class Session:
             calls_so_far=len(state.records), blind=state.blind,
             continues=state.continued(str(call.name)), visited=state.visited.__contains__,
             tool_calls_so_far=state.tool_calls.get(str(call.name), 0), grants=state.grants,
-            now=monitor.clock(),
+            now=monitor.clock(), policy=policy,
         )  # fmt: skip
         started.append(work)
         (_, first), *rest = monitor.stages
@@ -171,6 +186,8 @@ class Session:
             work.reserved = previous.grant
         if state.approvals and work.hold_id in state.approvals:
             work.grants = None  # a person let this very call run: it uses up no grant
+        undone = previous.charges if previous and previous.status == "decided" else ()
+        work.spent = state.spent.without(undone)
         known = self._remembered(work)
         if known is not None:
             return work, known, False
@@ -180,7 +197,7 @@ class Session:
             raise ConfigurationError("the stages came to no decision")
         if not ticket.claim():
             raise DeadlineExceeded("abandoned before the receipt was written")
-        decision = monitor.in_mode(self._answered(work, work.decision))
+        decision = monitor.in_mode(self._answered(work, work.decision), policy)
         body = decision_body(decision, role=work.role, grant=work.grant)
         if isinstance(decision, Held):
             body["held_at"] = float(monitor.clock())
@@ -198,6 +215,8 @@ class Session:
         decision = record.decision
         if self._outdated(record, work.now):
             return None
+        if decision is not None and decision.policy_digest != work.policy.digest:
+            return None  # decided under another policy
         if isinstance(decision, Held) and decision.hold_id in self._state.approvals:
             return None
         if isinstance(decision, Allowed) and (
@@ -221,7 +240,7 @@ class Session:
 
     def _commit(self, work: Work, decision: Decision) -> None:
         state, runs = self._state, not stopped(decision)
-        if not runs and len(state.records) > 2 * self._monitor.policy.limits.max_calls:
+        if not runs and len(state.records) > 2 * work.policy.limits.max_calls:
             return  # refused for their number: remembering them would be the damage
         record = Record(
             work.argument_digest, decision if runs else slim(decision), work.spec,
@@ -230,6 +249,7 @@ class Session:
             sensitive=any(leaf.sensitive or sensitive_file(leaf.value) for leaf in work.lineage),
             grant=work.grant if isinstance(decision, Allowed) else None,
             grant_changes=state.grants.changes,
+            charges=work.charges if runs else (),
         )  # fmt: skip
         state.add(work.call_id, record, decision.call if runs else None, work.edges)
         if runs:
@@ -390,6 +410,8 @@ class Session:
                 record = Record("", None, None, Provenance.PUBLIC)
                 if not refused:
                     self._state.add(call_id, record, None, ())
+            if error is not None and record.status == "decided" and not _cut_short(error):
+                self._state.give_back(record)
             record.status = "failed" if error is not None else "ran"
             body = self._taken(call_id, record, output, error)
             self._monitor.notary.write_later(
@@ -432,10 +454,14 @@ class Session:
                 for name, stage in self._monitor.stages:
                     if name in ("canonicalise", "provenance", "plan"):
                         stage(work)
+                charges = rule_facts(work).charges
             except Exception as fault:
                 state.blind = f"the history of {call_id} was not understood: {fault}"[:500]
                 return
             record = Record(work.argument_digest, None, work.spec, self._output_floor(work), "ran")
+            record = Record(
+                work.argument_digest, None, work.spec, work.floor, "ran", charges=charges
+            )
             state.add(call_id, record, work.call, work.edges)
             self._remember_sent(work)
             self.settle(call_id, output)

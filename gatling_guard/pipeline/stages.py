@@ -20,7 +20,7 @@ from gatling_guard.errors import InputError
 from gatling_guard.pipeline.grants import GrantBook
 from gatling_guard.plan import Edge, Provenance, ToolCall, digest, to_json
 from gatling_guard.policy import Grant, Policy
-from gatling_guard.rules import Finding, RuleFacts, apply_rules
+from gatling_guard.rules import Charge, Finding, RuleFacts, Spent, apply_rules
 from gatling_guard.trace import Authority, Lineage, LineageIndex
 
 VERSION = "structure-1"
@@ -60,6 +60,8 @@ class Work:
     """The grant that an earlier decision on this call id reserved and that it gives back."""
     now: float = 0.0
     """By the guard's clock."""
+    spent: Spent = field(default_factory=Spent)
+    """What the session took from its budgets, without an earlier decision on this call."""
     # filled in by the stages
     arguments: dict[str, Any] = field(default_factory=dict)
     call: ToolCall | None = None
@@ -71,6 +73,8 @@ class Work:
     """The hard rules have had their say."""
     grant: Grant | None = None
     """What allows the untrusted values of this call. It clears shares of the score, no rule."""
+    charges: tuple[Charge, ...] = ()
+    """What the call takes from budgets once it is let through."""
     energy: Energy = field(default_factory=Energy)
     decision: Decision | None = None
 
@@ -141,18 +145,23 @@ def edges_of(call_id: str, lineage: tuple[Lineage, ...]) -> tuple[Edge, ...]:
     return tuple(found.values())
 
 
-def rules(work: Work) -> None:
-    """Hard rules; and nothing may act once the lineage is known to be incomplete."""
+def rule_facts(work: Work) -> RuleFacts:
+    """What the rules may use of a call that has become a node."""
     assert work.call is not None
-    facts = RuleFacts(
+    return RuleFacts(
         call=work.call, spec=work.spec, policy=work.policy, role=work.role,
         lineage=work.lineage, calls_so_far=work.calls_so_far,
-        tool_calls_so_far=work.tool_calls_so_far,
+        tool_calls_so_far=work.tool_calls_so_far, spent=work.spent,
     )  # fmt: skip
+
+
+def rules(work: Work) -> None:
+    """Hard rules; and nothing may act once the lineage is known to be incomplete."""
+    facts = rule_facts(work)
     findings = apply_rules(facts)
     if work.blind and (work.spec is None or work.spec.profile.effect.changes_state):
         findings += (Finding("trace.incomplete", "block", work.blind),)
-    work.findings = findings
+    work.findings, work.charges = findings, facts.charges
     work.ruled = True
 
 

@@ -1,7 +1,8 @@
 """What is authorised: the policy, how it is read, and what its patterns mean."""
 
 from gatling_guard.policy.boundary import Boundary
-from gatling_guard.policy.flows import Flow
+from gatling_guard.policy.budgets import Budget, BudgetKind
+from gatling_guard.policy.flows import CAUSED, Flow
 from gatling_guard.policy.grants import (
     AnsweredGrant,
     Grant,
@@ -11,7 +12,7 @@ from gatling_guard.policy.grants import (
     party_match,
     where_match,
 )
-from gatling_guard.policy.load import load_policy
+from gatling_guard.policy.load import BUILTIN, load_policy, policy_warnings, read_source
 from gatling_guard.policy.model import (
     EnergyBounds,
     Hold,
@@ -24,6 +25,7 @@ from gatling_guard.policy.model import (
     source_tier,
 )
 from gatling_guard.policy.patterns import (
+    MAX_SUBJECT,
     MAX_WORK,
     full_match,
     glob_match,
@@ -32,11 +34,17 @@ from gatling_guard.policy.patterns import (
     pattern_work,
     search,
 )
+from gatling_guard.policy.watch import PolicyFile
 
 __all__ = [
+    "BUILTIN",
+    "CAUSED",
+    "MAX_SUBJECT",
     "MAX_WORK",
     "AnsweredGrant",
     "Boundary",
+    "Budget",
+    "BudgetKind",
     "EnergyBounds",
     "Flow",
     "Grant",
@@ -46,6 +54,7 @@ __all__ = [
     "Limits",
     "OnError",
     "Policy",
+    "PolicyFile",
     "Role",
     "ToolRule",
     "as_receipt",
@@ -57,6 +66,8 @@ __all__ = [
     "party_match",
     "pattern_work",
     "policy_schema",
+    "policy_warnings",
+    "read_source",
     "search",
     "source_tier",
     "where_match",

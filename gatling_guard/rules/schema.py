@@ -17,12 +17,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from gatling_guard.plan import escape
 from gatling_guard.policy import nearest
 from gatling_guard.rules.facts import RuleFacts
 from gatling_guard.rules.finding import Finding, RuleAction
 from gatling_guard.rules.keywords import TooComplexError
+from gatling_guard.rules.names import pointer
 from gatling_guard.rules.quote import quote
+from gatling_guard.rules.references import properties, resolved_ref
 from gatling_guard.rules.validator import (
     BrokenSchemaError,
     Compiled,
@@ -62,22 +63,12 @@ def _unchecked(compiled: Compiled) -> Iterator[Finding]:
         yield Finding("schema.unchecked", "note", text)
 
 
-def pointer(path: Iterable[str | int]) -> str:
-    """A JSON pointer."""
-    return "".join(f"/{escape(_part(str(part)))}" for part in path)
-
-
-def _part(name: str) -> str:
-    """A name that is too long is not cut but left out: half of a secret would not look like one."""
-    return name if len(name) <= 80 else f"[{len(name)} characters]"
-
-
 def _extra(facts: RuleFacts) -> Iterator[Finding]:
     """Arguments that the schema does not list, unless it says that there may be others."""
     assert facts.spec is not None
-    schema = facts.spec.parameters
-    listed = schema.get("properties")
-    if not isinstance(listed, dict) or _open(schema):
+    schema = resolved_ref(facts.spec.parameters, facts.spec.parameters)
+    listed = properties(facts.spec.parameters)
+    if not (listed or isinstance(schema.get("properties"), Mapping)) or _open(schema):
         return
     action = _extra_action(facts)
     for name in list(facts.call.arguments)[:200]:

@@ -135,7 +135,7 @@ def test_other_separators_hide_nothing(read: Any, sent: str) -> None:
 @pytest.mark.parametrize("echo", [{"iban": "GB29NWBK60161331926819"},
                                   "Sent 5 to GB29NWBK60161331926819 today, all fine."])  # fmt: skip
 def test_an_echo_in_another_writing_is_no_promotion(echo: Any) -> None:
-    """R53: a trusted tool that repeats an untrusted value without its blanks vouches for nothing."""
+    """R53: a trusted tool that repeats an untrusted value without blanks vouches for nothing."""
     run = Run().feed("Our account is GB29 NWBK 6016 1331 9268 19 from now on.").feed(echo, BANK)
     assert run.trace("GB29NWBK60161331926819").only_untrusted
     early = Run().feed({"iban": "GB29NWBK60161331926819"}, BANK).feed("It is GB29 NWBK 6016.")
