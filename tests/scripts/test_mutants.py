@@ -126,3 +126,23 @@ def test_a_mutant_that_a_test_notices_is_killed_and_the_source_put_back(
     ]
     assert fates == ["survived", "killed", "survived"]
     assert (copy / "small.py").read_bytes() == source.source
+
+
+@pytest.mark.parametrize(
+    ("tests", "fate"),
+    [
+        ({"a.py": "def test_a(): pass", "b.py": "def test_b(): assert 0"}, "killed"),
+        ({"a.py": "def test_a(): pass"}, "survived"),
+        ({"a.py": ""}, "no tests"),
+        ({}, "no tests"),
+        ({"a.py": "def test_a():\n    while True: pass"}, "timeout"),
+    ],
+)
+def test_folders_of_tests_run_one_after_the_other(
+    tmp_path: Path, runner: Any, monkeypatch: pytest.MonkeyPatch, tests: dict[str, str], fate: str
+) -> None:
+    monkeypatch.setattr(runner, "OPTIONS", ("-x", "-q", "-p", "no:cacheprovider"))
+    for name, text in tests.items():
+        (tmp_path / name).write_text(text)
+    limit = 5.0 if fate == "timeout" else 100.0
+    assert runner.run_tests(tmp_path, ("a.py", "b.py"), limit) == fate
