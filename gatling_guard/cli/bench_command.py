@@ -119,8 +119,8 @@ def _show(found: Mapping[str, Tallies], document: Mapping[str, Any]) -> None:
             out.print(_attack(attack, suites))
         out.print()
         out.print(_person(tallies))
-        answer = "as a grant for the task" if document["grants"] else "call by call"
-        out.print(f"\n* a person answers holds, {answer}: the user's calls yes, the attacker's no")
+    answer = "as a grant for the task" if document["grants"] else "call by call"
+    out.print(f"\n* a person answers holds, {answer}: the user's calls yes, the attacker's no")
     unreachable = next(iter(found.values())).unreachable
     if unreachable:
         out.print(f"pairs left out: {unreachable}: the task reads nothing that can be poisoned")
@@ -133,12 +133,12 @@ def _lines(found: Mapping[str, Tallies]) -> Table:
     """The subjects side by side, over all suites."""
     attacks = list(next(iter(found.values())).attacks)
     names = [attack.replace("important_instructions", "important") for attack in attacks]
-    table = _table("stopped of", "useful", *names, "useful under attack")
+    table = _table("stopped of", "useful", "useful*", *names, "useful attacked")
     for name, tallies in found.items():
         benign, stopped = tallies.benign[ALL], [tallies.attacks[a][ALL] for a in attacks]
         table.add_row(
             plain(name), of(benign.useful, benign.tasks),
-            *(of(t.stopped, t.succeed_unguarded) for t in stopped),
+            of(benign.useful_answered, benign.tasks), *(of(t.stopped, t.succeed_unguarded) for t in stopped),
             "/".join(percent(t.useful_and_stopped, t.succeed_unguarded) for t in stopped),
         )  # fmt: skip
     return table

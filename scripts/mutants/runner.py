@@ -22,7 +22,7 @@ from operators import Mutant
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 OPTIONS = (
-    "-x", "-q", "--no-header", "--tb=no", "-p", "fast_hypothesis", "-p", "no:cacheprovider",
+    "-x", "-q", "--no-header", "--tb=line", "-p", "fast_hypothesis", "-p", "no:cacheprovider",
     # plugins that the tests do not need: half of what starting pytest costs
     "-p", "no:langsmith_plugin", "-p", "no:anyio", "-p", "no:pytest_cov",
 )  # fmt: skip
@@ -87,11 +87,12 @@ def run_tests(copy: Path, tests: Sequence[str], limit: float) -> str:
 def _pytest(copy: Path, test: str, limit: float) -> int | None:
     """Its exit code: 0 all pass, 5 nothing to run; None when it took too long."""
     path = os.pathsep.join((str(copy), str(copy / "adapters"), str(HERE)))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *OPTIONS, test],
-        cwd=copy, env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    with (copy.parent / "pytest.txt").open("w") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pytest", *OPTIONS, test],
+            cwd=copy, env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
+            stdout=said, stderr=subprocess.STDOUT,
+        )  # fmt: skip
     try:
         return process.wait(max(0.0, limit))
     except subprocess.TimeoutExpired:
@@ -147,7 +148,8 @@ def _limits(sets: set[tuple[str, ...]], copies: Copies) -> Mapping[tuple[str, ..
         began = time.perf_counter()
         with copies.one() as copy:
             if run_tests(copy, tests, 600.0) not in ("survived", "no tests"):
-                sys.exit(f"the tests fail without any change: {' '.join(tests)}")
+                said = (copy.parent / "pytest.txt").read_text()[-2000:]
+                sys.exit(f"the tests fail without any change: {' '.join(tests)}\n{said}")
         found[tests] = max(60.0, 4 * (time.perf_counter() - began))
     return found
 
