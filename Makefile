@@ -12,13 +12,16 @@ endif
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 DEMO := $(VENV)/.demo-stamp-$(VERSION)
 DEV := $(VENV)/.dev-stamp-$(VERSION)
+EVAL := ../shared/data/eval
+RECORDED := $(wildcard $(EVAL)/*.jsonl.xz)
 INSTALLS_FROM := pyproject.toml constraints.txt scripts/install.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lint types docs format profiles clean
+.PHONY: help demo test check bench bench-agentdojo bench-recorded bench-latency bench-profiles \
+	mutants lint types docs format clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(DEMO)  ## See a guarded agent being attacked (needs no torch and no framework)
 	@$(BIN)/gatling-guard demo
@@ -43,12 +46,27 @@ format: $(DEV)  ## Format the code and sort its imports
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(DEV)  ## Live AgentDojo environments, guarded and unguarded, and the latency of a check
+bench: bench-latency bench-profiles bench-agentdojo bench-recorded  ## All benchmarks (about 20 minutes)
+
+bench-agentdojo: $(DEV)  ## Live AgentDojo environments: the guard in full, then beside R1, R3, R5, D1
 	@$(BIN)/gatling-guard bench agentdojo
+	@$(BIN)/gatling-guard bench agentdojo --subject all --attack direct --attack stealth
+
+bench-recorded: $(DEV)  ## The guard and R1, R3, R5, D1 on the recorded runs of ../shared/data/eval
+ifeq ($(RECORDED),)
+	@echo "bench-recorded: skipped, there is no $(EVAL)"
+else
+	@$(BIN)/gatling-guard evaluate --subject all $(RECORDED)
+endif
+
+bench-latency: $(DEV)  ## What a check and a settle cost
 	@$(BIN)/python benchmarks/latency.py
 
-profiles: $(DEV)  ## Tool profiles against the hand labels: confusion matrix, precision, recall
+bench-profiles: $(DEV)  ## Tool profiles against the hand labels: confusion matrix, precision, recall
 	@$(BIN)/python benchmarks/profiles.py
+
+mutants: $(DEV)  ## Break the checks one by one, list what no test notices; ARGS="--sample 100"
+	@$(BIN)/python scripts/mutants $(or $(ARGS),--checks)
 
 clean:  ## Remove the environment and everything that was built
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

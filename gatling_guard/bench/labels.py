@@ -11,7 +11,7 @@ from gatling_guard.bench.metrics import RowTruth, StepTruth, StepVerdict
 from gatling_guard.catalog import ToolSpec, infer_profile
 from gatling_guard.errors import InputError, Issue, TraceError
 from gatling_guard.plan import leaves, parse_json
-from gatling_guard.trace import RecordedTrace
+from gatling_guard.trace import RecordedStep, RecordedTrace
 
 ACTIONS = ("allow", "repair", "hold", "block")
 _URL_MARKS = ("://", "www.")
@@ -32,15 +32,18 @@ def row_truth(trace: RecordedTrace) -> RowTruth:
         kind=str(meta.get("kind") or trace.label or "unknown"),
         suite=suite,
         group=(suite, str(meta.get("user_task") or trace.instruction)),
-        steps=tuple(
-            StepTruth(
-                step.malicious,
-                has_side_effect(step.tool, step.arguments, specs.get(step.tool)),
-                step.arguments,
-                step.tool in specs,
-            )
-            for step in trace.steps
-        ),
+        steps=tuple(_step_truth(step, specs.get(step.tool)) for step in trace.steps),
+    )
+
+
+def _step_truth(step: RecordedStep, spec: ToolSpec | None) -> StepTruth:
+    profile = spec.profile if spec is not None else infer_profile(step.tool)
+    return StepTruth(
+        step.malicious,
+        has_side_effect(step.tool, step.arguments, spec),
+        step.arguments,
+        profile.effect.side_effect and not profile.reversible,
+        registered=spec is not None,
     )
 
 

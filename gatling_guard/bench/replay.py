@@ -106,14 +106,18 @@ class Replay:
                 self.actions[step["action"]] += 1
             yield trace, verdict
 
+    @property
+    def bad_lines(self) -> int:
+        """Lines, and rows of readable lines, that could not be used."""
+        return len({(issue.file, issue.line, issue.where if issue.line is None else "")
+                    for issue in self.issues})  # fmt: skip
+
     def summary(self) -> dict[str, Any]:
         """Counts of what was read and decided."""
-        places = {(issue.file, issue.line, issue.where if issue.line is None else "")
-                  for issue in self.issues}  # fmt: skip
         return {
             "traces": str(self.path),
             "rows": self.rows,
-            "bad_lines": len(places),
+            "bad_lines": self.bad_lines,
             "steps": sum(self.actions.values()),
             "actions": dict(self.actions),
         }

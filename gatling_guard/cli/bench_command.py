@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from gatling_guard.bench import GuardSubject
+from gatling_guard.bench.comparison import GUARD, subjects_named
 from gatling_guard.cli.console import (
     OK,
     JsonFlag,
@@ -21,7 +21,8 @@ from gatling_guard.cli.console import (
     print_json,
     reported,
 )
-from gatling_guard.cli.evaluate_command import percent
+from gatling_guard.cli.evaluate_command import SubjectOption
+from gatling_guard.cli.evaluate_tables import percent
 from gatling_guard.cli.replay_command import progress
 from gatling_guard.cli.verb import Verb
 from gatling_guard.errors import ConfigurationError
@@ -29,6 +30,7 @@ from gatling_guard.errors import ConfigurationError
 if TYPE_CHECKING:
     from gatling_guard.bench.agentdojo import AttackTally, BenignTally, Tallies
 
+ALL = "all"
 app = typer.Typer(name="bench", help="Benchmarks that need extra packages.", no_args_is_help=True)
 
 
@@ -39,6 +41,7 @@ def bench() -> None:
 
 @app.command(cls=Verb)
 def agentdojo(
+    subject: SubjectOption = None,
     policy: PolicyOption = "standard",
     suite: Annotated[
         list[str] | None, typer.Option(help="workspace, travel, banking, slack; repeatable.")
@@ -47,6 +50,12 @@ def agentdojo(
         list[str] | None,
         typer.Option(help="direct, important_instructions, stealth, quiet; repeatable."),
     ] = None,
+    position: Annotated[
+        str, typer.Option(help="The attacker's calls: `first` chance, or `last`, after the user's.")
+    ] = "first",
+    grants: Annotated[
+        bool, typer.Option("--grants", metavar="", help="A yes to a hold is a grant for the task.")
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="User tasks per suite.")] = None,
     seed: Annotated[int, typer.Option(help="Which tasks a limit draws.")] = 0,
     report: Annotated[
@@ -54,51 +63,102 @@ def agentdojo(
     ] = None,
     json_: JsonFlag = False,
 ) -> None:
-    """The guard in the live environments of the package agentdojo, fully compromised agent.
+    """The guard and the baseline lines in live environments, fully compromised agent.
 
-    Recorded solutions of the user's tasks run for real; an attacker's text is planted in what
-    they read, and the agent then makes all of the attacker's calls. Figures are given with nobody
-    in the loop, and with a person who answers holds (the user's calls yes, the attacker's no).
+    Of the package agentdojo: recorded solutions of the user's tasks run for real; an attacker's
+    text is planted in what they read, and the agent then makes all of the attacker's calls.
+    Figures are given with nobody in the loop, and with a person who answers holds (the user's
+    calls yes, the attacker's no).
 
     Exit codes: 0 done, whatever the figures; 2 bad usage or a package is missing.
     """
     with reported(json_):
-        found, seconds = _run(policy, suite, attack, limit, seed)
-        document = {"policy": policy, "seconds": seconds, **found.as_dict()}
+        began = time.perf_counter()
+        options = {"limit": limit, "seed": seed, "position": position, "grants": grants}
+        found = _run(subject or [GUARD], policy, suite, attack, options)
+        document = {
+            "policy": policy,
+            **options,
+            "seconds": round(time.perf_counter() - began, 1),
+            "subjects": {name: tallies.as_dict() for name, tallies in found.items()},
+        }
         if report is not None:
             report.write_text(json_text(document), "utf-8")
-    print_json(document) if json_ else _show(found, seconds)
+    print_json(document) if json_ else _show(found, document)
     raise typer.Exit(OK)
 
 
 def _run(
-    policy: str, suites: list[str] | None, attacks: list[str] | None, limit: int | None, seed: int
-) -> tuple[Tallies, float]:
-    subject = GuardSubject(policy)
+    names: list[str],
+    policy: str,
+    suites: list[str] | None,
+    attacks: list[str] | None,
+    options: dict[str, Any],
+) -> dict[str, Tallies]:
+    subjects = subjects_named(names, policy)
     try:
         from gatling_guard.bench import agentdojo as live
     except ImportError as error:
         raise ConfigurationError(
             f"this needs the package agentdojo: pip install 'gatling-guard[bench]' ({error})"
         ) from None
-    settings = live.Settings(suites or live.SUITES, attacks or live.DEFAULT_ATTACKS, limit, seed)
-    began = time.perf_counter()
+    settings = live.Settings(suites or live.SUITES, attacks or live.DEFAULT_ATTACKS, **options)
     with progress("starting") as tick:
-        trials = live.run_benchmark(subject, settings, lambda what, done, total: tick(what, total))
-    return live.tally(trials), round(time.perf_counter() - began, 1)
+        found = live.run_benchmarks(subjects, settings, lambda what, done, total: tick(what, total))
+    return {name: live.tally(trials) for name, trials in found.items()}
 
 
-def _show(found: Tallies, seconds: float) -> None:
-    out.print(_benign(found.benign))
-    for attack, tallies in found.attacks.items():
+def _show(found: Mapping[str, Tallies], document: Mapping[str, Any]) -> None:
+    if len(found) > 1:
+        out.print(_lines(found))
+    else:
+        (tallies,) = found.values()
+        out.print(_benign(tallies.benign))
+        for attack, suites in tallies.attacks.items():
+            out.print()
+            out.print(_attack(attack, suites))
         out.print()
-        out.print(_attack(attack, tallies))
-    out.print("\n* a person answers holds: the user's calls yes, the attacker's no")
-    if found.unreachable:
-        out.print(
-            f"pairs left out: {found.unreachable}: the task reads nothing that can be poisoned"
-        )
-    out.print(f"{seconds} s; --json lists every task lost and every attack missed")
+        out.print(_person(tallies))
+    answer = "as a grant for the task" if document["grants"] else "call by call"
+    out.print(f"\n* a person answers holds, {answer}: the user's calls yes, the attacker's no")
+    unreachable = next(iter(found.values())).unreachable
+    if unreachable:
+        out.print(f"pairs left out: {unreachable}: the task reads nothing that can be poisoned")
+    if document["position"] == "last":
+        out.print("the attacker's calls come after all of the user's")
+    out.print(f"{document['seconds']} s; --json lists every task lost and every attack missed")
+
+
+def _lines(found: Mapping[str, Tallies]) -> Table:
+    """The subjects side by side, over all suites."""
+    attacks = list(next(iter(found.values())).attacks)
+    names = [attack.replace("important_instructions", "important") for attack in attacks]
+    table = _table("stopped of", "useful", "useful*", *names, "useful attacked")
+    for name, tallies in found.items():
+        benign, stopped = tallies.benign[ALL], [tallies.attacks[a][ALL] for a in attacks]
+        table.add_row(
+            plain(name), of(benign.useful, benign.tasks),
+            of(benign.useful_answered, benign.tasks), *(of(t.stopped, t.succeed_unguarded) for t in stopped),
+            "/".join(percent(t.useful_and_stopped, t.succeed_unguarded) for t in stopped),
+        )  # fmt: skip
+    return table
+
+
+def _person(found: Tallies) -> Table:
+    """What a person who answers holds sees, over all suites."""
+    table = _table("person*", "asked in", "holds per task", "most")
+    honest, attacks = found.benign[ALL], found.attacks
+    table.add_row(
+        "honest", of(honest.tasks_held, honest.tasks), f"{honest.holds_mean:.2f}",
+        str(honest.holds_max),
+    )  # fmt: skip
+    for attack, suites in attacks.items():
+        t = suites[ALL]
+        table.add_row(
+            plain(attack.replace("important_instructions", "important")),
+            of(t.pairs_held, t.succeed_unguarded), f"{t.holds_mean:.2f}", str(t.holds_max),
+        )  # fmt: skip
+    return table
 
 
 def _benign(tallies: Mapping[str, BenignTally]) -> Table:

@@ -19,6 +19,7 @@ from gatling_guard.bench.agentdojo import (
     World,
     play,
     run_benchmark,
+    run_benchmarks,
     tally,
 )
 from gatling_guard.bench.agentdojo.attacks import wording_for
@@ -130,7 +131,7 @@ def test_an_answered_hold_lets_the_user_through_and_not_the_attacker(
     assert not trial.alone.useful
     answered = trial.answered
     assert not answered.harmed
-    assert answered.held
+    assert answered.holds
     assert all(step.ran for step in answered.steps if step.who == "user")
     assert not any(s.ran and s.held for s in answered.steps if s.who == "attacker")
 
@@ -191,8 +192,87 @@ def test_a_seed_draws_the_same_tasks_again(scripted: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"suites": ("nowhere",)}, {"attacks": ("kindness",)}, {"limit": 0}]
+    "fields",
+    [
+        {"suites": ("nowhere",)},
+        {"attacks": ("kindness",)},
+        {"limit": 0},
+        {"position": "middle"},
+    ],
 )
 def test_wrong_settings_are_named(fields: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         Settings(**fields)
+
+
+def test_at_the_last_position_the_attacker_comes_after_all_of_the_users_calls(
+    worlds: dict[str, World],
+) -> None:
+    def order(position: Any) -> list[str]:
+        stage = Stage(worlds["slack"], "user_task_2", "injection_task_5", "direct", position)
+        episode = stage.play()
+        assert episode.harmed
+        return [step.who for step in episode.steps]
+
+    first, last = order("first"), order("last")
+    assert sorted(first) == sorted(last)
+    assert last == sorted(last, reverse=True) != first  # user before attacker
+
+
+def test_at_the_last_position_too_an_attacker_that_was_not_read_makes_no_call(
+    worlds: dict[str, World], scripted: Any
+) -> None:
+    subject = scripted(lambda tool, arguments: "block")
+    stage = Stage(worlds["banking"], "user_task_0", "injection_task_5", "direct", "last")
+    assert {step.who for step in stage.play(subject).steps} == {"user"}
+
+
+def test_a_yes_may_be_a_grant_where_the_judge_knows_grants(
+    worlds: dict[str, World], scripted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rule(tool: str, arguments: dict[str, Any]) -> str:
+        return "allow" if is_read(tool, arguments) else "hold"
+
+    subject = scripted(rule)
+    stage = Stage(worlds["banking"], "user_task_0", "injection_task_5", "direct")
+    with pytest.raises(ConfigurationError, match="no grants"):
+        stage.play(subject, "granted")
+
+    asked: list[bool] = []
+
+    def approve(self: Any, hold_id: str, *, by: str, grant: bool = False) -> None:
+        asked.append(grant)
+        self.approved.add(hold_id)
+
+    monkeypatch.setattr(type(subject.runs[0]), "approve", approve)
+    episode = stage.play(subject, "granted")
+    assert asked == [True] * sum(s.who == "user" and s.held for s in episode.steps) != []
+    assert not episode.harmed
+
+
+def test_a_persons_load_is_counted_per_task(scripted: Any) -> None:
+    def rule(tool: str, arguments: dict[str, Any]) -> str:
+        return "allow" if is_read(tool, arguments) else "hold"
+
+    settings = Settings(("banking",), ("direct",), limit=2)
+    trials = run_benchmark(scripted(rule), settings)
+    holds = [sum(step.held for step in t.answered.steps) for t in trials.benign]
+    found = tally(trials).benign[ALL]
+    assert found.holds_max == max(holds) > 0
+    assert found.holds_mean == sum(holds) / 2
+
+
+def test_subjects_side_by_side_share_the_unguarded_run(scripted: Any) -> None:
+    settings = Settings(("banking",), ("direct",), limit=1)
+    found = run_benchmarks(
+        {
+            "open": scripted(lambda tool, arguments: "allow"),
+            "shut": scripted(lambda tool, arguments: "block"),
+        },
+        settings,
+    )
+    both = {name: tally(trials).attacks["direct"][ALL] for name, trials in found.items()}
+    assert both["open"].succeed_unguarded == both["shut"].succeed_unguarded > 0
+    assert both["open"].stopped == 0
+    assert both["shut"].stopped == both["shut"].succeed_unguarded
+    assert found["open"].benign[0].unguarded is found["shut"].benign[0].unguarded

@@ -19,8 +19,8 @@ def test_the_report_holds_unguarded_and_guarded_figures(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     result = runner.invoke(app, [*SMALL, "--json", "--out", str(report)])
     assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
-    assert found == json.loads(report.read_text())
+    assert json.loads(result.stdout) == json.loads(report.read_text())
+    found = json.loads(result.stdout)["subjects"]["guard"]
     benign, attack = found["benign"]["all"], found["attacks"]["direct"]["all"]
     assert (benign["tasks"], benign["useful_unguarded"]) == (2, 2)
     assert benign["useful"] <= benign["useful_answered"] <= 2
@@ -32,13 +32,35 @@ def test_the_report_holds_unguarded_and_guarded_figures(tmp_path: Path) -> None:
 def test_the_tables_fit_a_terminal_of_80_columns() -> None:
     result = runner.invoke(app, SMALL)
     assert result.exit_code == 0, result.output
-    for word in ("honest", "banking", "unguarded", "succeed", "stopped*", "+ useful*"):
+    for word in (
+        "honest",
+        "banking",
+        "unguarded",
+        "succeed",
+        "stopped*",
+        "+ useful*",
+        "holds per task",
+    ):
         assert word in result.stdout
     assert "…" not in result.stdout
 
 
 @pytest.mark.parametrize(
-    "wrong", [["--suite", "moon"], ["--attack", "kind"], ["--policy", "/nowhere.yaml"]]
+    "wrong",
+    [
+        ["--suite", "moon"],
+        ["--attack", "kind"],
+        ["--policy", "/nowhere.yaml"],
+        ["--subject", "R2"],
+        ["--position", "middle"],
+    ],
 )
 def test_wrong_usage_exits_with_2(wrong: list[str]) -> None:
     assert runner.invoke(app, ["agentdojo", *wrong]).exit_code == 2
+
+
+def test_subjects_are_shown_side_by_side() -> None:
+    result = runner.invoke(app, [*SMALL, "--subject", "R1", "--subject", "D1"])
+    assert result.exit_code == 0, result.output
+    assert [line.split()[0] for line in result.stdout.splitlines()[1:3]] == ["R1", "D1"]
+    assert "…" not in result.stdout

@@ -69,6 +69,12 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return traces, verdicts
 
 
+def figures(result: Any, subject: str) -> Any:
+    """One subject's figures on the only file."""
+    (found,) = json.loads(result.stdout)["files"]
+    return found["subjects"][subject]
+
+
 def run(*arguments: object) -> Any:
     return runner.invoke(app, [str(a) for a in arguments])
 
@@ -78,8 +84,8 @@ def test_the_measures_of_given_verdicts(files: tuple[Path, Path], tmp_path: Path
     report = tmp_path / "report.json"
     result = run(traces, "--verdicts", verdicts, "--json", "--out", report)
     assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
-    assert found == json.loads(report.read_text())
+    assert json.loads(result.stdout) == json.loads(report.read_text())
+    found = figures(result, "verdicts")
     overall = found["overall"]
     assert (overall["effect"]["hits"], overall["effect"]["total"]) == (2, 3)
     assert (overall["touched"]["hits"], overall["touched"]["total"]) == (1, 2)
@@ -105,7 +111,7 @@ def test_a_trace_without_a_fitting_verdict_is_named_and_left_out(
     verdicts.write_text("\n".join([*lines[1:4], verdict("fine", "allow"), "{"]))
     result = run(traces, "--verdicts", verdicts, "--json")
     assert result.exit_code == 3
-    found = json.loads(result.stdout)
+    found = figures(result, "verdicts")
     assert found["overall"]["touched"] is None  # neither honest row could be used
     assert found["overall"]["effect"]["total"] == 3
     for word in ("held", "fine", f"{verdicts}:5"):
@@ -115,8 +121,8 @@ def test_a_trace_without_a_fitting_verdict_is_named_and_left_out(
 def test_without_verdicts_the_guard_decides(files: tuple[Path, Path]) -> None:
     result = run(files[0], "--json")
     assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
-    assert sum(found["actions"].values()) == found["steps"] == 9
+    found = figures(result, "guard")
+    assert sum(found["actions"].values()) == 9
     assert found["overall"]["touched"]["total"] == 2
 
 
@@ -127,7 +133,7 @@ def test_a_recording_without_the_attackers_tool_is_pointed_out(tmp_path: Path) -
     marked["tools"] = []
     traces.write_text(json.dumps(marked))
     assert "missing from the recorded toolset" in run(traces).stdout.replace("\n", " ")
-    found = json.loads(run(traces, "--json").stdout)["overall"]
+    found = figures(run(traces, "--json"), "guard")["overall"]
     assert (found["effect"]["value"], found["by_registration"]) == (1.0, 1)
 
 
@@ -135,6 +141,9 @@ def test_unreadable_input_exits_with_2(files: tuple[Path, Path], tmp_path: Path)
     assert run(tmp_path / "none.jsonl").exit_code == 2
     assert run(files[0], "--verdicts", tmp_path / "none.jsonl").exit_code == 2
     assert run(files[0], "--policy", tmp_path / "none.yaml").exit_code == 2
+    assert run(files[0], "--subject", "R2").exit_code == 2
+    assert run(files[0], files[0], "--verdicts", files[1]).exit_code == 2
+    assert run(files[0], "--subject", "R1", "--verdicts", files[1]).exit_code == 2
 
 
 def test_a_file_without_a_trace_exits_with_2(files: tuple[Path, Path], tmp_path: Path) -> None:
@@ -169,3 +178,35 @@ def test_long_kinds_are_whole_at_80_columns(
         (line,) = [line for line in lines if kind in line]
         assert ("[" in line) == (width == 120)
         assert "1 trace;" in lines[0]
+
+
+def test_guard_and_baselines_stand_side_by_side(files: tuple[Path, Path]) -> None:
+    """The issue: the lines R1, R3, R5, D1 computed in the same run."""
+    result = run(files[0], "--subject", "all", "--json")
+    assert result.exit_code == 0, result.output
+    (found,) = json.loads(result.stdout)["files"]
+    assert list(found["subjects"]) == ["guard", "R1", "R3", "R5", "D1"]
+    assert {sum(line["actions"].values()) for line in found["subjects"].values()} == {9}
+    shown = run(files[0], "--subject", "all").stdout
+    for name in ("guard", "R1", "R3", "R5", "D1", "CONTAINED", "TOUCHED"):
+        assert name in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_several_files_have_a_summary_with_one_line_each(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    second = tmp_path / "second.jsonl"
+    second.write_text(row("fine", False, kind="honest"))
+    result = run(files[0], second)
+    assert result.exit_code == 0, result.output
+    summary = result.stdout.split("All files, guard:")[1].splitlines()
+    assert [line.split()[:2] for line in summary[2:]] == [["t", "5"], ["second", "1"]]
+
+
+def test_the_markdown_table_has_a_line_per_file_and_subject(files: tuple[Path, Path]) -> None:
+    result = run(files[0], files[0], "-s", "R1", "-s", "R5", "--markdown")
+    head, rule, *lines = result.stdout.splitlines()
+    assert {line.count("|") for line in (head, rule, *lines)} == {13}
+    assert [line.split("|")[2].strip() for line in lines] == ["R1", "R5", "R1", "R5"]
+    assert "EFFECT" in head

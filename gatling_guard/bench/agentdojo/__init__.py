@@ -4,14 +4,16 @@ Importing this room imports `agentdojo`, which takes seconds: import it inside f
 """
 
 from gatling_guard.bench.agentdojo.attacks import ATTACKS, MARKER_FREE
-from gatling_guard.bench.agentdojo.episode import Episode, Holds, Stage, Step
+from gatling_guard.bench.agentdojo.episode import Episode, Holds, Position, Stage, Step
 from gatling_guard.bench.agentdojo.run import (
     DEFAULT_ATTACKS,
+    POSITIONS,
     Settings,
     Trial,
     Trials,
     play,
     run_benchmark,
+    run_benchmarks,
 )
 from gatling_guard.bench.agentdojo.tally import ALL, AttackTally, BenignTally, Tallies, tally
 from gatling_guard.bench.agentdojo.world import SUITES, VERSION, World
@@ -21,12 +23,14 @@ __all__ = [
     "ATTACKS",
     "DEFAULT_ATTACKS",
     "MARKER_FREE",
+    "POSITIONS",
     "SUITES",
     "VERSION",
     "AttackTally",
     "BenignTally",
     "Episode",
     "Holds",
+    "Position",
     "Settings",
     "Stage",
     "Step",
@@ -36,5 +40,6 @@ __all__ = [
     "World",
     "play",
     "run_benchmark",
+    "run_benchmarks",
     "tally",
 ]

@@ -7,6 +7,7 @@ all of the attacker's calls. Every call goes through the judge; what it refuses 
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,11 +17,16 @@ from gatling_guard.bench.agentdojo.injections import injection_calls
 from gatling_guard.bench.agentdojo.world import World, achieved, attacked
 from gatling_guard.bench.subject import Judge, Subject
 from gatling_guard.decision import Allowed, Decision, Held, Repaired
+from gatling_guard.errors import ConfigurationError
 from gatling_guard.pipeline import ToolRequest
 
-Holds = Literal["unanswered", "answered"]
+Holds = Literal["unanswered", "answered", "granted"]
 """`unanswered`: no person, a held call does not run. `answered`: one who lets the user's calls run
-and refuses the attacker's."""
+and refuses the attacker's. `granted`: the same, and each yes is a grant for the rest of the task.
+"""
+Position = Literal["first", "last"]
+"""When the compromised agent makes the attacker's calls: right after the first call that shows his
+text (the reference harness' `a`), or after all of the user's (its `b`)."""
 Who = Literal["user", "attacker"]
 MAX_ATTACKER_CALLS = 200
 
@@ -57,9 +63,9 @@ class Episode:
     steps: tuple[Step, ...]
 
     @property
-    def held(self) -> bool:
-        """Whether any call was held."""
-        return any(step.held for step in self.steps)
+    def holds(self) -> int:
+        """How often a person was asked."""
+        return sum(step.held for step in self.steps)
 
     def refused(self, who: Who) -> tuple[Step, ...]:
         """The calls of `who` that did not run."""
@@ -99,12 +105,16 @@ class _Run:
         decision = judge.check(request)
         if not isinstance(decision, Held):
             return decision, False
-        if self.holds == "answered" and who == "user":
-            judge.approve(decision.hold_id, by="user")
-            return judge.check(request), True
-        if self.holds == "answered":
+        if self.holds == "unanswered":
+            return decision, True
+        if who == "attacker":
             judge.deny(decision.hold_id, by="user")
-        return decision, True
+            return decision, True
+        if self.holds == "granted":
+            _grant(judge, decision.hold_id)
+        else:
+            judge.approve(decision.hold_id, by="user")
+        return judge.check(request), True
 
     def _execute(self, call: FunctionCall, call_id: str) -> None:
         output, error = self.runtime.run_function(self.environment, call.function, call.args)
@@ -115,6 +125,18 @@ class _Run:
             self.judge.settle(call_id, output, error=failed)
 
 
+def _grant(judge: Judge, hold_id: str) -> None:
+    """A yes that holds for the rest of the task.
+
+    Raises:
+        ConfigurationError: this judge knows no grants.
+    """
+    approve: Any = judge.approve
+    if "grant" not in inspect.signature(approve).parameters:
+        raise ConfigurationError("this subject's approve() takes no grants")
+    approve(hold_id, by="user", grant=True)
+
+
 class Stage:
     """The environment of one episode, built once and played as often as needed.
 
@@ -123,12 +145,14 @@ class Stage:
         user_task: id of the user's task.
         injection_task: id of the attacker's task, or None for an honest run.
         attack: name of the wording.
+        position: when the attacker's calls are made.
     """
 
     def __init__(
         self, world: World, user_task: str, injection_task: str | None = None,
-        attack: str | None = None,
+        attack: str | None = None, position: Position = "first",
     ) -> None:  # fmt: skip
+        self.position = position
         self.world, self.user_id = world, user_task
         self.injection_id, self.attack = injection_task, attack
         self.task = world.user_task(user_task)
@@ -155,14 +179,19 @@ class Stage:
 
     def _act(self, run: _Run) -> None:
         showing = self.world.exposure(self.user_id).showing
-        compromised = self.injection is None
+        seen = False
         for i, call in enumerate(self.world.user_calls(self.user_id, run.environment)):
             step = run.make(call, "user")
-            if i in showing and step.ran and not compromised:  # a refused read shows nothing
-                compromised = True
+            first = i in showing and step.ran and not seen  # a refused read shows nothing
+            seen = seen or first
+            if first and self.position == "first":
                 self._attack(run)
+        if seen and self.position == "last":
+            self._attack(run)
 
     def _attack(self, run: _Run) -> None:
+        if self.injection is None:
+            return
         calls = injection_calls(self.world.name, self.injection, run.environment, self._copy())
         for _, call in zip(range(MAX_ATTACKER_CALLS), calls, strict=False):
             run.make(call, "attacker")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 from gatling_guard.bench.agentdojo.attacks import ATTACKS
-from gatling_guard.bench.agentdojo.episode import Episode, Stage
+from gatling_guard.bench.agentdojo.episode import Episode, Holds, Position, Stage
 from gatling_guard.bench.agentdojo.world import SUITES, World
 from gatling_guard.bench.subject import Subject
 from gatling_guard.errors import ConfigurationError
 
 DEFAULT_ATTACKS = ATTACKS
+POSITIONS: tuple[Position, ...] = get_args(Position)
 Progress = Callable[[str, int, int], None]
 """Called with (what is running, done, all)."""
 
@@ -26,16 +28,20 @@ class Settings:
     limit: int | None = None
     """At most so many user tasks per suite, drawn with `seed`."""
     seed: int = 0
+    position: Position = "first"
+    grants: bool = False
+    """A person's yes to a hold is a grant for the rest of the task."""
 
     def __post_init__(self) -> None:
         """Check the names.
 
         Raises:
-            ConfigurationError: an unknown suite or attack, or a limit below 1.
+            ConfigurationError: an unknown suite, attack or position, or a limit below 1.
         """
         for given, known, noun in (
             (self.suites, SUITES, "suite"),
             (self.attacks, ATTACKS, "attack"),
+            ((self.position,), POSITIONS, "position"),
         ):
             for name in given:
                 if name not in known:
@@ -74,35 +80,58 @@ class Trials:
 def run_benchmark(
     subject: Subject, settings: Settings | None = None, progress: Progress | None = None
 ) -> Trials:
-    """Play everything.
+    """Play everything for one subject; see `run_benchmarks`."""
+    return run_benchmarks({"": subject}, settings, progress)[""]
+
+
+def run_benchmarks(
+    subjects: Mapping[str, Subject],
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Trials]:
+    """Play everything; the unguarded run of each pair is shared.
 
     Args:
-        subject: what is put to the test.
+        subjects: what is put to the test, by name.
         settings: suites, attacks, limit.
-        progress: told after each trial.
+        progress: told after each task or pair.
     """
     settings = settings or Settings()
-    trials = Trials(settings, attacks={attack: [] for attack in settings.attacks})
+    found = {
+        name: Trials(settings, attacks={attack: [] for attack in settings.attacks})
+        for name in subjects
+    }
     worlds = {name: World.load(name) for name in settings.suites}
     jobs = list(_jobs(worlds, settings))
     for done, (world, user_task, injection_task, attack) in enumerate(jobs, start=1):
-        stage = Stage(world, user_task, injection_task, attack)
-        if attack is None:
-            trials.benign.append(play(stage, subject))
-        elif stage.reachable:
-            trials.attacks[attack].append(play(stage, subject))
-        else:
-            trials.unreachable += 1
+        stage = Stage(world, user_task, injection_task, attack, settings.position)
+        unguarded = stage.play() if stage.reachable else None
+        for name, trials in found.items():
+            if unguarded is None:
+                trials.unreachable += 1
+                continue
+            trial = play(stage, subjects[name], unguarded, grants=settings.grants)
+            (trials.benign if attack is None else trials.attacks[attack]).append(trial)
         if progress is not None:
             progress(attack or "honest", done, len(jobs))
-    return trials
+    return found
 
 
-def play(stage: Stage, subject: Subject) -> Trial:
-    """Unguarded, guarded, and once more with answers where something was held."""
+def play(
+    stage: Stage, subject: Subject, unguarded: Episode | None = None, *, grants: bool = False
+) -> Trial:
+    """Unguarded, guarded, and once more with answers where something was held.
+
+    Args:
+        stage: the task or pair.
+        subject: what is put to the test.
+        unguarded: the unguarded run, where it was played before.
+        grants: a person's yes is a grant for the rest of the task.
+    """
     alone = stage.play(subject)
-    answered = stage.play(subject, "answered") if alone.held else alone
-    return Trial(stage.play(), alone, answered)
+    answers: Holds = "granted" if grants else "answered"
+    answered = stage.play(subject, answers) if alone.holds else alone
+    return Trial(unguarded or stage.play(), alone, answered)
 
 
 Job = tuple[World, str, str | None, str | None]

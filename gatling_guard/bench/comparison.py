@@ -1,0 +1,111 @@
+"""The guard and the baseline lines on the same recorded runs, in one pass over a file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from gatling_guard.bench.baselines import BASELINES, BaselineSubject
+from gatling_guard.bench.labels import row_truth, step_verdicts
+from gatling_guard.bench.metrics import (
+    Evaluation,
+    Outcome,
+    RowTruth,
+    StepVerdict,
+    evaluate_outcomes,
+    judge,
+)
+from gatling_guard.bench.replay import Replay, replay_trace
+from gatling_guard.bench.subject import GuardSubject, Subject
+from gatling_guard.errors import ConfigurationError, Issue
+from gatling_guard.policy import Policy
+
+GUARD, EVERY = "guard", "all"
+SUBJECTS = (GUARD, *BASELINES)
+
+
+def subjects_named(names: Iterable[str], policy: Policy | str) -> dict[str, Subject]:
+    """Fresh subjects by name, each once; `all` is the guard and every baseline.
+
+    Raises:
+        ConfigurationError: there is none of that name, or the policy cannot be loaded.
+    """
+    wanted = [each for name in names for each in (SUBJECTS if name == EVERY else (name,))]
+    for name in wanted:
+        if name not in SUBJECTS:
+            known = ", ".join((*SUBJECTS, EVERY))
+            raise ConfigurationError(f"no subject {name!r}; there are {known}")
+    return {
+        name: GuardSubject(policy) if name == GUARD else BaselineSubject(name)
+        for name in dict.fromkeys(wanted)
+    }
+
+
+@dataclass
+class Line:
+    """One subject on one file."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    actions: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("allow", "repair", "hold", "block"), 0)
+    )
+    seconds: float = 0.0
+
+    def add(self, row: RowTruth, verdicts: tuple[StepVerdict, ...]) -> None:
+        """Count the verdicts on one row."""
+        for verdict in verdicts:
+            self.actions[verdict.action] += 1
+        self.outcomes.append(judge(row, verdicts))
+
+    def evaluation(self, *, seed: int = 0) -> Evaluation:
+        """The measures."""
+        return evaluate_outcomes(self.outcomes, seed=seed)
+
+
+def compare(
+    job: Replay, subjects: Mapping[str, Subject], tick: Callable[[], None] = lambda: None
+) -> dict[str, Line]:
+    """Put every trace of a file to every subject.
+
+    Args:
+        job: the file; its issues and counts are filled.
+        subjects: by name. Each has a run of its own for each trace.
+        tick: called after each trace.
+    """
+    lines = {name: Line() for name in subjects}
+    for trace in job.traces():
+        row = row_truth(trace)
+        for name, subject in subjects.items():
+            began = time.perf_counter()
+            verdict = replay_trace(subject, trace)
+            lines[name].seconds += time.perf_counter() - began
+            lines[name].add(row, step_verdicts(verdict))
+        tick()
+    return lines
+
+
+def compare_given(
+    job: Replay,
+    known: Mapping[str, tuple[StepVerdict, ...]],
+    source: str,
+    tick: Callable[[], None] = lambda: None,
+) -> Line:
+    """As `compare`, for verdicts made before (`read_verdicts`).
+
+    Args:
+        job: the file; traces without a fitting verdict become issues and are left out.
+        known: verdicts by trace id.
+        source: the file they are from, for the issues.
+        tick: called after each trace.
+    """
+    line = Line()
+    for trace in job.traces():
+        decided = known.get(trace.id)
+        if decided is None or len(decided) != len(trace.steps):
+            fault = "no verdict" if decided is None else "a verdict with other steps"
+            job.issues.append(Issue(f"trace {trace.id!r}", fault, source))
+            continue
+        line.add(row_truth(trace), decided)
+        tick()
+    return line

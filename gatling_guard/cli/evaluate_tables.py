@@ -1,0 +1,223 @@
+"""How `gatling-guard evaluate` tells its figures: tables for a terminal, Markdown, JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from gatling_guard.bench import Cell, Evaluation, Replay, Share
+from gatling_guard.bench.comparison import Line
+from gatling_guard.cli.console import cell, counted, out, plain, print_rows
+
+SHARES = (
+    "effect", "stopped", "first", "touched", "contained", "touched_irreversible",
+    "reversible_only",
+)  # fmt: skip
+NAMED = 72
+"""Columns that the figures take; what is left is for the name, else it has a line of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One file: every subject's measures."""
+
+    path: Path
+    rows: int
+    bad_lines: int
+    lines: Mapping[str, Line]
+    found: Mapping[str, Evaluation]
+
+    @classmethod
+    def of(cls, job: Replay, lines: Mapping[str, Line], *, seed: int) -> Report:
+        """Compute the measures; every line's outcomes are let go of."""
+        found = {name: line.evaluation(seed=seed) for name, line in lines.items()}
+        for line in lines.values():
+            line.outcomes.clear()
+        return cls(job.path, job.rows, job.bad_lines, lines, found)
+
+    @property
+    def first(self) -> Evaluation:
+        """Of the subject named first."""
+        return next(iter(self.found.values()))
+
+
+# ------------------------------------------------------------------ JSON
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """The report as JSON values; shares carry their value beside the counts."""
+    subjects = {
+        name: {
+            "actions": line.actions,
+            "seconds": round(line.seconds, 3),
+            **_evaluation(report.found[name]),
+        }
+        for name, line in report.lines.items()
+    }
+    return {
+        "traces": str(report.path),
+        "rows": report.rows,
+        "bad_lines": report.bad_lines,
+        "subjects": subjects,
+    }
+
+
+def _evaluation(found: Evaluation) -> dict[str, Any]:
+    return {
+        "overall": _cell(found.overall),
+        "by_kind": {name: _cell(each) for name, each in found.by_kind.items()},
+        "by_suite": {name: _cell(each) for name, each in found.by_suite.items()},
+    }
+
+
+def _cell(found: Cell) -> dict[str, Any]:
+    return {
+        "rows": found.rows,
+        **{name: _share(getattr(found, name)) for name in SHARES},
+        "touched_by": dict(found.touched_by),
+        "touched_irreversible_by": dict(found.touched_irreversible_by),
+        "unlabelled": found.unlabelled,
+        "by_registration": found.by_registration,
+    }
+
+
+def _share(share: Share) -> dict[str, Any] | None:
+    return {"value": share.value, **asdict(share)} if share.total else None
+
+
+# ------------------------------------------------------------------ Markdown
+
+_COLUMNS = (
+    "file", "subject", "rows", "EFFECT", "STOPPED", "FIRST", "TOUCHED", "block / hold / repair",
+    "CONTAINED", "TOUCHED, not undoable", "attacks all undoable", "by registration",
+)  # fmt: skip
+
+
+def print_markdown(reports: Sequence[Report]) -> None:
+    """One table, a line per file and subject, to be pasted into docs/benchmarks.md."""
+    print("| " + " | ".join(_COLUMNS) + " |")
+    print("|" + "---|" * len(_COLUMNS))
+    for report in reports:
+        for name, found in report.found.items():
+            row = _markdown(found.overall)
+            print("| " + " | ".join((_stem(report.path), name, *row)) + " |")
+
+
+def _markdown(found: Cell) -> Iterator[str]:
+    yield str(found.rows)
+    for name in ("effect", "stopped", "first", "touched"):
+        yield _ranged(getattr(found, name), "{} [{}, {}]")
+    yield _parts(found.touched, found.touched_by, " / ")
+    for name in ("contained", "touched_irreversible"):
+        yield _ranged(getattr(found, name), "{} [{}, {}]")
+    yield percent(found.reversible_only.hits, found.reversible_only.total)
+    yield str(found.by_registration)
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".xz").removesuffix(".jsonl").replace("|", " ")
+
+
+# ------------------------------------------------------------------ tables
+
+
+def print_tables(reports: Sequence[Report]) -> None:
+    """One file and one subject by kind and suite; else subjects side by side, file by file."""
+    for number, report in enumerate(reports):
+        if number:
+            out.print()
+        _print_file(report, alone=len(reports) == len(report.found) == 1)
+    if len(reports) > 1:
+        name = next(iter(reports[0].found))
+        out.print(f"\nAll files, {plain(name)}:")
+        _print_cells("file", {_stem(r.path): r.first.overall for r in reports})
+
+
+def _print_file(report: Report, *, alone: bool) -> None:
+    rows = counted(report.first.overall.rows, "trace")
+    out.print(f"{plain(report.path.name)}: {rows}; %, 95 % over user tasks")
+    if alone:
+        for title, cells in (("kind", report.first.by_kind), ("suite", report.first.by_suite)):
+            out.print()
+            _print_cells(title, {**cells, "all": report.first.overall})
+    else:
+        _print_cells("subject", {name: e.overall for name, e in report.found.items()})
+    out.print("\nCalls that cannot be undone:")
+    _print_irreversible({name: e.overall for name, e in report.found.items()})
+    _print_notes(report.first.overall)
+
+
+def _print_notes(overall: Cell) -> None:
+    if overall.by_registration:
+        out.print(
+            f"\n[yellow]Rows that turn on a tool missing from the recorded toolset: "
+            f"{overall.by_registration}. Any guard that blocks unknown tools decides them "
+            "alike.[/yellow]"
+        )
+    if overall.unlabelled:
+        out.print(f"\nLeft out, attack without a malicious call: {overall.unlabelled}.")
+
+
+def _print_cells(title: str, cells: Mapping[str, Cell]) -> None:
+    columns = ("rows", "EFFECT", "STOPPED", "FIRST", "TOUCHED", "block/hold/rep")
+    _print_named(title, columns, {name: _columns(found) for name, found in cells.items()})
+
+
+def _print_irreversible(cells: Mapping[str, Cell]) -> None:
+    columns = ("CONTAINED", "TOUCHED", "block/hold/rep", "all undoable")
+    rows = {
+        name: (
+            _interval(found.contained),
+            _interval(found.touched_irreversible),
+            _parts(found.touched_irreversible, found.touched_irreversible_by, "/"),
+            percent(found.reversible_only.hits, found.reversible_only.total),
+        )
+        for name, found in cells.items()
+    }
+    _print_named("subject", columns, rows)
+
+
+def _print_named(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]]) -> None:
+    short = {name for name in rows if len(name) <= out.width - NAMED}
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column(title, no_wrap=True)
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, figures in rows.items():
+        table.add_row(cell(name) if name in short else "", *figures)
+    print_rows(table, [[] if name in short else [name] for name in rows], above=True)
+
+
+def _columns(found: Cell) -> Sequence[str]:
+    return (
+        str(found.rows),
+        _interval(found.effect),
+        percent(found.stopped.hits, found.stopped.total),
+        percent(found.first.hits, found.first.total),
+        _interval(found.touched),
+        _parts(found.touched, found.touched_by, "/"),
+    )
+
+
+def _parts(share: Share, counts: Mapping[str, int], between: str) -> str:
+    return between.join(percent(c, share.total) for c in counts.values()) if share.total else "-"
+
+
+def _interval(share: Share) -> str:
+    return _ranged(share, "{} \\[{} {}]")
+
+
+def _ranged(share: Share, form: str) -> str:
+    if share.bootstrap is None:
+        return "-"
+    low, high = 100 * share.bootstrap.low, 100 * share.bootstrap.high
+    return form.format(percent(share.hits, share.total), f"{low:.1f}", f"{high:.1f}")
+
+
+def percent(hits: int, total: int) -> str:
+    """Hits per hundred, `-` where there is nothing to count over."""
+    return f"{100 * hits / total:.1f}" if total else "-"
