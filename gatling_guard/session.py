@@ -28,6 +28,7 @@ from gatling_guard.pipeline import (
     recast,
     slim,
     stopped,
+    trimmed,
 )
 from gatling_guard.plan import ExecutionPlan, Provenance
 
@@ -169,12 +170,12 @@ class Session:
         if not ticket.claim():
             raise DeadlineExceeded("abandoned before the receipt was written")
         decision = monitor.in_mode(self._answered(work, work.decision))
-        body = decision_body(decision, role=work.role)
+        body = decision_body(decision, role=work.role, work=work)
         if isinstance(decision, Held):
             body["held_at"] = float(monitor.clock())
         monitor.notary.write(
             "decision", run_id=self.run_id, call_id=work.call_id, body=body,
-            ref=decision.hold_id if isinstance(decision, Held) else None,
+            ref=decision.hold_id if isinstance(decision, Held) else None, trim=trimmed,
         )  # fmt: skip
         return work, decision, True
 

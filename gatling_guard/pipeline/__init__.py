@@ -5,7 +5,7 @@ from gatling_guard.pipeline.holds import answered, is_late
 from gatling_guard.pipeline.monitor import Monitor, recast
 from gatling_guard.pipeline.notary import Notary
 from gatling_guard.pipeline.outputs import error_text, output_value
-from gatling_guard.pipeline.receipt import decision_body, outcome_body
+from gatling_guard.pipeline.receipt import decision_body, outcome_body, plan_body, trimmed
 from gatling_guard.pipeline.stages import STAGES, VERSION, Stage, Work, opaque_code
 from gatling_guard.pipeline.state import (
     Approval,
@@ -39,7 +39,9 @@ __all__ = [
     "opaque_code",
     "outcome_body",
     "output_value",
+    "plan_body",
     "recast",
     "slim",
     "stopped",
+    "trimmed",
 ]

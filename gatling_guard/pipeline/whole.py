@@ -13,8 +13,8 @@ from gatling_guard.decision import Allowed, Blocked, Decision, Held
 from gatling_guard.energy import Energy, EnergyFacts
 from gatling_guard.pipeline.deadline import DeadlineExceeded, Ticket
 from gatling_guard.pipeline.monitor import Monitor
-from gatling_guard.pipeline.receipt import decision_body
-from gatling_guard.pipeline.stages import decide, opaque_code, rules
+from gatling_guard.pipeline.receipt import plan_body, trimmed
+from gatling_guard.pipeline.stages import Work, decide, opaque_code, rules
 from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall, digest, leaves
 from gatling_guard.plan.values import shorten
 from gatling_guard.trace import Authority, Lineage, LineageIndex, Origin, Span, canonical
@@ -33,6 +33,7 @@ def check_plan(
     for edge in plan.edges:
         into.setdefault(edge.target, []).append(edge)
     parts: dict[str, Decision] = {}
+    works: list[Work] = []
     counts: dict[str, int] = {}
     for number, node in enumerate(plan.order):
         call, edges = plan.calls[node], tuple(into.get(node, ()))
@@ -53,12 +54,13 @@ def check_plan(
         decide(work)
         assert work.decision is not None
         parts[node] = work.decision
+        works.append(work)
         counts[call.tool_name] = counts.get(call.tool_name, 0) + 1
     decision = monitor.in_mode(_joined(monitor, plan, run_id, [parts[n] for n in plan.calls]))
     if not ticket.claim():
         raise DeadlineExceeded("abandoned before the receipt was written")
-    body = {**decision_body(decision, role=role), "calls": [p.action for p in decision.parts]}
-    monitor.notary.write("plan", run_id=run_id, call_id=None, body=body)
+    body = plan_body(decision, works, role=role)
+    monitor.notary.write("plan", run_id=run_id, call_id=None, body=body, trim=trimmed)
     return decision
 
 
