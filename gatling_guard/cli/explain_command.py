@@ -24,7 +24,7 @@ from gatling_guard.cli.console import (
 )
 from gatling_guard.cli.replay_command import ToolsetsOption
 from gatling_guard.decision import Allowed, Repaired
-from gatling_guard.errors import ConfigurationError, PlanError, ToolSpecError
+from gatling_guard.errors import ConfigurationError, Issue, PlanError, ToolSpecError
 from gatling_guard.guard import Guard
 from gatling_guard.ledger import Ledger
 from gatling_guard.pipeline import ToolRequest
@@ -143,10 +143,13 @@ def _from_trace(
 
 def _found(path: Path, id_: str | None) -> RecordedTrace:
     """The trace of that id, the first one without."""
-    for trace in read_traces(path, on_error="collect", issues=[]):
+    issues: list[Issue] = []
+    for trace in read_traces(path, on_error="collect", issues=issues):
         if id_ in (None, trace.id):
             return trace
-    raise ConfigurationError(f"{path}: no trace {id_!r}" if id_ else f"{path}: no usable trace")
+    what = f"no trace {id_!r}" if id_ else "no usable trace"
+    bad = f"; {len(issues)} lines are bad, the first: {issues[0]}" if issues else ""
+    raise ConfigurationError(f"{path}: {what}{bad}")
 
 
 def _from_plan(

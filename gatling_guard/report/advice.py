@@ -60,20 +60,26 @@ def _about_values(found: Explanation) -> Iterator[Advice]:
         )
     for leaf in suspects[:_FEW]:
         entry = _boundary(leaf)
-        if entry:
+        if entry and (_vouches(entry) or any(share.term == "flow" for share in found.shares)):
             yield Advice(
                 f"If {leaf.value} is the user's own side: add it to the boundary",
-                "For every call from now on, whoever proposes it.",
+                "Data may then go there in every call from now on, whoever proposes it."
+                + ("" if _vouches(entry) else " The value itself still counts as unnamed."),
                 _yaml({"boundary": entry}),
             )
     names = list(dict.fromkeys(leaf.argument for leaf in suspects if leaf.tier == 3))[:_FEW]
-    if names:
+    if names and _plain(found.tool):
         wanted = ["instruction", "system", "policy", "internal"]
         yield Advice(
             "To stop such calls by a rule, whatever the score",
             "The value must then come from the user, the policy or own records.",
             _yaml({"tools": {found.tool: {"origin": dict.fromkeys(names, wanted)}}}),
         )
+
+
+def _vouches(entry: dict[str, list[str]]) -> bool:
+    """Whether the entry names the very value; a host or folder only says where data may go."""
+    return "addresses" in entry or "accounts" in entry
 
 
 def _boundary(leaf: Argument) -> dict[str, list[str]] | None:
@@ -109,7 +115,8 @@ def _about_rule(rule: Rule, found: Explanation) -> Iterator[Advice]:
         yield Advice("Look at the constraint", f"`arguments` of the policy: {rule.message}")
     elif rule.rule in _REMEDIES:
         title, detail, entry = _REMEDIES[rule.rule]
-        code = _yaml(entry(found)) if _plain(found.tool) else ""
+        sure = _plain(found.tool) and _plain(found.role or "ROLE")
+        code = _yaml(entry(found)) if sure else ""
         yield Advice(title, detail, code)
     elif head == "schema":
         yield Advice("Look at the call", "It does not fit the tool's own schema.")
@@ -163,7 +170,7 @@ def _origin(rule: Rule, found: Explanation) -> Iterator[Advice]:
     leaf = next((a for a in found.arguments if a.path == rule.where), None)
     tools = [f"tool:{s.tool}" for s in leaf.sources if s.tool] if leaf else []
     tools = [tool for tool in dict.fromkeys(tools) if _plain(tool)]
-    if leaf and tools:
+    if leaf and tools and _plain(found.tool):
         yield Advice(
             f"Accept {leaf.argument} from {tools[0].removeprefix('tool:')}",
             "Only if everything that this tool returns may say so.",
@@ -208,7 +215,7 @@ def _yaml(value: Any) -> str:
 
 def _plain(name: str) -> bool:
     """Whether a tool's name may stand in a policy: globs would mean other tools as well."""
-    return bool(re.fullmatch(r"[\w.:/ -]{1,200}", name))
+    return bool(re.fullmatch(r"\w[\w.:/ -]{0,198}", name)) and name == name.strip()
 
 
 def _whole(value: str) -> bool:

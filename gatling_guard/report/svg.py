@@ -117,7 +117,8 @@ def _label(layout: Layout, link: Link) -> str:
         x, y = x + 6, y - 13 if at_end else y + 15
     else:
         x, y = x - 11 if at_end else x + 8, y - 5
-    text, tier = esc(link.label, _LABEL), TIERS[link.tier]
+    room = _LABEL if not layout.downwards else 13
+    text, tier = esc(link.label, room), TIERS[link.tier]
     return f'<text class="label {tier}" x="{x:.1f}" y="{y:.1f}"{anchor}>{text}</text>'
 
 

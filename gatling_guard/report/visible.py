@@ -45,9 +45,11 @@ def marks(text: str, value: str) -> tuple[tuple[int, int], ...]:
         return ()
     if len(folded) > 2 and folded.strip() in key:
         return ((0, len(text)),)
-    found = [(m.start(), m.end()) for m in re.finditer(re.escape(key), folded)][:_MARKS]
-    if found:
-        return tuple(found)
+    exact = re.escape(key)
+    for pattern in (rf"(?<!\w){exact}(?!\w)", exact if len(key) > 3 and not key.isdigit() else ""):
+        found = [m.span() for m in re.finditer(pattern, folded)][:_MARKS] if pattern else []
+        if found:
+            return tuple(found)
     number = _digits(key)
     if number:
         spots = (m for m in _NUMBER.finditer(folded) if _digits(m.group()) == number)
