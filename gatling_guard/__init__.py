@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from gatling_guard.pipeline import ToolRequest
     from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall, parse_plan
     from gatling_guard.policy import Grant, GrantTerms, Policy, load_policy
+    from gatling_guard.report import Explanation, explain
     from gatling_guard.rules import Finding
     from gatling_guard.session import Session
     from gatling_guard.trace import Authority, Lineage, Origin, Span
@@ -60,6 +61,7 @@ __all__ = [
     "Effect",
     "Energy",
     "ExecutionPlan",
+    "Explanation",
     "Finding",
     "GatlingError",
     "Grant",
@@ -89,6 +91,7 @@ __all__ = [
     "ToolSpec",
     "ToolSpecError",
     "TraceError",
+    "explain",
     "load_policy",
     "parse_plan",
     "spec_digest",
@@ -109,6 +112,7 @@ _ROOMS = {
     "pipeline": "ToolRequest",
     "plan": "Edge ExecutionPlan Provenance ToolCall parse_plan",
     "policy": "Grant GrantTerms Policy load_policy",
+    "report": "Explanation explain",
     "rules": "Finding",
     "session": "Session",
     "trace": "Authority Lineage Origin Span",

@@ -32,6 +32,7 @@ from gatling_guard.pipeline import (
     rule_facts,
     slim,
     stopped,
+    trimmed,
 )
 from gatling_guard.plan import ExecutionPlan, Provenance
 from gatling_guard.policy import AnsweredGrant, Grant, GrantTerms, Policy
@@ -198,12 +199,12 @@ class Session:
         if not ticket.claim():
             raise DeadlineExceeded("abandoned before the receipt was written")
         decision = monitor.in_mode(self._answered(work, work.decision), policy)
-        body = decision_body(decision, role=work.role, grant=work.grant)
+        body = decision_body(decision, role=work.role, work=work)
         if isinstance(decision, Held):
             body["held_at"] = float(monitor.clock())
         monitor.notary.write(
             "decision", run_id=self.run_id, call_id=work.call_id, body=body,
-            ref=decision.hold_id if isinstance(decision, Held) else None,
+            ref=decision.hold_id if isinstance(decision, Held) else None, trim=trimmed,
         )  # fmt: skip
         return work, decision, True
 

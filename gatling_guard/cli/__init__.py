@@ -11,6 +11,7 @@ from gatling_guard.cli.check_command import check
 from gatling_guard.cli.demo_command import demo
 from gatling_guard.cli.doctor_command import doctor
 from gatling_guard.cli.evaluate_command import evaluate
+from gatling_guard.cli.explain_command import explain_verb
 from gatling_guard.cli.ledger_command import app as ledger_app
 from gatling_guard.cli.policy_command import app as policy_app
 from gatling_guard.cli.replay_command import replay
@@ -47,6 +48,7 @@ def root(
 
 for verb in (check, demo, doctor, evaluate, replay, schema):
     app.command(cls=Verb)(verb)
+app.command("explain", cls=Verb)(explain_verb)
 app.add_typer(bench_app, name="bench")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(policy_app, name="policy")

@@ -55,7 +55,7 @@ def check(
             listed, found = data.pop("tools", []), data.pop("instruction", None)
             asked = parse_plan(data)
         with of_file(tools or plan, ToolSpecError):
-            _register(guard, parse_json(read_text(tools)) if tools is not None else listed)
+            register_all(guard, parse_json(read_text(tools)) if tools is not None else listed)
         decision = guard.check(asked, role=role, instruction=instruction or (found and str(found)))
     refused = not isinstance(decision, (Allowed, Repaired))
     print_json(as_json(decision)) if json_ else _show(decision)
@@ -64,7 +64,8 @@ def check(
     raise typer.Exit(REFUSED if refused else OK)
 
 
-def _register(guard: Guard, listed: Any) -> None:
+def register_all(guard: Guard, listed: Any) -> None:
+    """Register the tools of a file."""
     if not isinstance(listed, list):
         raise InputError("must be a list of tools")
     for tool in listed:

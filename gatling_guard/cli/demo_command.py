@@ -131,6 +131,7 @@ def demo(json_: JsonFlag = False) -> None:
         _show_worlds(bare, safe, held)
         out.print(f"\n{counted(verified, 'ledger row')}, chain verified. Look at them:")
         out.print(f"  gatling-guard ledger show {plain(path)}", soft_wrap=True)
+        out.print(f"  gatling-guard explain {plain(path)} --blocked", soft_wrap=True)
         out.print(f"{time.perf_counter() - start:.2f} s in all.")
     raise typer.Exit(OK if stopped and done else REFUSED)
 

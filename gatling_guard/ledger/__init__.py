@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gatling_guard.ledger.entry import KINDS, Entry
 from gatling_guard.ledger.known import CallSecrets, shown_path
-from gatling_guard.ledger.ledger import KEY_VARIABLE, Ledger
+from gatling_guard.ledger.ledger import KEY_VARIABLE, Ledger, Trim
 from gatling_guard.ledger.redact import Redactor, redact
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Entry",
     "Ledger",
     "Redactor",
+    "Trim",
     "redact",
     "shown_path",
 ]

@@ -32,6 +32,7 @@ from gatling_guard.ledger.store import Durability, Store
 from gatling_guard.plan import canonical_json
 
 KEY_VARIABLE = "GATLING_LEDGER_KEY"
+Trim = Callable[[dict[str, Any]], dict[str, Any]]
 _PAGE = 500
 _INSERT = f"INSERT INTO entry ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _HEAD = "SELECT seq, hash FROM entry ORDER BY seq DESC LIMIT 1"
@@ -101,6 +102,7 @@ class Ledger:
         call_id: str | None,
         body: dict[str, Any],
         ref: str | None = None,
+        trim: Trim | None = None,
     ) -> Entry:
         """Write one entry; when this returns, it is committed.
 
@@ -110,12 +112,14 @@ class Ledger:
             call_id: the call it is about.
             body: what to record; secrets are replaced, what is no JSON or too large is noted.
             ref: what to look it up by: the id of a hold.
+            trim: shortens the body once it is redacted; cut earlier, half of a secret would no
+                longer look like one.
 
         Raises:
             LedgerError: it was not written.
         """
         checked_kind(kind)
-        clean, text = self._body(body, kind)
+        clean, text = self._body(body, kind, trim)
         with self._store.writing() as db:
             return self._insert(db, kind, self._ids(run_id, call_id, ref), clean, text)
 
@@ -249,10 +253,13 @@ class Ledger:
         # Only short ones are cached, so that long ones cannot fill the memory.
         return self._identifier(value) if len(value) < 256 else self._redact.identifier(value)
 
-    def _body(self, body: object, kind: str) -> tuple[dict[str, Any], str]:
+    def _body(
+        self, body: object, kind: str, trim: Trim | None = None
+    ) -> tuple[dict[str, Any], str]:
         """The body, first redacted and only then made to fit, and its canonical text."""
         clean = self._redact(body)
         clean = clean if isinstance(clean, dict) else {"value": clean}
+        clean = trim(clean) if trim is not None else clean
         return fitted(clean, largest_body(kind))
 
     def _insert(

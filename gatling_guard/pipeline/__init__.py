@@ -6,7 +6,7 @@ from gatling_guard.pipeline.holds import answered, is_late
 from gatling_guard.pipeline.monitor import Monitor, recast
 from gatling_guard.pipeline.notary import Notary
 from gatling_guard.pipeline.outputs import error_text, output_value
-from gatling_guard.pipeline.receipt import decision_body, outcome_body
+from gatling_guard.pipeline.receipt import decision_body, outcome_body, plan_body, trimmed
 from gatling_guard.pipeline.stages import (
     STAGES,
     VERSION,
@@ -52,8 +52,10 @@ __all__ = [
     "opaque_code",
     "outcome_body",
     "output_value",
+    "plan_body",
     "recast",
     "rule_facts",
     "slim",
     "stopped",
+    "trimmed",
 ]

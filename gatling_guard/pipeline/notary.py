@@ -12,7 +12,7 @@ from collections import deque
 from typing import Any
 
 from gatling_guard.errors import LedgerError
-from gatling_guard.ledger import Ledger
+from gatling_guard.ledger import Ledger, Trim
 
 MAX_WAITING = 10_000
 """Entries kept while the ledger cannot be written; beyond, the oldest give way to a count."""
@@ -29,16 +29,16 @@ class Notary:
 
     def write(
         self, kind: str, *, run_id: str, call_id: str | None, body: dict[str, Any],
-        ref: str | None = None,
+        ref: str | None = None, trim: Trim | None = None,
     ) -> None:  # fmt: skip
-        """Write now.
+        """Write now; `trim` shortens the body once it is redacted.
 
         Raises:
             LedgerError: it could not be written.
         """
         if self._waiting:
             self.flush()
-        self.ledger.append(kind, run_id=run_id, call_id=call_id, body=body, ref=ref)
+        self.ledger.append(kind, run_id=run_id, call_id=call_id, body=body, ref=ref, trim=trim)
 
     def write_later(
         self, kind: str, *, run_id: str, call_id: str | None, body: dict[str, Any]

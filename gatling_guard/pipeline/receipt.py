@@ -1,31 +1,60 @@
-"""What goes into the ledger: what is worth recording, without what the call says is secret.
+"""What goes into the ledger: what explains a decision, without what the call says is secret.
 
-Nothing is cut here. The ledger looks for secrets in the whole texts first and makes the entry fit
-afterwards, because half of a secret no longer looks like one.
+A receipt is made in two steps. `decision_body` and `plan_body` collect whole texts; the ledger
+looks for secrets in them, because half of a secret no longer looks like one; `trimmed` then cuts
+what is redacted to what a person reads.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from gatling_guard.catalog import ToolProfile
 from gatling_guard.decision import Allowed, Decision, Held, Repaired
+from gatling_guard.energy import Energy, Share
 from gatling_guard.ledger import CallSecrets, shown_path
-from gatling_guard.pipeline.stages import VERSION
-from gatling_guard.policy import Grant, as_receipt
+from gatling_guard.pipeline.excerpt import around, cut
+from gatling_guard.pipeline.grounds import grounds
+from gatling_guard.pipeline.stages import VERSION, Work
+from gatling_guard.plan import ExecutionPlan
+from gatling_guard.policy import as_receipt
+from gatling_guard.rules import shown
 from gatling_guard.trace import Lineage, Origin
 
+Body = dict[str, Any]
+Hide = Callable[[str], str]
 
-def decision_body(
-    decision: Decision, *, role: str | None, grant: Grant | None = None
-) -> dict[str, Any]:
+MAX_LEAVES = 64
+QUOTED = 12
+"""Argument leaves of one call that are quoted; the others keep their tiers and sources."""
+ORIGINS = 4
+"""Origins per leaf; two of them are quoted."""
+MAX_SHARES = 10
+"""Single shares; the smaller ones of a term are recorded as one, so that all add up (R45)."""
+MAX_PARTS = 200
+"""Calls of a whole plan that are recorded; those that were stopped first."""
+DETAILED = 24
+"""Of these, how many keep lineage and shares."""
+MAX_EDGES = 800
+_VALUE, _TEXT = 120, 240
+"""Characters kept of a value and of a reason in a share or a sentence of the user."""
+
+
+def decision_body(decision: Decision, *, role: str | None, work: Work | None = None) -> Body:
     """The receipt of one decision: enough to explain it, and to see that it was the same one.
 
-    Reasons and findings quote the call; in them every value that an argument with a secret's name
-    holds (`password`, `pin`) is replaced, be it a plain word or not.
+    Reasons, findings and quotes repeat the call; in them every value that an argument with a
+    secret's name holds (`password`, `pin`) is replaced, be it a plain word or not.
+
+    Args:
+        decision: of one call, or of a whole plan (`plan_body` adds its parts).
+        role: the role it was decided for.
+        work: what the stages found, for the user's words and the thresholds.
     """
     call = decision.call
     hide = CallSecrets(_given(decision)).hide
-    body: dict[str, Any] = {
+    body: Body = {
         "decision_id": decision.decision_id,
         "action": decision.action,
         "mode": decision.mode,
@@ -35,13 +64,22 @@ def decision_body(
         "findings": [
             [f.rule, f.action, hide(f.message), shown_path(f.where)] for f in decision.findings
         ],
-        "lineage": [_lineage_body(leaf) for leaf in decision.lineage[:64]],
+        "shares": [_share_body(share, hide) for share in _largest(decision.energy)],
+        "lineage": lineage_body(decision.lineage, work, hide),
         "role": role,
         "policy": decision.policy_digest,
         "version": VERSION,
     }
-    if grant is not None:
-        body["grant"] = {**as_receipt(grant), "reason": hide(grant.reason)}
+    if work is not None:
+        if work.grant is not None:
+            body["grant"] = {**as_receipt(work.grant), "reason": hide(work.grant.reason)}
+        bands, spec = work.policy.energy, work.spec
+        body["thresholds"] = [bands.allow_below, bands.block_above]
+        body["profile"] = _profile_body(spec.profile) if spec else None
+        body["grounds"] = [
+            [shown_path(about), source, hide(shown(said))]
+            for about, source, said in grounds(work.authority, decision.lineage, spec)
+        ]
     if isinstance(decision, Allowed):
         body["approved_by"] = decision.approved_by
         body["would"] = decision.would.action if decision.would else None
@@ -55,6 +93,66 @@ def decision_body(
     return body
 
 
+def plan_body(decision: Decision, works: Sequence[Work], *, role: str | None) -> Body:
+    """The receipt of a whole plan: its own, its calls, and the data flow between them."""
+    body = decision_body(decision, role=role)
+    del body["shares"], body["lineage"], body["arguments"]  # the parts have them
+    body["calls"] = [part.action for part in decision.parts]
+    by_node = {work.call_id: work for work in works}
+    ranked = sorted(decision.parts, key=_rank)[:MAX_PARTS]
+    body["edges"] = _edges_body(decision.plan) if decision.plan else []
+    body["parts"] = [
+        _part_body(part, by_node.get(part.call.node_id), role, at < DETAILED)
+        for at, part in enumerate(ranked)
+        if part.call is not None
+    ]
+    return body
+
+
+def trimmed(body: Body) -> Body:
+    """A redacted receipt, its quotes cut to the words around the match. Never raises."""
+    for leaf in _dicts(body.get("lineage")):
+        for origin in _dicts(leaf.get("origins")):
+            if isinstance(origin.get("quote"), str):
+                origin["quote"] = cut(origin["quote"], leaf.get("value"))
+        if isinstance(leaf.get("value"), str):
+            leaf["value"] = cut(leaf["value"], "", _VALUE)
+    for share in _lists(body.get("shares")):
+        share[3:4] = [cut(str(share[3]), "", _TEXT)] if len(share) > 3 else []
+    for ground in _lists(body.get("grounds")):
+        ground[2:3] = [cut(str(ground[2]), "", _TEXT)] if len(ground) > 2 else []
+    for part in _dicts(body.get("parts")):
+        trimmed(part)
+    return body
+
+
+def _rank(part: Decision) -> tuple[int, float]:
+    return {"block": 0, "hold": 1}.get(part.action, 2), -part.energy.total
+
+
+def _part_body(part: Decision, work: Work | None, role: str | None, detailed: bool) -> Body:
+    assert part.call is not None
+    node = part.call.node_id
+    if not detailed:
+        return {"node": node, "action": part.action, "tool": part.tool_name,
+                "energy": part.energy.as_dict()}  # fmt: skip
+    body = {"node": node, **decision_body(part, role=role, work=work)}
+    # Nothing has run: a span of a plan is the argument itself, not a quote.
+    for leaf in body["lineage"]:
+        for origin in leaf["origins"]:
+            origin["match"] = "planned" if origin["source"] == "output" else origin["match"]
+            origin.pop("quote", None)
+    return body
+
+
+def _edges_body(plan: ExecutionPlan) -> list[list[Any]]:
+    """Source, target, argument."""
+    return [
+        [edge.source, edge.target, shown_path(edge.argument or "")]
+        for edge in plan.edges[:MAX_EDGES]
+    ]
+
+
 def _given(decision: Decision) -> Any:
     """The arguments that the texts of a decision may quote; of a plan, those of all its calls."""
     if decision.call is not None:
@@ -62,25 +160,87 @@ def _given(decision: Decision) -> Any:
     return [part.call.arguments for part in decision.parts if part.call is not None]
 
 
-def _lineage_body(leaf: Lineage) -> dict[str, Any]:
-    """Where one argument came from, without repeating its value."""
-    origins = [_origin_body(origin) for origin in leaf.origins[:4]]
-    path = shown_path(leaf.path)
-    return {"path": path, "tier": int(leaf.tier), "named": leaf.named, "origins": origins}
-
-
-def _origin_body(origin: Origin) -> dict[str, Any]:
-    span = origin.span
+def _profile_body(profile: ToolProfile) -> Body:
     return {
-        "source": origin.source,
-        "match": origin.match,
-        "tier": int(origin.tier),
-        "call": span.call_id if span else None,
-        "path": shown_path(span.path) if span else None,
+        "effect": profile.effect.value,
+        "privilege": profile.privilege,
+        "reversible": profile.reversible,
+        "sink": profile.sink,
+        "basis": profile.basis,
     }
 
 
-def outcome_body(output: object, error: BaseException | None) -> dict[str, Any]:
+def _largest(energy: Energy) -> list[Share]:
+    """The largest shares, then what is left of each term as one."""
+    ranked = sorted(energy.shares, key=lambda share: -share.value)
+    kept, rest = ranked[:MAX_SHARES], ranked[MAX_SHARES:]
+    for term in energy.terms:
+        left = [share for share in rest if share.term == term]
+        if left:
+            value = sum(share.value for share in left)
+            kept.append(Share(term, left[0].node_id, value, f"{len(left)} smaller shares"))
+    return kept
+
+
+def _share_body(share: Share, hide: Hide) -> list[Any]:
+    edge = list(share.edge) if share.edge else None
+    where = shown_path(share.where)
+    return [share.term, share.node_id, share.value, hide(share.reason), where, edge]
+
+
+def lineage_body(lineage: Sequence[Lineage], work: Work | None, hide: Hide) -> list[Body]:
+    """Where each argument came from, the telling ones with quotes."""
+    telling = [leaf for leaf in lineage if not leaf.trivial]
+    telling.sort(key=lambda leaf: (leaf.named, -leaf.tier))
+    quoted = {id(leaf) for leaf in telling[:QUOTED]}
+    return [_leaf_body(leaf, work, hide, id(leaf) in quoted) for leaf in lineage[:MAX_LEAVES]]
+
+
+def _leaf_body(leaf: Lineage, work: Work | None, hide: Hide, quoted: bool) -> Body:
+    body: Body = {
+        "path": shown_path(leaf.path),
+        "argument": shown_path(f"/{leaf.argument}")[1:],
+        "kind": _kind(leaf, work),
+        "tier": int(leaf.tier),
+        "named": leaf.named,
+        "origins": [
+            _origin_body(origin, leaf.value, hide, quoted and at < 2)
+            for at, origin in enumerate(leaf.origins[:ORIGINS])
+        ],
+    }
+    if quoted:
+        body["value"] = hide(shown(leaf.value))
+    return body
+
+
+def _kind(leaf: Lineage, work: Work | None) -> str:
+    profile = work.spec.profile if work is not None and work.spec else None
+    if profile is None:
+        return ""
+    if leaf.argument in (*profile.identity_args, *profile.url_args):
+        return "identity"
+    return "content" if leaf.argument in profile.content_args else ""
+
+
+def _origin_body(origin: Origin, value: object, hide: Hide, quoted: bool) -> Body:
+    span = origin.span
+    body: Body = {"source": origin.source, "match": origin.match, "tier": int(origin.tier)}
+    if span is not None:
+        body |= {"call": span.call_id, "tool": span.tool, "path": shown_path(span.path)}
+        if quoted:
+            body["quote"] = hide(around(span.text, value))
+    return body
+
+
+def _dicts(value: object) -> list[Body]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _lists(value: object) -> list[list[Any]]:
+    return [item for item in value if isinstance(item, list)] if isinstance(value, list) else []
+
+
+def outcome_body(output: object, error: BaseException | None) -> Body:
     """What is kept of a tool's result: its type and size, never its content, nor a digest of it."""
     if error is not None:
         return {"status": "failed", "error": type(error).__name__}

@@ -13,8 +13,8 @@ from gatling_guard.decision import Allowed, Blocked, Decision, Held
 from gatling_guard.energy import EnergyFacts, bounded
 from gatling_guard.pipeline.deadline import DeadlineExceeded, Ticket
 from gatling_guard.pipeline.monitor import Monitor
-from gatling_guard.pipeline.receipt import decision_body
-from gatling_guard.pipeline.stages import decide, opaque_code, rules
+from gatling_guard.pipeline.receipt import plan_body, trimmed
+from gatling_guard.pipeline.stages import Work, decide, opaque_code, rules
 from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall, digest, leaves
 from gatling_guard.plan.values import shorten
 from gatling_guard.policy import Policy
@@ -46,6 +46,7 @@ def check_plan(
     for edge in plan.edges:
         into.setdefault(edge.target, []).append(edge)
     parts: dict[str, Decision] = {}
+    works: list[Work] = []
     counts: dict[str, int] = {}
     spent = Spent()
     for number, node in enumerate(plan.order):
@@ -68,13 +69,14 @@ def check_plan(
         assert work.decision is not None
         parts[node] = work.decision
         spent.add(work.charges)
+        works.append(work)
         counts[call.tool_name] = counts.get(call.tool_name, 0) + 1
     joined = _joined(policy, plan, run_id, [parts[n] for n in plan.calls])
     decision = monitor.in_mode(joined, policy)
     if not ticket.claim():
         raise DeadlineExceeded("abandoned before the receipt was written")
-    body = {**decision_body(decision, role=role), "calls": [p.action for p in decision.parts]}
-    monitor.notary.write("plan", run_id=run_id, call_id=None, body=body)
+    body = plan_body(decision, works, role=role)
+    monitor.notary.write("plan", run_id=run_id, call_id=None, body=body, trim=trimmed)
     return decision
 
 
