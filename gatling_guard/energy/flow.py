@@ -40,7 +40,8 @@ def flow(facts: EnergyFacts) -> Iterator[Share]:
     """Shares for arguments that carry earlier outputs to an unnamed outside destination."""
     profile = facts.profile
     yield from _composed(facts)
-    if not (profile.sink or profile.egress or profile.url_args):
+    reaches = profile.notified(facts.call.arguments)
+    if not (profile.sink or profile.egress or profile.url_args or reaches):
         return
     targets = [leaf for leaf in facts.lineage if _is_target(facts, leaf)]
     if not targets:

@@ -21,7 +21,6 @@ from gatling_guard.trace import (
     addresses_in,
     canonical,
     find_bounded,
-    verbs_of,
     words_of,
 )
 
@@ -33,6 +32,8 @@ UNASKED = 3.0
 """An effect the instruction does not ask for, once untrusted text was read: grey by itself."""
 FETCH = 3.0
 """A read that goes where an untrusted sentence says to go: the request itself leaves."""
+REPLACED = 5.0
+"""A value of untrusted text in the place of one that the user gave: with steering, it blocks."""
 LINK = 2.0
 """An address nobody named inside of what is sent, out of a sentence that says to send it."""
 FOLLOW_UP = 3.0
@@ -57,6 +58,7 @@ def hierarchy(facts: EnergyFacts) -> Iterator[Share]:
     if facts.untrusted_read and not asked and facts.grant is None:
         effect = facts.profile.effect.value
         yield facts.share("hierarchy", UNASKED, f"nobody asked for an effect of kind {effect!r}")
+    yield from _replaced(facts)
     yield from _links(facts)
     yield from _follow_ups(facts)
 
@@ -67,23 +69,36 @@ def _fetches(facts: EnergyFacts) -> Iterator[Share]:
         yield facts.share("hierarchy", FETCH, reason, leaf, span)
 
 
+def _replaced(facts: EnergyFacts) -> Iterator[Share]:
+    """The user said who or which, and the call takes another one, out of untrusted text."""
+    identity = (*facts.profile.identity_args, *facts.profile.url_args)
+    for leaf in facts.lineage:
+        if leaf.argument not in identity or not leaf.only_untrusted or facts.granted(leaf):
+            continue
+        arguments, effect = facts.call.arguments, facts.profile.effect
+        meant = facts.authority.replaced(leaf.value, leaf.argument, arguments, effect)
+        if meant is not None:
+            reason = (
+                f"{shown(leaf.argument)}={quote(leaf.value)} where the user said {quote(meant)}"
+            )
+            yield facts.share("hierarchy", REPLACED, reason, leaf)
+            return
+
+
 def _links(facts: EnergyFacts) -> Iterator[Share]:
     """The first address of each text that nobody named and that a directive gives."""
-    verbs = verbs_of(facts.spec.name, facts.profile.effect)
     for leaf in facts.lineage:
         content = leaf.argument in facts.profile.content_args and isinstance(leaf.value, str)
         if not content or leaf.named or facts.granted(leaf):
             continue
-        given = _given_link(facts, leaf, verbs)
+        given = _given_link(facts, leaf)
         if given is not None:
             address, span = given
             reason = f"{shown(leaf.argument)} spreads {quote(address)}, given by {quote(span.text)}"
             yield facts.share("hierarchy", LINK, reason, leaf, span)
 
 
-def _given_link(
-    facts: EnergyFacts, leaf: Lineage, verbs: frozenset[str]
-) -> tuple[str, Span] | None:
+def _given_link(facts: EnergyFacts, leaf: Lineage) -> tuple[str, Span] | None:
     spans = list(untrusted_text(leaf))
     if not spans:
         return None
@@ -92,9 +107,9 @@ def _given_link(
         if named is not None and named.match != "words":
             continue
         for span in spans:
-            if verbs.isdisjoint(words_of(span.canonical)):
-                continue
-            if find_bounded(address, span.canonical) >= 0:
+            words = words_of(span.canonical)
+            asks = asks_for(words, facts.spec.name, facts.profile.effect)
+            if asks and find_bounded(address, span.canonical) >= 0:
                 return address, span
     return None
 

@@ -16,10 +16,13 @@ from gatling_guard.rules import shown
 
 BUDGETS = {
     "limit": 100, "count": 100, "size": 100, "top": 100, "max": 100, "results": 100, "rows": 100,
-    "n": 100, "k": 100, "days": 90, "hours": 24 * 90, "months": 12, "weeks": 12, "years": 1,
+    "n": 100, "k": 100, "days": 90, "months": 12, "weeks": 12, "years": 1, "hours": 24 * 90,
     "depth": 5, "hops": 5, "pages": 10,
 }  # fmt: skip
 """Budget by the last word of an argument's name, where nothing narrower is known."""
+PAGE = 20
+"""One page of results: nobody asks for fewer."""
+_PERIODS = frozenset(("days", "hours", "months", "weeks", "years"))
 RECIPIENTS = 10
 """Values in one identity list before it counts as bulk."""
 PER_LOG = 1.0
@@ -33,7 +36,7 @@ def scope(facts: EnergyFacts) -> Iterator[Share]:
     for leaf in facts.lineage:
         if leaf.named or isinstance(leaf.value, bool) or not isinstance(leaf.value, (int, float)):
             continue
-        budget = _budget(leaf.argument, properties.get(leaf.argument))
+        budget = _budget(facts, leaf.argument, properties.get(leaf.argument))
         if budget is not None and leaf.value > budget:
             value = PER_LOG * math.log(leaf.value / budget)
             reason = f"{shown(leaf.argument)}={leaf.value} over {budget}"
@@ -45,11 +48,17 @@ def scope(facts: EnergyFacts) -> Iterator[Share]:
             yield facts.share("scope", value, f"{name} lists {len(listed)} values")
 
 
-def _budget(name: str, schema: object) -> float | None:
+def _budget(facts: EnergyFacts, name: str, schema: object) -> float | None:
     words = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower())
     known = next((BUDGETS[word] for word in reversed(words) if word in BUDGETS), None)
     if known is None:
         return None
+    said = facts.authority.budget("days" if words[-1] in _PERIODS else "limit")
+    if said.unbounded:
+        return None
+    if said.value is not None:
+        # Looking at a page of results to find the three that were meant is no excess.
+        return max(said.value, PAGE) if said.dimension == "limit" else said.value
     default = schema.get("default") if isinstance(schema, dict) else None
     if isinstance(default, (int, float)) and not isinstance(default, bool) and default > known:
         return default

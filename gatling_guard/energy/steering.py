@@ -20,12 +20,12 @@ from gatling_guard.plan import Provenance
 from gatling_guard.trace import (
     Lineage,
     Span,
+    asks_for,
     canonical,
     domain_of,
     fetch_verbs,
     find_bounded,
     trimmed,
-    verbs_of,
     word_set,
     words_of,
 )
@@ -73,9 +73,8 @@ def steering(facts: EnergyFacts) -> Steering | None:
     """The window that explains most of a call with side effects, None where none asks for it."""
     leaves = [leaf for leaf in facts.lineage if not leaf.trivial]
     given = [leaf for leaf in leaves if not leaf.named and not facts.granted(leaf)]
-    verbs = verbs_of(facts.spec.name, facts.profile.effect)
     best: Steering | None = None
-    for window in _windows(facts, given, verbs):
+    for window in _windows(facts, given):
         held = tuple(leaf for leaf in given if _stands_in(leaf, window))
         share = window.asks * _explained(facts.profile, leaves, held)
         if share > (best.share if best else 0.0):
@@ -138,9 +137,7 @@ def _weight(profile: ToolProfile, leaf: Lineage) -> float:
     return IDENTITY_WEIGHT if leaf.argument in profile.identity_args else OTHER_WEIGHT
 
 
-def _windows(
-    facts: EnergyFacts, leaves: Iterable[Lineage], verbs: frozenset[str]
-) -> Iterator[_Window]:
+def _windows(facts: EnergyFacts, leaves: Iterable[Lineage]) -> Iterator[_Window]:
     """Around every untrusted sentence that holds a value of the call."""
     middle: Mapping[int, Span] = {s.span_id: s for leaf in leaves for s in untrusted_text(leaf)}
     ranked = sorted(middle.values(), key=lambda span: (not span.directive, span.span_id))
@@ -148,7 +145,7 @@ def _windows(
         near = facts.around(span)
         text = " ".join(other.canonical for other in near)
         asks = 0.0
-        if not verbs.isdisjoint(words_of(text)):
+        if asks_for(words_of(text), facts.spec.name, facts.profile.effect):
             asks = 1.0
         elif any(other.directive for other in near):
             asks = BY_GRAMMAR

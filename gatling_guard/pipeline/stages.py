@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from gatling_guard.catalog import ToolSpec
+from gatling_guard.catalog import ToolProfile, ToolSpec
 from gatling_guard.decision import Allowed, Blocked, Decision, Held
 from gatling_guard.energy import Composite, Energy, EnergyFacts
 from gatling_guard.errors import InputError
@@ -219,10 +219,14 @@ def _scored(work: Work) -> tuple[Verdict, str]:
     if total < bands.allow_below or work.spec is None:
         return "allow", ""
     band = f"energy {total:.1f} between {bands.allow_below:g} and {bands.block_above:g}"
-    # What was fetched can be forgotten, what the request carried cannot.
-    if work.spec.profile.reversible and not work.spec.profile.egress:
+    if _reversible(work.spec.profile, work.arguments):
         return bands.grey_reversible, f"{band}: a reversible call"
     return bands.grey, f"{band}: a call that cannot be undone"
+
+
+def _reversible(profile: ToolProfile, arguments: dict[str, Any]) -> bool:
+    """What a request carried cannot be taken back, nor what others were told."""
+    return profile.reversible and not profile.egress and not profile.notified(arguments)
 
 
 def caused(work: Work, decision: Decision) -> bool:

@@ -19,7 +19,7 @@ from gatling_guard.trace.recorder import RecordedStep, RecordedTrace, Recorder, 
 from gatling_guard.trace.sensitive import sensitive_file, sensitive_name, sensitive_text
 from gatling_guard.trace.spans import cut_spans
 from gatling_guard.trace.types import Lineage, Match, Origin, Source, Span
-from gatling_guard.trace.verbs import Ask, fetch_verbs, name_words, verbs_of
+from gatling_guard.trace.verbs import Ask, asks_for, fetch_verbs, name_words
 
 __all__ = [
     "Ask",
@@ -40,6 +40,7 @@ __all__ = [
     "addresses_in",
     "append_trace",
     "as_number",
+    "asks_for",
     "canonical",
     "cut_spans",
     "dates_in",
@@ -62,7 +63,6 @@ __all__ = [
     "tool_from_row",
     "trace_from_row",
     "trimmed",
-    "verbs_of",
     "word_set",
     "words_of",
 ]

@@ -315,12 +315,15 @@ def _is_noun(words: list[str], at: int) -> bool:
     return words[at] in _NOUNS and at > 0 and words[at - 1] in _BEFORE_NOUN
 
 
+def asks_for(words: Iterable[str], name: str, effect: Effect) -> bool:
+    """Whether canonical words hold a verb of an effect, in any language, or of a tool's name."""
+    own = _own_verbs(name)
+    return any(word in own or effect in _asked_by(word)[0] for word in words)
+
+
 @lru_cache(maxsize=1024)
-def verbs_of(name: str, effect: Effect) -> frozenset[str]:
-    """The canonical words that ask for a tool: verbs of its effect, and its name's own verb."""
-    table = _effects()
-    own = (form for part in name_words(name)[:1] for form in _forms(part))
-    return frozenset((*own, *(word for word, effects in table.items() if effect in effects)))
+def _own_verbs(name: str) -> frozenset[str]:
+    return frozenset(form for part in name_words(name)[:1] for form in _forms(part))
 
 
 _GO = "visit open browse click download navigate follow access go load"
