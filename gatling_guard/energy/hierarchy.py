@@ -19,6 +19,7 @@ from gatling_guard.trace import (
     Lineage,
     Span,
     addresses_in,
+    asks_for,
     canonical,
     find_bounded,
     words_of,
