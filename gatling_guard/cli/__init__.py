@@ -12,6 +12,7 @@ from gatling_guard.cli.demo_command import demo
 from gatling_guard.cli.doctor_command import doctor
 from gatling_guard.cli.evaluate_command import evaluate
 from gatling_guard.cli.ledger_command import app as ledger_app
+from gatling_guard.cli.policy_command import app as policy_app
 from gatling_guard.cli.replay_command import replay
 from gatling_guard.cli.schema_command import schema
 from gatling_guard.cli.verb import Verb
@@ -48,6 +49,7 @@ for verb in (check, demo, doctor, evaluate, replay, schema):
     app.command(cls=Verb)(verb)
 app.add_typer(bench_app, name="bench")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(policy_app, name="policy")
 
 
 def main() -> None:

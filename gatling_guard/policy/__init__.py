@@ -2,7 +2,7 @@
 
 from gatling_guard.policy.boundary import Boundary
 from gatling_guard.policy.flows import Flow
-from gatling_guard.policy.load import load_policy
+from gatling_guard.policy.load import load_policy, policy_warnings, read_source
 from gatling_guard.policy.model import (
     EnergyBounds,
     Hold,
@@ -42,6 +42,8 @@ __all__ = [
     "nearest",
     "pattern_work",
     "policy_schema",
+    "policy_warnings",
+    "read_source",
     "search",
     "source_tier",
 ]

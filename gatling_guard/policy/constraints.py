@@ -12,12 +12,13 @@ _COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "m
 _ONE = ("items", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else")
 _ONE_MORE = ("unevaluatedItems", "unevaluatedProperties")
 _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
-_MAPS = ("properties", "patternProperties", "dependentSchemas")
+MAPS = ("properties", "patternProperties", "dependentSchemas")
+"""Keywords that map names, which are no keywords, to schemas."""
 _REST = ("type", "enum", "const", "required", "dependentRequired", "uniqueItems", "pattern")
 _NOTES = ("title", "description", "examples", "default", "$comment", "$schema", "deprecated")
 _COUNTING = ("minContains", "maxContains")
 KEYWORDS = frozenset(
-    (*_NUMBERS, *_COUNTS, *_ONE, *_ONE_MORE, *_LISTS, *_MAPS, *_REST, *_NOTES, *_COUNTING, "$ref")
+    (*_NUMBERS, *_COUNTS, *_ONE, *_ONE_MORE, *_LISTS, *MAPS, *_REST, *_NOTES, *_COUNTING, "$ref")
 )
 """All a policy may use. A keyword outside would be ignored by a validator: a silent hole."""
 _IMPLIED = {
@@ -45,7 +46,7 @@ def object_schema(arguments: Mapping[str, Any]) -> dict[str, Any]:
     `{argument: schema, ...}` is the short form. A mapping is taken as a whole schema when it has
     `type: object`, a `required` list, or a `properties` mapping of mappings.
     """
-    whole = arguments if _is_whole(arguments) else {"properties": dict(arguments)}
+    whole = arguments if is_whole(arguments) else {"properties": dict(arguments)}
     return dict(_typed(whole))
 
 
@@ -63,7 +64,7 @@ def _typed(schema: Any) -> Any:
             found[key] = _typed(value)
         elif key in _LISTS:
             found[key] = [_typed(item) for item in value]
-        elif key in _MAPS:
+        elif key in MAPS:
             found[key] = {name: _typed(item) for name, item in value.items()}
         else:
             found[key] = value
@@ -73,7 +74,8 @@ def _typed(schema: Any) -> Any:
     return found
 
 
-def _is_whole(arguments: Mapping[str, Any]) -> bool:
+def is_whole(arguments: Mapping[str, Any]) -> bool:
+    """Whether `arguments` are one schema of the whole object, not argument -> schema."""
     inner = arguments.get("properties")
     return (
         arguments.get("type") == "object"
@@ -89,7 +91,7 @@ def constraint_faults(arguments: Any) -> list[Fault]:
     """Everything that is wrong with the `arguments` of a policy entry."""
     if not isinstance(arguments, Mapping):
         return [Fault((), "should be a mapping: argument -> JSON Schema, or one JSON Schema")]
-    if _is_whole(arguments):
+    if is_whole(arguments):
         return list(_schema(arguments, ()))
     return [fault for name, item in arguments.items() for fault in _schema(item, (name,))]
 
@@ -119,7 +121,7 @@ def _keyword(key: str, value: Any, at: tuple[str | int, ...]) -> Iterator[Fault]
             return
         for i, item in enumerate(value):
             yield from _schema(item, (*at, i))
-    elif key in _MAPS:
+    elif key in MAPS:
         if not isinstance(value, Mapping):
             yield Fault(at, "should be a mapping of JSON Schemas")
             return

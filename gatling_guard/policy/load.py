@@ -10,9 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gatling_guard.errors import PolicyError
+from gatling_guard.errors import Issue, PolicyError
 from gatling_guard.policy.boundary import Boundary
 from gatling_guard.policy.constraints import constraint_faults
+from gatling_guard.policy.lint import Flaw, lint_arguments
 from gatling_guard.policy.model import (
     EnergyBounds,
     Hold,
@@ -24,7 +25,7 @@ from gatling_guard.policy.model import (
     ToolRule,
 )
 from gatling_guard.policy.patterns import hint
-from gatling_guard.policy.source import Place, Source, from_mapping, read_file
+from gatling_guard.policy.source import Place, Source, dotted, from_mapping, read_file
 
 BUILTIN = ("standard", "strict")
 MAX_ISSUES = 200
@@ -54,20 +55,29 @@ def load_policy(source: Policy | Mapping[str, Any] | str | Path) -> Policy:
     """
     if isinstance(source, Policy):
         return source
+    if isinstance(source, str) and source in BUILTIN:
+        return _builtin(source)
+    return _build(read_source(source))
+
+
+def read_source(source: Mapping[str, Any] | str | Path) -> Source:
+    """What `load_policy` is given (but a built-in name), as plain values with their lines.
+
+    Raises:
+        PolicyError: it cannot be read.
+    """
     if isinstance(source, Mapping):
-        return _build(from_mapping(source))
+        return from_mapping(source)
     if isinstance(source, Path):
-        return _build(Source(str(source)).parse(read_file(source)))
+        return Source(str(source)).parse(read_file(source))
     if not isinstance(source, str):
         raise PolicyError(f"a policy is a path, a text or a mapping, not {type(source).__name__}")
-    if source in BUILTIN:
-        return _builtin(source)
     if "\n" in source or source.lstrip().startswith("{"):
-        return _build(Source().parse(source))
-    return _from_path(source)
+        return Source().parse(source)
+    return read_source(_existing(source))
 
 
-def _from_path(name: str) -> Policy:
+def _existing(name: str) -> Path:
     path = Path(name)
     try:
         missing = not path.exists()
@@ -77,7 +87,20 @@ def _from_path(name: str) -> Policy:
         suggestion = hint(name, BUILTIN)
         built_in = ", ".join(BUILTIN)
         raise PolicyError(f"{name[:200]!r}: no such file; built-in are {built_in}{suggestion}")
-    return load_policy(path)
+    return path
+
+
+def policy_warnings(source: Source) -> list[Issue]:
+    """Patterns that load although they let through more than their author may have meant.
+
+    Args:
+        source: as read by `read_source`.
+    """
+    return [
+        Issue(dotted(place), str(flaw), source.file, source.line_of(place))
+        for place, flaw in _flaws(source)
+        if flaw.severity == "warning"
+    ]
 
 
 @functools.cache
@@ -113,12 +136,27 @@ def _validate(source: Source) -> Policy | None:
 
 def _check_arguments(source: Source) -> None:
     """Faults inside argument constraints, each at its own line (pydantic sees one value)."""
-    tools = source.data.get("tools")
+    for place, arguments in _constraints(source):
+        for fault in constraint_faults(arguments):
+            source.fault((*place, *fault.path), fault.message)
+            source.unread.add(place)
+    for at, flaw in _flaws(source):
+        if flaw.severity == "error" and not any(i.where == dotted(at) for i in source.issues):
+            source.fault(at, str(flaw))
+
+
+def _constraints(source: Source) -> Iterator[tuple[Place, Any]]:
+    tools = source.data.get("tools") if isinstance(source.data, dict) else None
     for name, rule in tools.items() if isinstance(tools, dict) else ():
         arguments = rule.get("arguments") if isinstance(rule, dict) else None
-        for fault in [] if arguments is None else constraint_faults(arguments):
-            source.fault(("tools", name, "arguments", *fault.path), fault.message)
-            source.unread.add(("tools", name, "arguments"))
+        if arguments is not None:
+            yield ("tools", name, "arguments"), arguments
+
+
+def _flaws(source: Source) -> Iterator[tuple[Place, Flaw]]:
+    for place, arguments in _constraints(source):
+        for found in lint_arguments(arguments):
+            yield (*place, *found.path), found.flaw
 
 
 def _check_default_role(source: Source) -> None:

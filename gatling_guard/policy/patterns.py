@@ -132,13 +132,22 @@ def check_pattern(pattern: str) -> str | None:
     except ValueError as error:
         return str(error)
     if _alternatives(pattern) > 1 and (_starts(pattern) or _ends(pattern)):
-        return "`^` or `$` beside a top-level `|` binds to one side only; write `(a|b)` without"
+        said = "`^` or `$` beside a top-level `|` binds to one side only; write `(a|b)` without"
+        return said + _as_search(pattern)
     if _starts(pattern) != _ends(pattern):
         return (
             "a policy pattern matches the whole value, but this one is anchored at one end only; "
-            "write the whole value, with `.*` where anything may stand"
+            "write the whole value, with `.*` where anything may stand" + _as_search(pattern)
         )
     return None
+
+
+def _as_search(pattern: str) -> str:
+    """What a half-anchored pattern lets through where patterns are searched for."""
+    from gatling_guard.policy.lint import searched  # which runs patterns with this module
+
+    found = searched(pattern)
+    return f" (as a search it lets {found!r} through)" if found else ""
 
 
 def _starts(pattern: str) -> bool:
