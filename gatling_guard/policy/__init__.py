@@ -15,6 +15,7 @@ from gatling_guard.policy.model import (
     source_tier,
 )
 from gatling_guard.policy.patterns import (
+    MAX_SUBJECT,
     MAX_WORK,
     full_match,
     glob_match,
@@ -25,6 +26,7 @@ from gatling_guard.policy.patterns import (
 )
 
 __all__ = [
+    "MAX_SUBJECT",
     "MAX_WORK",
     "Boundary",
     "EnergyBounds",

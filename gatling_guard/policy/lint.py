@@ -26,9 +26,9 @@ MAX_TRIES = 4000
 """Texts tried on one pattern, a few microseconds each."""
 _EVIL = "evil.example"
 _HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}(?![a-z0-9_-])", re.IGNORECASE)
-_FILES = frozenset(
-    "pdf txt csv tsv json jsonl yaml yml xml md rst html htm doc docx xls xlsx ppt pptx odt png "
-    "jpg jpeg gif svg zip tar gz log py js ts sh ini toml cfg conf sql db bak tmp eml ics".split()
+_FILES = re.compile(
+    "(?:pdf|txt|[ct]sv|jsonl?|ya?ml|xml|md|rst|html?|docx?|xlsx?|pptx?|od[ts]|png|jpe?g|gif|svg|zip"
+    "|tar|gz|log|py|js|ts|sh|ini|toml|cfg|conf|sql|db|bak|tmp|eml|ics)\\Z"
 )
 _INSIDE = (  # what may stand in the room of a pattern, so that the value leads elsewhere
     "evil", f".{_EVIL}", f".{_EVIL}/", f"@{_EVIL}/", f"@{_EVIL}",
@@ -66,7 +66,9 @@ def lint_arguments(arguments: Any) -> list[Place]:
     """The flaws of all patterns in the `arguments` of a policy entry (either form)."""
     if not isinstance(arguments, Mapping):
         return []
-    schemas = [((), arguments)] if is_whole(arguments) else [((k,), v) for k, v in arguments.items()]
+    schemas = (
+        [((), arguments)] if is_whole(arguments) else [((k,), v) for k, v in arguments.items()]
+    )
     return [
         Place(at, flaw)
         for path, schema in schemas
@@ -158,7 +160,7 @@ def _dots(pattern: str, sample: Sample, hosts: frozenset[str]) -> Iterator[Flaw]
         value = text_of(_filled(wrong, "attacker" if hosts else ""))
         if full_match(pattern, value):
             tail = "".join(item.text for item in sample[i + 1 :])
-            sure = bool(hosts) or tail.lower() in _FILES
+            sure = bool(hosts) or bool(_FILES.match(tail.lower()))
             said = r"a dot that is not escaped stands for any character; write `\.`"
             yield Flaw("error" if sure else "warning", said, value)
 
@@ -178,7 +180,7 @@ def _hosts(text: str, sample: Sample) -> frozenset[str]:
         found |= {item[0].lower() for item in _HOST.finditer(run)}
         run = ""
     addressed = "@" in text or "://" in text
-    return frozenset(h for h in found if addressed or h.rpartition(".")[2] not in _FILES)
+    return frozenset(h for h in found if addressed or not _FILES.match(h.rpartition(".")[2]))
 
 
 def _half_host(sample: Sample) -> bool:

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from gatling_guard.rules.names import Applied, Names, Path, partial
+from gatling_guard.rules.names import Applied, Names, Path, partial, same_name
+from gatling_guard.rules.plain import Kind
+from gatling_guard.rules.references import default_of, properties
 from gatling_guard.rules.validator import BrokenSchemaError, Compiled, SchemaError, compile_schema
 
 Keep = Callable[[SchemaError, Path], bool]
 """Whether an error at a path (as given in the call) counts."""
+_MOST = frozenset(("maximum", "exclusiveMaximum"))
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,34 @@ class Constraint:
         yield from self._direct(applied, keep)
         yield from self._elsewhere(applied, own, keep)
 
+    @cached_property
+    def kinds(self) -> Mapping[str, Kind]:
+        """What each constrained argument is expected to be."""
+        listed = self.schema.get("properties")
+        known = listed if isinstance(listed, Mapping) else {}
+        return {name: _kind(known.get(name)) for name in self._names.top}
+
+    def left_out(self, arguments: Mapping[str, Any], own: Mapping[str, Any]) -> Iterator[str]:
+        """Arguments that are not given and whose default the constraint does not allow.
+
+        A default of null says nothing, unless there is an upper bound: no limit is above any.
+        """
+        given = {same_name(name) for name in arguments}
+        for name, schema in properties(own).items():
+            wanted = self._names.known.get(same_name(name))
+            if wanted not in self._names.top or same_name(name) in given:
+                continue
+            has, value = default_of(schema, own)
+            if not has or (value is None and not self._bounded(wanted)):
+                continue
+            if _usable(self._parts).errors([{wanted: value}]):
+                yield name
+
+    def _bounded(self, name: str) -> bool:
+        listed = self.schema.get("properties")
+        schema = listed.get(name) if isinstance(listed, Mapping) else None
+        return isinstance(schema, Mapping) and not _MOST.isdisjoint(schema)
+
     def _direct(self, applied: Applied, keep: Keep) -> Iterator[Violation]:
         """In the place where the policy expects them."""
 
@@ -115,6 +146,14 @@ class Constraint:
                 stack += [((*path, key), child) for key, child in item.items()]
             elif isinstance(item, list):
                 stack += [((*path, place), child) for place, child in enumerate(item)]
+
+
+def _kind(schema: Any) -> Kind:
+    kinds = schema.get("type") if isinstance(schema, Mapping) else None
+    kinds = kinds if isinstance(kinds, list) else [kinds]
+    if "string" not in kinds and {"number", "integer"} & set(kinds):
+        return "number"
+    return "list" if "array" in kinds and "string" not in kinds else "text"
 
 
 def described(schema: Any, path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""JSON that hides in the texts of a call, layer by layer."""
+"""Arguments that hide in the texts of a call, as JSON or plainly, layer by layer."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from gatling_guard.errors import InputError
 from gatling_guard.plan import parse_json
 from gatling_guard.rules.finding import Finding
 from gatling_guard.rules.names import Path
+from gatling_guard.rules.plain import MAX_PLAIN, Wanted, pairs
 from gatling_guard.rules.schema import pointer
 
 MAX_HIDDEN = 1_000_000
@@ -32,9 +33,16 @@ class _AmbiguousError(Exception):
     """Text that some JSON readers accept and others read in another way."""
 
 
-def layers(arguments: dict[str, Any]) -> tuple[list[Layer], list[Finding]]:
-    """The arguments as given, then every layer below; and the texts that cannot be read."""
-    reader = _Reader()
+def layers(
+    arguments: dict[str, Any], wanted: Wanted | None = None
+) -> tuple[list[Layer], list[Finding]]:
+    """The arguments as given, then every layer below; and the texts that cannot be read.
+
+    Args:
+        arguments: of the call.
+        wanted: arguments to be found in texts that are no JSON as well, see `plain`.
+    """
+    reader = _Reader(wanted or {})
     found = [Layer(0, arguments, frozenset())]
     while True:
         last = found[-1]
@@ -43,9 +51,12 @@ def layers(arguments: dict[str, Any]) -> tuple[list[Layer], list[Finding]]:
             break
         found.append(Layer(last.depth + 1, value, last.decoded | places))
     faults = dict.fromkeys(reader.unread)
-    text = "JSON inside the text can be read in more than one way"
+    text = "what the text holds cannot be told for certain"
     if places:
-        faults, text = dict.fromkeys(places), f"JSON inside JSON, more than {MAX_LAYERS} times"
+        faults, text = (
+            dict.fromkeys(places),
+            f"arguments inside arguments, more than {MAX_LAYERS} times",
+        )
     wheres = [pointer(path) for path in list(faults)[:20]]
     return found, [Finding("argument.nested", "block", f"{w}: {text}", w) for w in wheres]
 
@@ -53,8 +64,10 @@ def layers(arguments: dict[str, Any]) -> tuple[list[Layer], list[Finding]]:
 class _Reader:
     """Reads texts; each only once, on whatever layer it is met again."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Wanted) -> None:
         self.unread: list[Path] = []
+        self._wanted = wanted
+        self._left = MAX_PLAIN
         self._known: dict[str, Any] = {}
 
     def decode(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], frozenset[Path]]:
@@ -66,15 +79,25 @@ class _Reader:
                 return {key: visit(item, (*path, key)) for key, item in value.items()}
             if isinstance(value, list):
                 return [visit(item, (*path, i)) for i, item in enumerate(value)]
-            if not isinstance(value, str) or not value.lstrip().startswith(("{", "[", '"')):
+            if not isinstance(value, str):
                 return value
-            hidden = self._read(value, path)
+            may_be_json = value.lstrip().startswith(("{", "[", '"'))
+            hidden = self._read(value, path) if may_be_json else None
+            if hidden is None and self._wanted:
+                hidden = self._pairs(value, path)
             if hidden is None:
                 return value
             places.add(path)
             return hidden
 
         return visit(arguments, ()), frozenset(places)
+
+    def _pairs(self, text: str, path: Path) -> Any:
+        self._left -= len(text)
+        if self._left < 0:
+            self.unread.append(path)
+            return None
+        return pairs(text, self._wanted) or None
 
     def _read(self, text: str, path: Path) -> Any:
         """What JSON a text holds, None where there is none or it cannot be told."""

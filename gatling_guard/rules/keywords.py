@@ -9,6 +9,8 @@ from typing import Any
 
 from gatling_guard.plan import canonical_json
 from gatling_guard.policy import MAX_WORK, full_match, pattern_work, search
+from gatling_guard.rules.denied import any_spelling, keywords, lenient_values, too_long
+from gatling_guard.rules.spellings import climbs, resolved, spellings
 
 MAX_STEPS = 20_000
 """Keyword evaluations in one validation, 5 to 20 microseconds each."""
@@ -35,26 +37,58 @@ def registry() -> Any:
 
 
 @cache
-def dialect(anchored: bool, pattern_keys: bool) -> Any:
-    """The validator class. With pattern keys, `unevaluatedProperties` is left out.
+def dialect(anchored: bool, pattern_keys: bool, denying: bool = False) -> Any:
+    """The validator class.
 
-    That keyword alone runs patterns through `re`, where a hostile one takes for ever.
+    Args:
+        anchored: of a policy: patterns match whole values, and what is denied is denied in every
+            spelling.
+        pattern_keys: there are some; `unevaluatedProperties` is left out then. That keyword alone
+            runs patterns through `re`, where a hostile one takes for ever.
+        denying: for what stands under `not`.
     """
     from jsonschema import Draft202012Validator, validators
 
     base = Draft202012Validator
-    matches = full_match if anchored else search
+    matches = _spelt if denying else _allowed if anchored else search
     own: dict[str, Any] = {
         "pattern": _pattern(matches),
-        "patternProperties": _pattern_properties(matches),
+        # A key that may be meant has to satisfy what is said of it.
+        "patternProperties": _pattern_properties(_spelt if anchored else search),
         "uniqueItems": _unique_items,
-        "additionalProperties": _additional_properties(matches),
+        "additionalProperties": _additional_properties(full_match if anchored else search),
     }
+    if anchored:
+        own |= keywords(lambda schema: _other(schema, pattern_keys, denying), _error)
+    if denying:
+        own |= lenient_values(_error)
     if pattern_keys:
         own["unevaluatedProperties"] = lambda *_: ()
     rules = {**base.VALIDATORS, **own}
     extend: Any = validators.extend
     return extend(base, {key: _counted(rule) for key, rule in rules.items()})
+
+
+def _other(schema: Any, pattern_keys: bool, denying: bool) -> Any:
+    return dialect(True, pattern_keys, not denying)(schema, registry=registry())
+
+
+def _allowed(pattern: str, text: str) -> bool:
+    """As given; a path that goes up also as the file system will read it."""
+    return full_match(pattern, text) and (
+        not climbs(text) or full_match(pattern, resolved(text).rstrip("/"))
+        or full_match(pattern, resolved(text))
+    )  # fmt: skip
+
+
+def _spelt(pattern: str, text: str) -> bool:
+    """In any spelling; the work of those is counted too."""
+    if too_long(text):
+        raise TooComplexError
+    _local.work -= pattern_work(pattern, text) * len(spellings(text))
+    if _local.work < 0:
+        raise TooComplexError
+    return any_spelling(pattern, text)
 
 
 def _counted(rule: Callable[..., Any]) -> Callable[..., Any]:

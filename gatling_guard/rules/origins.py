@@ -17,7 +17,9 @@ from gatling_guard.rules.finding import Finding
 from gatling_guard.rules.flow import says_nothing
 from gatling_guard.rules.hidden import Layer, layers
 from gatling_guard.rules.names import Path, same_name
+from gatling_guard.rules.plain import Wanted
 from gatling_guard.rules.quote import shown
+from gatling_guard.rules.references import properties
 from gatling_guard.trace.types import Lineage, Origin
 
 _TRUSTED = ("instruction", "system", "policy")
@@ -28,7 +30,10 @@ def check_origins(facts: RuleFacts) -> Iterable[Finding]:
     entries = [(glob, rule) for glob, rule in facts.view.entries if rule.origin]
     if not entries:
         return
-    found, _ = layers(facts.call.arguments)
+    listed = {same_name(name) for name in properties(facts.spec.parameters if facts.spec else {})}
+    names = {same_name(name) for _, rule in entries for name in rule.origin}
+    wanted_in_text: Wanted = dict.fromkeys(names - listed, "text")
+    found, _ = layers(facts.call.arguments, wanted_in_text)
     known = {leaf.path: leaf for leaf in facts.lineage}
     for glob, rule in entries:
         for argument, wanted in rule.origin.items():

@@ -23,6 +23,7 @@ from gatling_guard.rules.facts import RuleFacts
 from gatling_guard.rules.finding import Finding, RuleAction
 from gatling_guard.rules.keywords import TooComplexError
 from gatling_guard.rules.quote import quote
+from gatling_guard.rules.references import properties, resolved_ref
 from gatling_guard.rules.validator import (
     BrokenSchemaError,
     Compiled,
@@ -75,9 +76,9 @@ def _part(name: str) -> str:
 def _extra(facts: RuleFacts) -> Iterator[Finding]:
     """Arguments that the schema does not list, unless it says that there may be others."""
     assert facts.spec is not None
-    schema = facts.spec.parameters
-    listed = schema.get("properties")
-    if not isinstance(listed, dict) or _open(schema):
+    schema = resolved_ref(facts.spec.parameters, facts.spec.parameters)
+    listed = properties(facts.spec.parameters)
+    if not (listed or isinstance(schema.get("properties"), Mapping)) or _open(schema):
         return
     action = _extra_action(facts)
     for name in list(facts.call.arguments)[:200]:
