@@ -13,11 +13,11 @@ from typing import Any, Literal, TypeVar, cast, overload
 from gatling_guard.catalog import Catalog, ToolSpec, spec_from_any
 from gatling_guard.decision import Decision
 from gatling_guard.energy import STRUCTURAL, Composite
-from gatling_guard.errors import ConfigurationError
+from gatling_guard.errors import ConfigurationError, PolicyError
 from gatling_guard.ledger import Ledger
 from gatling_guard.pipeline import STAGES, Monitor, Notary, Stage, ToolRequest, check_plan
 from gatling_guard.plan import ExecutionPlan, digest, parse_plan
-from gatling_guard.policy import Policy, load_policy
+from gatling_guard.policy import BUILTIN, Policy, PolicyFile, load_policy
 from gatling_guard.session import Session
 from gatling_guard.wrapping import Wrapper
 
@@ -26,6 +26,14 @@ OUTSIDE = (
     "a call outside its session: enter `guard.session()`, and in threads of your own run tools "
     "with `contextvars.copy_context().run` or wrap them with `session=`"
 )
+
+
+def _file(policy: object) -> Path:
+    """The path of a policy that is a file, as a guard is given it."""
+    text = isinstance(policy, str) and ("\n" in policy or policy.lstrip().startswith("{"))
+    if not isinstance(policy, (str, Path)) or text or policy in BUILTIN:
+        raise ConfigurationError("`reload_every` needs a policy that is a file")
+    return Path(policy)
 
 
 class Guard:
@@ -40,6 +48,8 @@ class Guard:
         composite: the energy; for ablations.
         stages: the stages of one check; for tests that break one.
         max_sessions: sessions kept by run id; the least recently used is dropped first.
+        reload_every: seconds between two looks, at checks, whether the policy's file has changed;
+            None: only `reload` changes the policy. A broken file changes nothing.
 
     Raises:
         PolicyError: the policy is wrong; every fault with its file, line and key.
@@ -57,12 +67,15 @@ class Guard:
         composite: Composite = STRUCTURAL,
         stages: Sequence[tuple[str, Stage]] = STAGES,
         max_sessions: int = 1000,
+        reload_every: float | None = None,
     ) -> None:
         loaded = load_policy(policy)
+        self._source = policy
+        watched = None if reload_every is None else PolicyFile(_file(policy), reload_every)
         self.ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
         self._monitor = Monitor(
             loaded, catalog if catalog is not None else Catalog(), Notary(self.ledger),
-            loaded.mode == "shadow" if shadow is None else shadow, clock, composite, tuple(stages),
+            shadow, clock, composite, tuple(stages), watched=watched,
         )  # fmt: skip
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._dropped: OrderedDict[str, None] = OrderedDict()
@@ -78,6 +91,26 @@ class Guard:
     def catalog(self) -> Catalog:
         """The tools this guard knows."""
         return self._monitor.catalog
+
+    def reload(self, policy: Policy | Mapping[str, Any] | str | Path | None = None) -> Policy:
+        """Put another policy in force, or the same file read again, and return it.
+
+        A check that runs keeps the policy it began with. What waits for a person under the old
+        policy has to be decided again. Budgets of the same role or tool keep what was spent.
+
+        Args:
+            policy: as for `Guard`; None: what this guard was made with.
+
+        Raises:
+            PolicyError: the new policy is wrong; the old one stays in force.
+        """
+        try:
+            loaded = load_policy(self._source if policy is None else policy)
+        except PolicyError as error:
+            self._monitor.refused(error)
+            raise
+        self._monitor.adopt(loaded)
+        return loaded
 
     # ------------------------------------------------------------- tools
 

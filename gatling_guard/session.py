@@ -27,14 +27,21 @@ from gatling_guard.pipeline import (
     outcome_body,
     output_value,
     recast,
+    rule_facts,
     slim,
     stopped,
 )
 from gatling_guard.plan import ExecutionPlan, Provenance
+from gatling_guard.policy import Policy
 from gatling_guard.trace import sensitive_file
 
 T = TypeVar("T")
 LOST = "the session was dropped for room, and its history with it"
+
+
+def _cut_short(error: BaseException) -> bool:
+    """Whether nobody can tell if the tool did its work: a payment that timed out may be made."""
+    return not isinstance(error, Exception) or isinstance(error, (TimeoutError, ConnectionError))
 
 
 async def in_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -129,8 +136,12 @@ class Session:
             return monitor.failed(busy, run_id=self.run_id, request=call, call_id=call_id)
         started: list[Work] = []
         try:
+            monitor.refresh()
+            policy = monitor.policy
+            self._state.name_literals(policy.literals())
             work, decision, fresh = monitor.runner.run(
-                lambda ticket: self._decide(ticket, call, call_id, started), monitor.deadline
+                lambda ticket: self._decide(ticket, call, call_id, policy, started),
+                monitor.deadline,
             )
             if fresh:
                 self._commit(work, decision)
@@ -144,14 +155,19 @@ class Session:
             self._lock.release()
 
     def _decide(
-        self, ticket: Ticket, call: ToolRequest, call_id: str | None, started: list[Work]
+        self,
+        ticket: Ticket,
+        call: ToolRequest,
+        call_id: str | None,
+        policy: Policy,
+        started: list[Work],
     ) -> tuple[Work, Decision, bool]:
         """Runs on a helper thread; reads the state, changes nothing but the ledger."""
         state, monitor = self._state, self._monitor
         work = monitor.work(
             call.name, call.arguments, call_id=call_id or state.next_call_id(),
             run_id=self.run_id, role=self.role, authority=state.authority, index=state.index,
-            calls_so_far=len(state.records), blind=state.blind,
+            policy=policy, calls_so_far=len(state.records), blind=state.blind,
             continues=state.continued(str(call.name)), visited=state.visited.__contains__,
             tool_calls_so_far=state.tool_calls.get(str(call.name), 0),
         )  # fmt: skip
@@ -162,6 +178,8 @@ class Session:
             work.call_id = state.waiting_id(work.name, work.arguments) or work.call_id
         previous = state.records.get(work.call_id)
         work.revision = previous.revision + 1 if previous else 0
+        undone = previous.charges if previous and previous.status == "decided" else ()
+        work.spent = state.spent.without(undone)
         known = self._remembered(work)
         if known is not None:
             return work, known, False
@@ -171,7 +189,7 @@ class Session:
             raise ConfigurationError("the stages came to no decision")
         if not ticket.claim():
             raise DeadlineExceeded("abandoned before the receipt was written")
-        decision = monitor.in_mode(self._answered(work, work.decision))
+        decision = monitor.in_mode(self._answered(work, work.decision), policy)
         body = decision_body(decision, role=work.role)
         if isinstance(decision, Held):
             body["held_at"] = float(monitor.clock())
@@ -187,6 +205,8 @@ class Session:
         if record is None or record.request_digest != work.argument_digest:
             return None
         decision = record.decision
+        if decision is not None and decision.policy_digest != work.policy.digest:
+            return None  # decided under another policy
         if isinstance(decision, Held) and decision.hold_id in self._state.approvals:
             return None
         if isinstance(decision, Allowed) and (
@@ -203,13 +223,14 @@ class Session:
 
     def _commit(self, work: Work, decision: Decision) -> None:
         state, runs = self._state, not stopped(decision)
-        if not runs and len(state.records) > 2 * self._monitor.policy.limits.max_calls:
+        if not runs and len(state.records) > 2 * work.policy.limits.max_calls:
             return  # refused for their number: remembering them would be the damage
         record = Record(
             work.argument_digest, decision if runs else slim(decision), work.spec,
             self._output_floor(work), "decided" if runs else "refused", revision=work.revision,
             caused=runs and caused(work, decision),
             sensitive=any(leaf.sensitive or sensitive_file(leaf.value) for leaf in work.lineage),
+            charges=work.charges if runs else (),
         )  # fmt: skip
         state.add(work.call_id, record, decision.call if runs else None, work.edges)
         if runs:
@@ -311,6 +332,8 @@ class Session:
                 record = Record("", None, None, Provenance.PUBLIC)
                 if not refused:
                     self._state.add(call_id, record, None, ())
+            if error is not None and record.status == "decided" and not _cut_short(error):
+                self._state.give_back(record)
             record.status = "failed" if error is not None else "ran"
             body = self._taken(call_id, record, output, error)
             self._monitor.notary.write_later(
@@ -353,10 +376,14 @@ class Session:
                 for name, stage in self._monitor.stages:
                     if name in ("canonicalise", "provenance", "plan"):
                         stage(work)
+                charges = rule_facts(work).charges
             except Exception as fault:
                 state.blind = f"the history of {call_id} was not understood: {fault}"[:500]
                 return
-            record = Record(work.argument_digest, None, work.spec, self._output_floor(work), "ran")
+            record = Record(
+                work.argument_digest, None, work.spec, self._output_floor(work), "ran",
+                charges=charges,
+            )  # fmt: skip
             state.add(call_id, record, work.call, work.edges)
             self._remember_sent(work)
             self.settle(call_id, output)

@@ -6,7 +6,15 @@ from gatling_guard.pipeline.monitor import Monitor, recast
 from gatling_guard.pipeline.notary import Notary
 from gatling_guard.pipeline.outputs import error_text, output_value
 from gatling_guard.pipeline.receipt import decision_body, outcome_body
-from gatling_guard.pipeline.stages import STAGES, VERSION, Stage, Work, caused, opaque_code
+from gatling_guard.pipeline.stages import (
+    STAGES,
+    VERSION,
+    Stage,
+    Work,
+    caused,
+    opaque_code,
+    rule_facts,
+)
 from gatling_guard.pipeline.state import (
     Approval,
     Record,
@@ -41,6 +49,7 @@ __all__ = [
     "outcome_body",
     "output_value",
     "recast",
+    "rule_facts",
     "slim",
     "stopped",
 ]

@@ -16,7 +16,7 @@ from gatling_guard.pipeline.notary import Notary
 from gatling_guard.pipeline.stages import Stage, Work, opaque_code
 from gatling_guard.pipeline.state import ToolRequest
 from gatling_guard.plan import ExecutionPlan, Provenance, ToolCall, digest
-from gatling_guard.policy import Policy
+from gatling_guard.policy import Policy, PolicyFile
 from gatling_guard.trace import Authority, LineageIndex, ObjectTaint
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class Monitor:
     policy: Policy
     catalog: Catalog
     notary: Notary
-    shadow: bool
+    shadow: bool | None
+    """None: as the policy says."""
     clock: Callable[[], float]
     composite: Composite
     stages: tuple[tuple[str, Stage], ...]
@@ -47,51 +48,85 @@ class Monitor:
     lock: threading.Lock = field(default_factory=threading.Lock)
     open_sessions: int = 0
     """Sessions entered at this moment in any thread or task."""
-    _specs: dict[tuple[int, str], ToolSpec | None] = field(default_factory=dict)
+    watched: PolicyFile | None = None
+    """Where a newer policy may be found."""
+    _specs: dict[tuple[int, str, str], ToolSpec | None] = field(default_factory=dict)
 
     @property
     def deadline(self) -> float:
         """Seconds one check may take."""
         return self.policy.limits.deadline_ms / 1000
 
-    def spec(self, name: object) -> ToolSpec | None:
+    def refresh(self) -> None:
+        """Take over the watched policy where it has changed. Never raises.
+
+        A broken one changes nothing; the fault is recorded.
+        """
+        if self.watched is None:
+            return
+        try:
+            if (found := self.watched.look()) is not None:
+                self.adopt(found)
+        except Exception as error:
+            self.refused(error)
+
+    def adopt(self, policy: Policy) -> None:
+        """Put a policy in force for every check that starts from now on."""
+        before, self.policy = self.policy, policy
+        body = {"policy": policy.digest, "before": before.digest}
+        self.notary.write_later("policy", run_id="-", call_id=None, body=body)
+
+    def refused(self, error: Exception) -> None:
+        """Record that a new policy cannot be used; the old one stays in force."""
+        text = f"policy not reloaded: {type(error).__name__}: {error}"[:20_000]
+        body = {"error": text, "policy": self.policy.digest}
+        self.notary.write_later("error", run_id="-", call_id=None, body=body)
+
+    def spec(self, name: object, policy: Policy | None = None) -> ToolSpec | None:
         """The tool as policy and catalog together describe it, or None when nobody knows it."""
         if not isinstance(name, str):
             return None
-        key = (self.catalog.generation, name)
+        policy = policy or self.policy
+        key = (self.catalog.generation, policy.digest, name)
         if key not in self._specs:
             if len(self._specs) > 4096:  # names come from the model: keep it bounded
                 self._specs.clear()
-            self._specs[key] = self._resolve(name)
+            self._specs[key] = self._resolve(name, policy)
         return self._specs[key]
 
-    def _resolve(self, name: str) -> ToolSpec | None:
+    def _resolve(self, name: str, policy: Policy) -> ToolSpec | None:
         spec = self.catalog.get(name)
-        declared = self.policy.declared_profile(spec.name if spec else name)
-        if spec is None and name in self.policy.tools and not set("*?") & set(name):
+        declared = policy.declared_profile(spec.name if spec else name)
+        if spec is None and name in policy.tools and not set("*?") & set(name):
             spec = ToolSpec(name, profile=infer_profile(name))
         if spec is not None and declared:
             spec = replace(spec, profile=declare(spec.profile, **declared))
         return spec
 
-    def authority(self, instructions: Sequence[str], system: Sequence[str] = ()) -> Authority:
+    def authority(
+        self, instructions: Sequence[str], system: Sequence[str] = (), *, policy: Policy
+    ) -> Authority:
         """What the trusted side said, the values named by the policy included."""
-        return Authority.of(instructions, system, self.policy.literals())
+        return Authority.of(instructions, system, policy.literals())
 
     def work(
         self, name: Any, arguments: Any, *, call_id: str, run_id: str, role: str | None,
-        authority: Authority, index: LineageIndex, **counts: Any,
+        authority: Authority, index: LineageIndex, policy: Policy | None = None, **counts: Any,
     ) -> Work:  # fmt: skip
-        """One check, ready for its first stage; `counts` are further fields of `Work`."""
+        """One check, ready for its first stage; `counts` are further fields of `Work`.
+
+        It uses one policy from start to end, whatever is put in force meanwhile.
+        """
+        policy = policy or self.policy
         return Work(
-            name, arguments, call_id, run_id, role or self.policy.default_role, self.policy,
-            self.spec(name), authority, index, self.composite,
-            inside=self.policy.boundary.inside, bind=self.notary.ledger.bind, **counts,
+            name, arguments, call_id, run_id, role or policy.default_role, policy,
+            self.spec(name, policy), authority, index, self.composite,
+            inside=policy.boundary.inside, bind=self.notary.ledger.bind, **counts,
         )  # fmt: skip
 
-    def in_mode(self, decision: Decision) -> Decision:
+    def in_mode(self, decision: Decision, policy: Policy) -> Decision:
         """In shadow mode everything runs, and `would` says what would have been decided."""
-        if not self.shadow:
+        if not (policy.mode == "shadow" if self.shadow is None else self.shadow):
             return decision
         would = None if isinstance(decision, Allowed) else decision
         return recast(Allowed, decision, mode="shadow", would=would)
@@ -109,15 +144,16 @@ class Monitor:
         text = f"{type(error).__name__}: {error}"[:20_000].encode("utf-8", "replace").decode()
         call = _unread(request, call_id) if request is not None else None
         shown = call.tool_name if call else "plan"
+        policy = work.policy if work is not None else self.policy
         decision_id = digest(["error", run_id, call_id, shown, text, self.clock()])[:32]
         common: dict[str, Any] = {
-            "decision_id": decision_id, "plan": plan, "policy_digest": self.policy.digest,
+            "decision_id": decision_id, "plan": plan, "policy_digest": policy.digest,
             "call": call, "reasons": (f"guard.error: {text}",),
         }  # fmt: skip
         decision: Decision = Blocked(**common, code=opaque_code(decision_id))
         if work is not None and not self._blocks_on_error(work):
             decision = Allowed(**common)
-        decision = self.in_mode(decision)
+        decision = self.in_mode(decision, policy)
         body = {"decision_id": decision_id, "tool": shown, "action": decision.action,
                 "error": text, "mode": decision.mode}  # fmt: skip
         self.notary.write_later("error", run_id=run_id, call_id=call_id, body=body)
@@ -126,7 +162,7 @@ class Monitor:
     def _blocks_on_error(self, work: Work) -> bool:
         if work.spec is None or not work.ruled or any(f.action != "note" for f in work.findings):
             return True
-        return self.policy.on_error.blocks(work.spec.profile.privilege)
+        return work.policy.on_error.blocks(work.spec.profile.privilege)
 
 
 def _unread(request: ToolRequest, call_id: str | None) -> ToolCall:

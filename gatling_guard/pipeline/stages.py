@@ -19,7 +19,7 @@ from gatling_guard.energy import Composite, Energy, EnergyFacts
 from gatling_guard.errors import InputError
 from gatling_guard.plan import Edge, Provenance, ToolCall, digest, to_json
 from gatling_guard.policy import Policy
-from gatling_guard.rules import Finding, RuleFacts, apply_rules
+from gatling_guard.rules import Charge, Finding, RuleFacts, Spent, apply_rules
 from gatling_guard.trace import Authority, Lineage, LineageIndex
 
 VERSION = "structure-1"
@@ -53,6 +53,8 @@ class Work:
     """MAC under the ledger's key, see `Ledger.bind`."""
     revision: int = 0
     """How often this call id was decided before, with other arguments or another answer."""
+    spent: Spent = field(default_factory=Spent)
+    """What the session took from its budgets, without an earlier decision on this call."""
     # filled in by the stages
     arguments: dict[str, Any] = field(default_factory=dict)
     call: ToolCall | None = None
@@ -62,6 +64,8 @@ class Work:
     findings: tuple[Finding, ...] = ()
     ruled: bool = False
     """The hard rules have had their say."""
+    charges: tuple[Charge, ...] = ()
+    """What the call takes from budgets once it is let through."""
     energy: Energy = field(default_factory=Energy)
     decision: Decision | None = None
 
@@ -132,18 +136,23 @@ def edges_of(call_id: str, lineage: tuple[Lineage, ...]) -> tuple[Edge, ...]:
     return tuple(found.values())
 
 
-def rules(work: Work) -> None:
-    """Hard rules; and nothing may act once the lineage is known to be incomplete."""
+def rule_facts(work: Work) -> RuleFacts:
+    """What the rules may use of a call that has become a node."""
     assert work.call is not None
-    facts = RuleFacts(
+    return RuleFacts(
         call=work.call, spec=work.spec, policy=work.policy, role=work.role,
         lineage=work.lineage, calls_so_far=work.calls_so_far,
-        tool_calls_so_far=work.tool_calls_so_far,
+        tool_calls_so_far=work.tool_calls_so_far, spent=work.spent,
     )  # fmt: skip
+
+
+def rules(work: Work) -> None:
+    """Hard rules; and nothing may act once the lineage is known to be incomplete."""
+    facts = rule_facts(work)
     findings = apply_rules(facts)
     if work.blind and (work.spec is None or work.spec.profile.effect.changes_state):
         findings += (Finding("trace.incomplete", "block", work.blind),)
-    work.findings = findings
+    work.findings, work.charges = findings, facts.charges
     work.ruled = True
 
 

@@ -9,6 +9,7 @@ from gatling_guard.catalog import ToolSpec
 from gatling_guard.decision import Blocked, Decision, Held
 from gatling_guard.pipeline.outputs import output_value
 from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall
+from gatling_guard.rules import Charge, Spent
 from gatling_guard.trace import (
     Authority,
     Lineage,
@@ -67,6 +68,8 @@ class Record:
     """Untrusted content caused this call: its output, and what goes on with it, carry that on."""
     sensitive: bool = False
     """It worked on secrets or personal data."""
+    charges: tuple[Charge, ...] = ()
+    """What it takes from budgets."""
 
 
 @dataclass
@@ -88,6 +91,7 @@ class SessionState:
     approvals: dict[str, Approval] = field(default_factory=dict)
     tool_calls: dict[str, int] = field(default_factory=dict)
     """Calls per tool that were not refused."""
+    spent: Spent = field(default_factory=Spent)
     held_at: dict[str, float] = field(default_factory=dict)
     """When each hold was first shown."""
     caused: list[str] = field(default_factory=list)
@@ -111,6 +115,12 @@ class SessionState:
         if new:
             self.authority = Authority.of(self.instructions, self.system, self.literals)
         return new
+
+    def name_literals(self, literals: tuple[str, ...]) -> None:
+        """Take over the values that a new policy names."""
+        if literals != self.literals:
+            self.literals = literals
+            self.authority = Authority.of(self.instructions, self.system, literals)
 
     def next_call_id(self) -> str:
         """An id for a call whose framework has none; taken once it is added."""
@@ -141,7 +151,9 @@ class SessionState:
             self.edges = [e for e in self.edges if e.target != call_id]
             if previous.status == "decided":  # what ran stays counted
                 self._count(previous.node, -1)
+                self.spent.add(previous.charges, -1)
         self._count(node, 1)
+        self.spent.add(record.charges)
         record.node = node
         self.records[call_id] = record
         known = self.records
@@ -152,6 +164,11 @@ class SessionState:
     def _count(self, node: ToolCall | None, step: int) -> None:
         if node is not None:
             self.tool_calls[node.tool_name] = self.tool_calls.get(node.tool_name, 0) + step
+
+    def give_back(self, record: Record) -> None:
+        """A call that failed took nothing from its budgets but the call itself."""
+        self.spent.add([charge for charge in record.charges if charge.key[1] != "calls"], -1)
+        record.charges = ()
 
     def take_output(self, call_id: str, record: Record, output: object) -> None:
         """Cut, label and index the output of a call that ran."""

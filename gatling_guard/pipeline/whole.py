@@ -17,6 +17,8 @@ from gatling_guard.pipeline.receipt import decision_body
 from gatling_guard.pipeline.stages import decide, opaque_code, rules
 from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall, digest, leaves
 from gatling_guard.plan.values import shorten
+from gatling_guard.policy import Policy
+from gatling_guard.rules import Spent
 from gatling_guard.trace import (
     Authority,
     Lineage,
@@ -36,20 +38,22 @@ def check_plan(
     instruction: str | None,
 ) -> Decision:  # fmt: skip
     """The worst of the decisions on its calls, which stand in `parts`."""
-    authority = monitor.authority([instruction] if instruction else [])
-    tiers = effective_tiers(plan, monitor.spec)
+    policy = monitor.policy
+    authority = monitor.authority([instruction] if instruction else [], policy=policy)
+    tiers = effective_tiers(plan, lambda name: monitor.spec(name, policy))
     secret = sensitive_nodes(plan)
     into: dict[str, list[Edge]] = {}
     for edge in plan.edges:
         into.setdefault(edge.target, []).append(edge)
     parts: dict[str, Decision] = {}
     counts: dict[str, int] = {}
+    spent = Spent()
     for number, node in enumerate(plan.order):
         call, edges = plan.calls[node], tuple(into.get(node, ()))
         work = monitor.work(
             call.tool_name, call.arguments, call_id=node, run_id=run_id, role=role,
-            authority=authority, index=LineageIndex(), calls_so_far=number,
-            tool_calls_so_far=counts.get(call.tool_name, 0),
+            authority=authority, index=LineageIndex(), policy=policy, calls_so_far=number,
+            tool_calls_so_far=counts.get(call.tool_name, 0), spent=spent,
         )  # fmt: skip
         work.call, work.arguments, work.edges = call, call.arguments, edges
         work.lineage = planned_lineage(call, edges, tiers, authority, plan, secret)
@@ -63,8 +67,10 @@ def check_plan(
         decide(work)
         assert work.decision is not None
         parts[node] = work.decision
+        spent.add(work.charges)
         counts[call.tool_name] = counts.get(call.tool_name, 0) + 1
-    decision = monitor.in_mode(_joined(monitor, plan, run_id, [parts[n] for n in plan.calls]))
+    joined = _joined(policy, plan, run_id, [parts[n] for n in plan.calls])
+    decision = monitor.in_mode(joined, policy)
     if not ticket.claim():
         raise DeadlineExceeded("abandoned before the receipt was written")
     body = {**decision_body(decision, role=role), "calls": [p.action for p in decision.parts]}
@@ -73,20 +79,20 @@ def check_plan(
 
 
 def _joined(
-    monitor: Monitor, plan: ExecutionPlan, run_id: str, parts: Sequence[Decision]
+    policy: Policy, plan: ExecutionPlan, run_id: str, parts: Sequence[Decision]
 ) -> Decision:
     reasons = [(p.call.node_id, r) for p in parts if p.call for r in p.reasons]
     common: dict[str, Any] = {
-        "decision_id": digest(["plan", run_id, monitor.policy.digest])[:32], "plan": plan,
+        "decision_id": digest(["plan", run_id, policy.digest])[:32], "plan": plan,
         "energy": bounded(share for part in parts for share in part.energy.shares),
-        "policy_digest": monitor.policy.digest, "parts": tuple(parts),
+        "policy_digest": policy.digest, "parts": tuple(parts),
         "findings": tuple(f for part in parts for f in part.findings),
         "reasons": tuple(f"{node}: {reason}" for node, reason in reasons),
     }  # fmt: skip
     if any(isinstance(part, Blocked) for part in parts):
         return Blocked(**common, code=opaque_code(common["decision_id"]))
     if any(isinstance(part, Held) for part in parts):
-        expires = monitor.policy.limits.hold_expires_s
+        expires = policy.limits.hold_expires_s
         return Held(**common, hold_id=digest(["hold", run_id])[:32], expires_in=expires)
     return Allowed(**common)
 

@@ -1,8 +1,9 @@
 """What is authorised: the policy, how it is read, and what its patterns mean."""
 
 from gatling_guard.policy.boundary import Boundary
+from gatling_guard.policy.budgets import Budget, BudgetKind
 from gatling_guard.policy.flows import Flow
-from gatling_guard.policy.load import load_policy, policy_warnings, read_source
+from gatling_guard.policy.load import BUILTIN, load_policy, policy_warnings, read_source
 from gatling_guard.policy.model import (
     EnergyBounds,
     Hold,
@@ -24,17 +25,22 @@ from gatling_guard.policy.patterns import (
     pattern_work,
     search,
 )
+from gatling_guard.policy.watch import PolicyFile
 
 __all__ = [
+    "BUILTIN",
     "MAX_SUBJECT",
     "MAX_WORK",
     "Boundary",
+    "Budget",
+    "BudgetKind",
     "EnergyBounds",
     "Flow",
     "Hold",
     "Limits",
     "OnError",
     "Policy",
+    "PolicyFile",
     "Role",
     "ToolRule",
     "full_match",

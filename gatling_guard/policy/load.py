@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from gatling_guard.errors import Issue, PolicyError
 from gatling_guard.policy.boundary import Boundary
+from gatling_guard.policy.budgets import Budget
 from gatling_guard.policy.constraints import constraint_faults
 from gatling_guard.policy.lint import Flaw, lint_arguments
 from gatling_guard.policy.model import (
@@ -35,6 +36,8 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     ("roles", "*"): Role,
     ("tools", "*"): ToolRule,
     ("tools", "*", "hold"): HoldText,
+    ("tools", "*", "budgets", "*"): Budget,
+    ("roles", "*", "budgets", "*"): Budget,
     ("holds", "*"): Hold,
     ("boundary",): Boundary,
     ("energy",): EnergyBounds,
@@ -43,12 +46,13 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
 }
 
 
-def load_policy(source: Policy | Mapping[str, Any] | str | Path) -> Policy:
+def load_policy(source: Policy | Mapping[str, Any] | str | Path, text: str | None = None) -> Policy:
     """A policy from a file, a text, a mapping, or the name of a built-in one.
 
     Args:
         source: `"standard"` or `"strict"`; a path; YAML or JSON text (a `str` with a line break
             or one that starts with `{`); a mapping; or a policy, which is returned as it is.
+        text: what stands in the file, where it was read already.
 
     Raises:
         PolicyError: with every fault, each with file, line and key. Nothing is loaded partially.
@@ -57,6 +61,8 @@ def load_policy(source: Policy | Mapping[str, Any] | str | Path) -> Policy:
         return source
     if isinstance(source, str) and source in BUILTIN:
         return _builtin(source)
+    if text is not None:
+        return _build(Source(str(source)).parse(text))
     return _build(read_source(source))
 
 

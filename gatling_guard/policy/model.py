@@ -21,6 +21,7 @@ from pydantic import (
 from gatling_guard.catalog.types import Effect
 from gatling_guard.plan import Provenance, digest
 from gatling_guard.policy.boundary import Boundary
+from gatling_guard.policy.budgets import Budgets
 from gatling_guard.policy.constraints import constants
 from gatling_guard.policy.fields import (
     HOLD_SCHEMA,
@@ -61,6 +62,8 @@ class Role(_Section):
     """Effects it may have; left out: any."""
     scope: Level = 10
     """Highest scope of a call (1..10)."""
+    budgets: Budgets = Field(default_factory=dict)
+    """Most of a kind in one session, over all tools of the role."""
 
 
 class HoldText(_Section):
@@ -107,6 +110,8 @@ class ToolRule(_Section):
     """Where the value of an argument must come from."""
     max_calls: Count | None = None
     """Most calls of this tool in one session."""
+    budgets: Budgets = Field(default_factory=dict)
+    """Most of a kind in one session, over all tools that match."""
 
 
 class Hold(_Section):
@@ -244,6 +249,10 @@ class Policy(_Section):
 
         Entries of the boundary, and texts that an argument constraint lists as allowed.
         """
+        return self._literals
+
+    @cached_property
+    def _literals(self) -> tuple[str, ...]:
         found = dict.fromkeys(self.boundary.entries())
         for rule in self.tools.values():
             found |= dict.fromkeys(constants(rule.arguments))

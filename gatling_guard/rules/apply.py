@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 
 from gatling_guard.rules.arguments import check_arguments, check_extra
+from gatling_guard.rules.budget import check_budgets
 from gatling_guard.rules.facts import RuleFacts
 from gatling_guard.rules.finding import Finding
 from gatling_guard.rules.flow import check_flows
@@ -32,6 +33,7 @@ CHECKS: tuple[Check, ...] = (
     check_flows,
     check_holds,
     check_limits,
+    check_budgets,
 )
 MAX_FINDINGS = 50
 """Most findings of one check; a veto among them is a veto whatever is left out."""

@@ -15,11 +15,10 @@ from gatling_guard.rules.facts import RuleFacts
 from gatling_guard.rules.finding import Finding
 from gatling_guard.rules.hidden import Layer, layers
 from gatling_guard.rules.keywords import TooComplexError
-from gatling_guard.rules.names import Path, same_name
+from gatling_guard.rules.names import Path, pointer, same_name
 from gatling_guard.rules.plain import Wanted
 from gatling_guard.rules.quote import quote
 from gatling_guard.rules.references import properties
-from gatling_guard.rules.schema import pointer
 from gatling_guard.rules.validator import BrokenSchemaError, SchemaError
 
 _SHALLOW = ("type", "enum", "const", "anyOf", "oneOf")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from gatling_guard.catalog.types import Effect, ToolProfile, ToolSpec
 from gatling_guard.plan import ToolCall
 from gatling_guard.policy import Flow, Hold, Policy, Role, ToolRule, match_any
+from gatling_guard.rules.budget import Bill, Charge, Spent, bills_of
 from gatling_guard.rules.cache import Bounded
 from gatling_guard.rules.constraint import Constraint
 from gatling_guard.rules.validator import BrokenSchemaError, Compiled, compile_schema
@@ -32,6 +33,18 @@ class RuleFacts:
     """Calls in this session before this one."""
     tool_calls_so_far: int | None = None
     """Those of this tool; where it is not known, `calls_so_far` stands in, which is stricter."""
+    spent: Spent = field(default_factory=Spent)
+    """What the session's calls before this one took from their budgets."""
+
+    @cached_property
+    def bills(self) -> tuple[Bill, ...]:
+        """What this call takes from its budgets."""
+        return bills_of(self)
+
+    @property
+    def charges(self) -> tuple[Charge, ...]:
+        """The same, as it is counted once the call is let through."""
+        return tuple(bill.charge for bill in self.bills if bill.charge is not None)
 
     @cached_property
     def view(self) -> ToolView:

@@ -9,9 +9,8 @@ from typing import Any
 from gatling_guard.errors import InputError
 from gatling_guard.plan import parse_json
 from gatling_guard.rules.finding import Finding
-from gatling_guard.rules.names import Path
-from gatling_guard.rules.plain import MAX_PLAIN, Wanted, pairs
-from gatling_guard.rules.schema import pointer
+from gatling_guard.rules.names import Path, pointer
+from gatling_guard.rules.plain import MARKS, MAX_PLAIN, Wanted, pairs
 
 MAX_HIDDEN = 1_000_000
 """Longest text that is read as JSON, in characters."""
@@ -93,6 +92,8 @@ class _Reader:
         return visit(arguments, ()), frozenset(places)
 
     def _pairs(self, text: str, path: Path) -> Any:
+        if not MARKS & set(text):
+            return None
         self._left -= len(text)
         if self._left < 0:
             self.unread.append(path)

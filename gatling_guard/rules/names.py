@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from gatling_guard.plan import escape
+
 Path = tuple[str | int, ...]
 _BESIDE = ("allOf", "anyOf", "oneOf")
 """Keywords whose schemas apply to the same value."""
@@ -34,6 +36,16 @@ def _folded(name: str) -> str:
     text = text.casefold()
     text = text if text.isascii() else unicodedata.normalize("NFKC", text)
     return "".join(char for char in text if char.isalnum()) or name
+
+
+def pointer(path: Iterable[str | int]) -> str:
+    """A JSON pointer."""
+    return "".join(f"/{escape(_part(str(part)))}" for part in path)
+
+
+def _part(name: str) -> str:
+    """A name that is too long is not cut but left out: half of a secret would not look like one."""
+    return name if len(name) <= 80 else f"[{len(name)} characters]"
 
 
 class Applied(NamedTuple):

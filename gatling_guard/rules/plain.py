@@ -24,6 +24,8 @@ Wanted = Mapping[str, Kind]
 MAX_PLAIN = 100_000
 """Characters read in one call; whoever hands over more has to refuse it."""
 MAX_PAIRS = 500
+MARKS = frozenset("=:<-/")
+"""A text without any of them names no argument."""
 _KEY = r"(?<![\w.-])([A-Za-z_][\w.-]{0,63})"
 _VALUE = r"(\"[^\"]{0,300}\"|'[^']{0,300}'|[^\s\"'<>&;,{}()\[\]]{1,300})"
 _FLAG = re.compile(r"(?:(?<=\s)|\A)(?:--?|/)([A-Za-z_][\w.-]{0,63})(?:[=:]|[ \t]{1,9})" + _VALUE)
@@ -37,8 +39,6 @@ _NUMBER = re.compile(r"[-+]?[0-9]{1,18}(?:\.[0-9]{1,18})?\Z")
 
 def pairs(text: str, wanted: Wanted) -> list[dict[str, Any]]:
     """Each wanted argument that a text names, as an object of its own, without repeats."""
-    if not wanted or not any(mark in text for mark in "=:<-/"):
-        return []
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for key, value in _all(text):
         kind = wanted.get(same_name(key))

@@ -17,11 +17,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from gatling_guard.plan import escape
 from gatling_guard.policy import nearest
 from gatling_guard.rules.facts import RuleFacts
 from gatling_guard.rules.finding import Finding, RuleAction
 from gatling_guard.rules.keywords import TooComplexError
+from gatling_guard.rules.names import pointer
 from gatling_guard.rules.quote import quote
 from gatling_guard.rules.references import properties, resolved_ref
 from gatling_guard.rules.validator import (
@@ -61,16 +61,6 @@ def _unchecked(compiled: Compiled) -> Iterator[Finding]:
     for pattern in compiled.unchecked:
         text = f"pattern {pattern[:80]!r} of the tool's schema cannot run in linear time"
         yield Finding("schema.unchecked", "note", text)
-
-
-def pointer(path: Iterable[str | int]) -> str:
-    """A JSON pointer."""
-    return "".join(f"/{escape(_part(str(part)))}" for part in path)
-
-
-def _part(name: str) -> str:
-    """A name that is too long is not cut but left out: half of a secret would not look like one."""
-    return name if len(name) <= 80 else f"[{len(name)} characters]"
 
 
 def _extra(facts: RuleFacts) -> Iterator[Finding]:
