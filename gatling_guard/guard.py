@@ -262,6 +262,7 @@ class Guard:
         The decision is the worst of those on its calls (`parts`); nothing of it is remembered.
         """
         monitor, run_id = self._monitor, "plan"
+        monitor.refresh()
         parsed: ExecutionPlan | None = None
         try:
             parsed = plan if isinstance(plan, ExecutionPlan) else parse_plan(plan)

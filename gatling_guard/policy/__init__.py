@@ -2,7 +2,7 @@
 
 from gatling_guard.policy.boundary import Boundary
 from gatling_guard.policy.budgets import Budget, BudgetKind
-from gatling_guard.policy.flows import Flow
+from gatling_guard.policy.flows import CAUSED, Flow
 from gatling_guard.policy.load import BUILTIN, load_policy, policy_warnings, read_source
 from gatling_guard.policy.model import (
     EnergyBounds,
@@ -29,6 +29,7 @@ from gatling_guard.policy.watch import PolicyFile
 
 __all__ = [
     "BUILTIN",
+    "CAUSED",
     "MAX_SUBJECT",
     "MAX_WORK",
     "Boundary",

@@ -13,6 +13,8 @@ from gatling_guard.policy.patterns import check_glob, hint
 TIERS: dict[str, Provenance] = {tier.name.lower(): tier for tier in Provenance}
 EFFECTS: tuple[str, ...] = tuple(effect.value for effect in Effect)
 TARGETS: tuple[str, ...] = (*EFFECTS, "sink", "external")
+CAUSED = "caused"
+_SOURCES = (*TIERS, CAUSED)
 PARTS: tuple[str, ...] = ("identity", "content")
 
 FlowAction = Literal["deny", "hold"]
@@ -24,7 +26,8 @@ class Flow:
 
     action: FlowAction
     source: str
-    """A tier (`internal`, `partner`, `public`: exactly that one), `tool:<glob>` or `*`."""
+    """A tier (`internal`, `partner`, `public`: exactly that one), `tool:<glob>`, `*`, or `caused`:
+    output of a call that untrusted content caused."""
     target: str
     """An effect, `sink`, `external` (outside the boundary) or `tool:<glob>`."""
     part: str | None = None
@@ -80,13 +83,13 @@ def _split_part(target: str) -> tuple[str, str | None]:
 
 
 def _source(text: str) -> str:
-    if text == "*" or text in TIERS:
+    if text in ("*", CAUSED) or text in TIERS:
         return text
     if text.startswith("tool:"):
         return "tool:" + check_glob(text[5:].strip())
     raise ValueError(
-        f"unknown source {text[:60]!r}: should be {', '.join(TIERS)}, `tool:<glob>` or `*`"
-        + hint(text, TIERS)
+        f"unknown source {text[:60]!r}: should be {', '.join(_SOURCES)}, `tool:<glob>` or `*`"
+        + hint(text, _SOURCES)
     )
 
 

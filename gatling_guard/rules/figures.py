@@ -29,7 +29,9 @@ AMOUNT_NAMES = frozenset(
 )
 MAX_RECIPIENTS = 1000
 """Recipients of one call that are told apart; more cannot be read."""
-_LARGEST, _SMALLEST = Decimal("1e400"), Decimal("1e-30")
+_LARGEST, _SMALLEST = Decimal("1e18"), Decimal("1e-9")
+"""What is larger is above every budget, what is smaller counts as this: so that sums are exact in
+the 28 digits of a `Decimal`, and nothing is lost when a charge is given back."""
 _NUMBER = re.compile(r"[-+]?[0-9][0-9.,' _]{0,60}(?:e[-+]?[0-9]{1,4})?\Z")
 _GROUPED = re.compile(r"[-+]?[0-9]{1,3}(?:\.[0-9]{3})+\Z")
 _CURRENCY = re.compile(r"\A[^\W\d]{1,4}[ .]?(?=[-+0-9])|(?<=[0-9])[ ]?[^\W\d]{1,4}\Z|[$€£¥₹]")
@@ -82,9 +84,9 @@ def _decimal(text: str) -> Decimal | None:
         return None
     if not found.is_finite():
         return None
-    if found.adjusted() >= 400:
+    if found.adjusted() >= 18:
         return _LARGEST
-    return max(abs(found), _SMALLEST) if found else Decimal(0)
+    return max(found.copy_abs(), _SMALLEST) if found else Decimal(0)
 
 
 def rows(found: Found, names: Iterable[str], defaults: Mapping[str, Any]) -> Decimal | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gatling_guard.plan import Leaf, Provenance, leaves
-from gatling_guard.policy import Flow, glob_match
+from gatling_guard.policy import CAUSED, Flow, glob_match
 from gatling_guard.rules.facts import RuleFacts
 from gatling_guard.rules.finding import Finding, RuleAction
 from gatling_guard.rules.quote import quote, shown
@@ -61,10 +61,13 @@ def _from(source: str, origin: Origin) -> bool:
         return False
     if source == "*":
         return True
-    if source.startswith("tool:"):
+    if source.startswith("tool:") or source == CAUSED:
         if origin.span is None:  # assumed of what is no longer indexed: it may be that tool's
             return origin.match == "assumed"
-        return glob_match(source[5:], origin.span.tool)
+        if source == CAUSED:
+            return bool(origin.span.cause)
+        # Output of a tool that nobody knows has no name: it may be that tool's too.
+        return not origin.span.tool or glob_match(source[5:], origin.span.tool)
     return origin.tier is Provenance[source.upper()]
 
 

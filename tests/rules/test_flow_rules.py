@@ -302,3 +302,28 @@ def test_a_flow_from_a_tool_counts_what_is_assumed_of_forgotten_text() -> None:
 
     assert _from("tool:read_secret", Origin("output", "assumed", Provenance.PUBLIC))
     assert not _from("tool:read_secret", Origin("model", "none", Provenance.INTERNAL))
+
+
+@pytest.mark.parametrize(
+    ("source", "fields", "hit"),
+    [
+        ("caused", {"cause": "c0"}, True),
+        ("caused", {}, False),
+        ("tool:read_secret", {"tool": "read_secret"}, True),
+        ("tool:read_secret", {"tool": "other"}, False),
+        ("tool:read_secret", {"tool": ""}, True),  # nobody knows what that tool was
+    ],
+)
+@pytest.mark.parametrize("target", ["pay", "sink", "external", "tool:p*"])
+def test_flows_from_caused_output_and_from_unknown_tools(
+    source: str, fields: dict[str, Any], hit: bool, target: str
+) -> None:
+    """What a call made that untrusted content caused carries that on."""
+    plain: dict[str, Any] = {"tool": "read", **fields}
+    span = Span(1, "c1", path="/id", text="t", canonical="t", tier=Provenance.INTERNAL, **plain)
+    origin = Origin("output", "exact", Provenance.INTERNAL, span)
+    tool = ToolSpec("pay", profile=ToolProfile(Effect.PAY, sink=True, identity_args=("to",)))
+    call = ToolCall(node_id="2", tool_name="pay", arguments={"to": "x"})
+    policy = load_policy({"flows": [f"deny: {source} -> {target}"]})
+    found = apply_rules(RuleFacts(call, tool, policy, None, (leaf(origin),)))
+    assert any(f.rule == f"flow.{source}-{target}" for f in found) is hit
