@@ -13,8 +13,9 @@ from gatling_guard import Allowed, Blocked, ConfigurationError, Guard, Held, Too
 from gatling_guard.errors import PolicyError
 from gatling_guard.policy import PolicyFile, load_policy
 
-LOOSE = "version: 1\nname: loose\ntools:\n  send: {effect: read}\n"
-TIGHT = "version: 1\nname: tight\ntools:\n  send: {allow: false}\n"
+SLOW = "limits: {deadline_ms: 20000}\n"  # a busy machine decides nothing here
+LOOSE = SLOW + "version: 1\nname: loose\ntools:\n  send: {effect: read}\n"
+TIGHT = SLOW + "version: 1\nname: tight\ntools:\n  send: {allow: false}\n"
 HOLDS = "version: 1\nname: {}\ntools:\n  send: {{effect: read, hold: true}}\n"
 
 
@@ -34,7 +35,8 @@ def asked(session: Any, call_id: str | None = None) -> Any:
 
 
 def errors(made: Guard) -> list[str]:
-    return [entry.body["error"] for entry in made.ledger.entries() if entry.kind == "error"]
+    texts = [entry.body["error"] for entry in made.ledger.entries() if entry.kind == "error"]
+    return [text for text in texts if text.startswith("policy not reloaded")]
 
 
 def test_a_running_session_goes_on_under_the_new_policy() -> None:
@@ -165,7 +167,7 @@ def test_half_of_a_file_is_never_in_force(tmp_path: Path) -> None:
     path.write_text(TIGHT)
     _, session = watching(path)
     assert isinstance(asked(session), Blocked)
-    whole = TIGHT + "limits: {max_calls: 500}\n"
+    whole = TIGHT + "energy: {allow_below: 1}\n"
     for end in range(len(whole) + 1):  # a writer that writes one byte between two checks
         path.write_text(whole[:end])
         assert isinstance(asked(session), Blocked)
@@ -223,3 +225,19 @@ def test_looks_are_so_far_apart(tmp_path: Path) -> None:
 def test_only_a_file_can_be_watched(policy: Any) -> None:
     with pytest.raises(ConfigurationError, match="a policy that is a file"):
         Guard(policy, reload_every=1)
+
+
+def test_a_whole_plan_is_judged_by_one_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy that is put in force between two calls of a plan judges the next plan."""
+    made = guard(LOOSE)
+    nodes = [{"node_id": str(i), "tool_name": "send", "arguments": {}} for i in range(3)]
+    monitor, plain = made._monitor, made._monitor.work
+
+    def work(*args: Any, **fields: Any) -> Any:
+        found = plain(*args, **fields)
+        monitor.adopt(load_policy(TIGHT))
+        return found
+
+    monkeypatch.setattr(monitor, "work", work)
+    decision = made.check({"nodes": nodes})
+    assert len({part.policy_digest for part in decision.parts} | {decision.policy_digest}) == 1
