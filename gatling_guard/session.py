@@ -171,7 +171,7 @@ class Session:
         work = monitor.work(
             call.name, call.arguments, call_id=call_id or state.next_call_id(),
             run_id=self.run_id, role=self.role, authority=state.authority, index=state.index,
-            calls_so_far=len(state.records), blind=state.blind,
+            policy=policy, calls_so_far=len(state.records), blind=state.blind,
             continues=state.continued(str(call.name)), visited=state.visited.__contains__,
             tool_calls_so_far=state.tool_calls.get(str(call.name), 0), grants=state.grants,
             now=monitor.clock(), policy=policy,
