@@ -138,7 +138,8 @@ def _lines(found: Mapping[str, Tallies]) -> Table:
         benign, stopped = tallies.benign[ALL], [tallies.attacks[a][ALL] for a in attacks]
         table.add_row(
             plain(name), of(benign.useful, benign.tasks),
-            of(benign.useful_answered, benign.tasks), *(of(t.stopped, t.succeed_unguarded) for t in stopped),
+            of(benign.useful_answered, benign.tasks),
+            *(of(t.stopped, t.succeed_unguarded) for t in stopped),
             "/".join(percent(t.useful_and_stopped, t.succeed_unguarded) for t in stopped),
         )  # fmt: skip
     return table
