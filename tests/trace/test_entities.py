@@ -192,3 +192,8 @@ def test_hostile_text_takes_linear_time(unit: str) -> None:
     for hostile in (text, text + "@", text + "!"):
         identity_keys(hostile)
     assert time.thread_time() - start < 1.5
+
+
+@pytest.mark.parametrize("text", ["DE88 3704 0044 0532 0130 00", "4111 1111 1111 1112"])
+def test_a_wrong_checksum_is_no_account(text: str) -> None:
+    assert not {k for k in _lenient(text) if k.startswith(("iban:", "card:"))}
