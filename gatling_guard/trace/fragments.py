@@ -28,7 +28,9 @@ _MOST_PIECES = 64
 
 _RUN = re.compile(r"[a-z0-9]{12,}")
 _GROUP = r"[a-z]{0,4}[0-9][a-z0-9]{0,7}"
-_GROUPS = re.compile(rf"(?<![a-z0-9]){_GROUP}(?:[ -](?:{_GROUP}|[a-z]{{4}}(?=[ -][a-z0-9])))+")
+_GROUPS = re.compile(
+    rf"(?<![a-z0-9]){_GROUP}(?:[ -](?:{_GROUP}|[a-z]{{4}}(?=[ -][a-z]{{0,4}}[0-9])))+"
+)
 _ALNUM = re.compile("[^\\W_]+")
 
 

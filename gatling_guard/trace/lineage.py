@@ -295,6 +295,6 @@ def _unpromoted(
 
 def _states(origin: Origin, key: str) -> bool:
     """Whether a span states the whole value, in whatever writing."""
-    if origin.match == "encoded":
+    if origin.match in ("encoded", "variant"):
         return not origin.partial
     return origin.span is not None and find_bounded(key, origin.span.canonical) >= 0

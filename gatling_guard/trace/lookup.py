@@ -159,11 +159,11 @@ def _by_value(store: Postings, query: Query, limit: int) -> Iterator[tuple[Match
 def _rewritten(store: Postings, query: Query, limit: int, *, known: bool) -> Iterator[_Hit]:
     """The same value in another writing; `known`: it was found as it is."""
     for span in store.identified(query.identities, limit):
-        yield "encoded", span, len(query.words) > MOST_OF_A_NAME
+        yield "variant", span, len(query.words) > MOST_OF_A_NAME
     if known or not query.words:
         return
     for span in store.alike(query.key, query.words):
-        yield "encoded", span, False
+        yield "variant", span, False
     if len(query.key) <= SHORT:
         yield from _fragments(store, compact(query.key))
         if len(query.words) == 1:
@@ -176,7 +176,7 @@ def _fragments(store: Postings, text: str) -> Iterator[_Hit]:
         span = store.spans.get(piece.span_id)
         if span is not None:
             same = piece.whole and piece.end - piece.start == len(text)
-            yield ("encoded" if same else "part"), span, not same
+            yield ("variant" if same else "part"), span, not same
 
 
 def _pieces(store: Postings, query: Query, limit: int) -> Iterator[_Hit]:

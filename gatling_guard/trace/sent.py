@@ -38,7 +38,7 @@ class Sent:
     def add(self, lineage: Sequence[Lineage]) -> None:
         """Remember the unexplained short values of a call that runs."""
         for leaf, text in _short(lineage):
-            if leaf.spans and not leaf.split:
+            if any(o.span and o.match != "split" for o in leaf.origins):
                 continue
             held = self._values.pop(_argument(leaf), None)
             held = deque(maxlen=KEPT) if held is None else held

@@ -37,15 +37,17 @@ class Span:
 
 Source = Literal["instruction", "system", "policy", "output", "model"]
 """`model`: found nowhere, so the model made it up or composed it."""
-Match = Literal["exact", "substring", "encoded", "part", "split", "words", "assumed", "none"]
+Match = Literal[
+    "exact", "substring", "variant", "encoded", "part", "split", "words", "assumed", "none"
+]
 """Only `exact` and `substring` (the value stands there as whole words) vouch for a value; the
 others taint it, and tell what it carries.
 
-`encoded`: the same value in another writing: an encoding, other separators, another form of the
-same address, number or account. `part`: a piece of a longer token, or several glued together.
-`split`: together with its neighbours, or with what earlier calls sent. `words`: most of its words
-occur there, in any order. `assumed`: a bound was hit, so that it must be taken to occur in text of
-that tier."""
+`variant`: the same value in another writing: other separators, another form of the same
+address, number or account. `encoded`: it was found only after decoding one of the two. `part`:
+a piece of a longer token, or several glued together. `split`: together with its neighbours, or
+with what earlier calls sent. `words`: most of its words occur there, in any order. `assumed`: a
+bound was hit, so that it must be taken to occur in text of that tier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +95,6 @@ class Lineage:
             o.source in ("instruction", "system", "policy") and o.match in ("exact", "substring")
             for o in self.origins
         )
-
-    @property
-    def split(self) -> bool:
-        """Part of a value that was spread over several arguments, list items or calls."""
-        return any(o.match == "split" for o in self.origins)
-
-    @property
-    def encoded(self) -> bool:
-        """Carries an output in another writing: an encoding, other separators, another format."""
-        return any(o.match == "encoded" for o in self.origins)
 
     @property
     def spans(self) -> tuple[Span, ...]:

@@ -95,7 +95,7 @@ def test_encoded_values_keep_their_origin() -> None:
         assert line.tier == PUBLIC, (read, sent)
         assert line.only_untrusted
     line = Run().feed({"note": secret}, BANK).trace(code)
-    assert line.encoded
+    assert line.disguised
     assert [o.match for o in line.origins] == ["encoded"]
     assert not line.origins[0].vouches
 
@@ -129,7 +129,7 @@ def test_another_format_of_the_same_number_taints_and_does_not_vouch() -> None:
 def test_other_separators_hide_nothing(read: Any, sent: str) -> None:
     line = Run().feed(read).trace(sent)
     assert line.only_untrusted
-    assert line.origins[0].match == "encoded"
+    assert line.origins[0].match == "variant"
 
 
 @pytest.mark.parametrize("echo", [{"iban": "GB29NWBK60161331926819"},
@@ -215,9 +215,9 @@ def test_a_value_split_over_one_call_is_found(arguments: dict[str, Any]) -> None
     """R37: a secret spread over several arguments or list items."""
     run = Run().feed({"card": "4929123456789012"}, BANK)
     lineage = run.index.trace(arguments, NOBODY)
-    assert sum(line.split for line in lineage) >= 2
+    assert sum(line.disguised for line in lineage) >= 2
     whole = Run().feed({"other": "7777000088889999"}, BANK).index.trace(arguments, NOBODY)
-    assert not any(line.split for line in whole)
+    assert not any(line.disguised for line in whole)
 
 
 @pytest.mark.parametrize("pieces", [["4929", "1234", "5678"], ["5678", "1234", "4929"],
@@ -226,10 +226,10 @@ def test_a_value_split_over_calls_is_found(pieces: list[str]) -> None:
     """R37: forward, backward, and one character at a time."""
     run = Run().feed({"card": "4929123456789012"}, None)
     lines = [run.call({"to": "me", "data": piece})[1] for piece in pieces]
-    assert lines[-1].split
+    assert lines[-1].disguised
     assert lines[-1].only_untrusted
     assert lines[-1].origins[0].partial
-    assert not lines[0].split
+    assert not lines[0].disguised
 
 
 def test_what_was_sent_is_remembered_in_bounded_memory() -> None:
