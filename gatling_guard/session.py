@@ -174,7 +174,7 @@ class Session:
             policy=policy, calls_so_far=len(state.records), blind=state.blind,
             continues=state.continued(str(call.name)), visited=state.visited.__contains__,
             tool_calls_so_far=state.tool_calls.get(str(call.name), 0), grants=state.grants,
-            now=monitor.clock(), policy=policy,
+            now=monitor.clock(),
         )  # fmt: skip
         started.append(work)
         (_, first), *rest = monitor.stages
