@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from gatling_guard.ledger import Ledger
     from gatling_guard.pipeline import ToolRequest
     from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall, parse_plan
-    from gatling_guard.policy import Policy, load_policy
+    from gatling_guard.policy import Grant, GrantTerms, Policy, load_policy
     from gatling_guard.rules import Finding
     from gatling_guard.session import Session
     from gatling_guard.trace import Authority, Lineage, Origin, Span
@@ -62,6 +62,8 @@ __all__ = [
     "ExecutionPlan",
     "Finding",
     "GatlingError",
+    "Grant",
+    "GrantTerms",
     "Guard",
     "Held",
     "HeldError",
@@ -106,7 +108,7 @@ _ROOMS = {
     "ledger": "Ledger",
     "pipeline": "ToolRequest",
     "plan": "Edge ExecutionPlan Provenance ToolCall parse_plan",
-    "policy": "Policy load_policy",
+    "policy": "Grant GrantTerms Policy load_policy",
     "rules": "Finding",
     "session": "Session",
     "trace": "Authority Lineage Origin Span",

@@ -19,9 +19,11 @@ from gatling_guard.pipeline import (
     ToolRequest,
     Work,
     answered,
+    answered_grant,
     caused,
     decision_body,
     error_text,
+    grant_body,
     is_late,
     opaque_code,
     outcome_body,
@@ -31,6 +33,7 @@ from gatling_guard.pipeline import (
     stopped,
 )
 from gatling_guard.plan import ExecutionPlan, Provenance
+from gatling_guard.policy import AnsweredGrant, Grant, GrantTerms
 from gatling_guard.trace import sensitive_file
 
 T = TypeVar("T")
@@ -54,6 +57,7 @@ class Session:
         self.run_id, self.role = run_id, role
         self._monitor = monitor
         self._state = SessionState(run_id, literals=monitor.policy.literals())
+        self._state.grants.started = monitor.clock()
         self._lock = threading.RLock()
 
     def __enter__(self) -> Session:
@@ -153,7 +157,8 @@ class Session:
             run_id=self.run_id, role=self.role, authority=state.authority, index=state.index,
             calls_so_far=len(state.records), blind=state.blind,
             continues=state.continued(str(call.name)), visited=state.visited.__contains__,
-            tool_calls_so_far=state.tool_calls.get(str(call.name), 0),
+            tool_calls_so_far=state.tool_calls.get(str(call.name), 0), grants=state.grants,
+            now=monitor.clock(),
         )  # fmt: skip
         started.append(work)
         (_, first), *rest = monitor.stages
@@ -162,6 +167,10 @@ class Session:
             work.call_id = state.waiting_id(work.name, work.arguments) or work.call_id
         previous = state.records.get(work.call_id)
         work.revision = previous.revision + 1 if previous else 0
+        if previous is not None and previous.status == "decided":
+            work.reserved = previous.grant
+        if state.approvals and work.hold_id in state.approvals:
+            work.grants = None  # a person let this very call run: it uses up no grant
         known = self._remembered(work)
         if known is not None:
             return work, known, False
@@ -172,7 +181,7 @@ class Session:
         if not ticket.claim():
             raise DeadlineExceeded("abandoned before the receipt was written")
         decision = monitor.in_mode(self._answered(work, work.decision))
-        body = decision_body(decision, role=work.role)
+        body = decision_body(decision, role=work.role, grant=work.grant)
         if isinstance(decision, Held):
             body["held_at"] = float(monitor.clock())
         monitor.notary.write(
@@ -187,6 +196,8 @@ class Session:
         if record is None or record.request_digest != work.argument_digest:
             return None
         decision = record.decision
+        if self._outdated(record, work.now):
+            return None
         if isinstance(decision, Held) and decision.hold_id in self._state.approvals:
             return None
         if isinstance(decision, Allowed) and (
@@ -194,6 +205,13 @@ class Session:
         ):
             return None  # an approval is for one execution; what ran is a new call
         return decision
+
+    def _outdated(self, record: Record, now: float) -> bool:
+        """Whether a grant that came or went may change the answer."""
+        book, grant = self._state.grants, record.grant
+        if grant is not None:
+            return grant not in book.valid(self._monitor.policy.grants, now)
+        return record.grant_changes != book.changes and isinstance(record.decision, Held)
 
     def _answered(self, work: Work, decision: Decision) -> Decision:
         """The decision, with a person's answer applied where it is a hold."""
@@ -210,6 +228,8 @@ class Session:
             self._output_floor(work), "decided" if runs else "refused", revision=work.revision,
             caused=runs and caused(work, decision),
             sensitive=any(leaf.sensitive or sensitive_file(leaf.value) for leaf in work.lineage),
+            grant=work.grant if isinstance(decision, Allowed) else None,
+            grant_changes=state.grants.changes,
         )  # fmt: skip
         state.add(work.call_id, record, decision.call if runs else None, work.edges)
         if runs:
@@ -240,7 +260,10 @@ class Session:
         with self._lock:
             return tuple(self._state.pending.values())
 
-    def approve(self, hold_id: str, *, by: str, expires_in: float | None = None) -> None:
+    def approve(
+        self, hold_id: str, *, by: str, expires_in: float | None = None,
+        grant: bool | GrantTerms = False,
+    ) -> AnsweredGrant | None:  # fmt: skip
         """A person lets a held call run once, with exactly the arguments that were shown.
 
         The call still has to be checked again; hard rules are not cleared by an approval.
@@ -249,9 +272,16 @@ class Session:
             hold_id: from the `Held` decision.
             by: who decided; recorded.
             expires_in: seconds; the policy's `hold_expires_s` by default.
+            grant: also let the very text that directed this call direct further ones, for the
+                rest of the session: the same tool and effect, to the same recipients, amounts up
+                to those held, or what the `GrantTerms` say instead.
+
+        Returns:
+            The grant, where one was wanted.
 
         Raises:
-            ConfigurationError: no such hold is waiting in this session, or it has expired.
+            ConfigurationError: no such hold is waiting in this session, it has expired, or
+                nothing can be granted for it (a rule holds such calls; the source is not known).
             LedgerError: the answer could not be recorded; nothing changed.
         """
         with self._lock:
@@ -259,9 +289,58 @@ class Session:
             held = self._state.pending.get(hold_id)
             if held is not None and is_late(held, self._state, now):
                 raise ConfigurationError(f"the hold {hold_id!r} has expired")
+            given = self._granted(held, grant, by, now) if held is not None else None
             held = self._answer("approval", hold_id, by)
+            if given is not None:
+                self._note("grant", given, by, held)
+                self._state.grants.add(given)
             seconds = held.expires_in if expires_in is None else expires_in
             self._state.approvals[hold_id] = Approval(by, now + seconds)
+            return given
+
+    def _granted(
+        self, held: Held, wanted: bool | GrantTerms, by: str, now: float
+    ) -> AnsweredGrant | None:
+        if wanted is False:
+            return None
+        if wanted is not True and not isinstance(wanted, GrantTerms):
+            raise ConfigurationError(f"grant is True, False or GrantTerms, not {wanted!r}")
+        state, terms = self._state, GrantTerms() if wanted is True else wanted
+        return answered_grant(
+            held, self._monitor.spec(held.tool_name), terms, by=by, now=now, index=state.index,
+            sources=state.grants.sources,
+        )  # fmt: skip
+
+    def _note(self, kind: str, grant: Grant, by: str, held: Held | None = None) -> None:
+        call = held.call if held else None
+        self._monitor.notary.write(
+            kind, run_id=self.run_id, call_id=call.node_id if call else None,
+            body={**grant_body(grant, call.arguments if call else None), "by": by,
+                  "tool": held.tool_name if held else ""},
+            ref=held.hold_id if held else None,
+        )  # fmt: skip
+
+    @property
+    def grants(self) -> tuple[Grant, ...]:
+        """The grants that count now: the policy's, then those that answers made."""
+        with self._lock:
+            monitor = self._monitor
+            return self._state.grants.valid(monitor.policy.grants, monitor.clock())
+
+    def revoke(self, grant: Grant, *, by: str) -> None:
+        """Take a grant back for this session.
+
+        Calls that it let through but that did not run yet are decided again.
+
+        Raises:
+            ConfigurationError: it does not count in this session.
+            LedgerError: it could not be recorded; nothing changed.
+        """
+        with self._lock:
+            if grant not in self.grants:
+                raise ConfigurationError("this session has no such grant")
+            self._note("revocation", grant, by)
+            self._state.grants.revoke(grant)
 
     def deny(self, hold_id: str, *, by: str) -> None:
         """A person refuses a held call.

@@ -37,7 +37,7 @@ class Judge(Protocol):
     ) -> None:
         """What an allowed call returned."""
 
-    def approve(self, hold_id: str, *, by: str, expires_in: float | None = None) -> None:
+    def approve(self, hold_id: str, *, by: str, expires_in: float | None = None) -> object:
         """A person lets a held call run."""
 
     def deny(self, hold_id: str, *, by: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from gatling_guard.catalog import ToolProfile, ToolSpec
 from gatling_guard.energy.types import TERMS, Energy, Share, TermName
 from gatling_guard.plan import Provenance, ToolCall
+from gatling_guard.policy import Grant
 from gatling_guard.trace import Authority, Lineage, Span
 
 CAPS: Mapping[TermName, float] = MappingProxyType(
@@ -39,8 +40,8 @@ class EnergyFacts:
     """The call that untrusted content caused and of which this one is a later step."""
     visited: Callable[[str], bool] = field(default=lambda host: False)
     """Whether a host was read from before in this session: going there again tells nobody new."""
-    grant: object | None = None
-    """The grant that covers what untrusted sources direct in this call (P5)."""
+    grant: Grant | None = None
+    """What allows every untrusted value of this call (tier 3, not named)."""
 
     @property
     def profile(self) -> ToolProfile:

@@ -13,7 +13,7 @@ from gatling_guard.errors import ConfigurationError, LedgerError, LedgerTampered
 from gatling_guard.plan import canonical_json
 
 KINDS = ("session", "plan", "decision", "outcome", "hold", "approval", "denial", "execution",
-         "error")  # fmt: skip
+         "grant", "revocation", "error")  # fmt: skip
 """The kinds the guard writes; others are allowed."""
 EXECUTION = "execution"
 """The kind that uses up an approval; at most one entry of it per `ref` in a file."""

@@ -1,6 +1,7 @@
 """One check: its stages, its deadline, its receipt, and the state of a session."""
 
 from gatling_guard.pipeline.deadline import DeadlineExceeded, DeadlineRunner, Ticket
+from gatling_guard.pipeline.grants import GrantBook, answered_grant, grant_body
 from gatling_guard.pipeline.holds import answered, is_late
 from gatling_guard.pipeline.monitor import Monitor, recast
 from gatling_guard.pipeline.notary import Notary
@@ -23,6 +24,7 @@ __all__ = [
     "Approval",
     "DeadlineExceeded",
     "DeadlineRunner",
+    "GrantBook",
     "Monitor",
     "Notary",
     "Record",
@@ -32,10 +34,12 @@ __all__ = [
     "ToolRequest",
     "Work",
     "answered",
+    "answered_grant",
     "caused",
     "check_plan",
     "decision_body",
     "error_text",
+    "grant_body",
     "is_late",
     "opaque_code",
     "outcome_body",

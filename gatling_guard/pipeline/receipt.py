@@ -11,10 +11,13 @@ from typing import Any
 from gatling_guard.decision import Allowed, Decision, Held, Repaired
 from gatling_guard.ledger import CallSecrets, shown_path
 from gatling_guard.pipeline.stages import VERSION
+from gatling_guard.policy import Grant, as_receipt
 from gatling_guard.trace import Lineage, Origin
 
 
-def decision_body(decision: Decision, *, role: str | None) -> dict[str, Any]:
+def decision_body(
+    decision: Decision, *, role: str | None, grant: Grant | None = None
+) -> dict[str, Any]:
     """The receipt of one decision: enough to explain it, and to see that it was the same one.
 
     Reasons and findings quote the call; in them every value that an argument with a secret's name
@@ -37,6 +40,8 @@ def decision_body(decision: Decision, *, role: str | None) -> dict[str, Any]:
         "policy": decision.policy_digest,
         "version": VERSION,
     }
+    if grant is not None:
+        body["grant"] = {**as_receipt(grant), "reason": hide(grant.reason)}
     if isinstance(decision, Allowed):
         body["approved_by"] = decision.approved_by
         body["would"] = decision.would.action if decision.would else None

@@ -17,8 +17,9 @@ from gatling_guard.catalog import ToolSpec
 from gatling_guard.decision import Allowed, Blocked, Decision, Held
 from gatling_guard.energy import Composite, Energy, EnergyFacts
 from gatling_guard.errors import InputError
+from gatling_guard.pipeline.grants import GrantBook
 from gatling_guard.plan import Edge, Provenance, ToolCall, digest, to_json
-from gatling_guard.policy import Policy
+from gatling_guard.policy import Grant, Policy
 from gatling_guard.rules import Finding, RuleFacts, apply_rules
 from gatling_guard.trace import Authority, Lineage, LineageIndex
 
@@ -53,6 +54,12 @@ class Work:
     """MAC under the ledger's key, see `Ledger.bind`."""
     revision: int = 0
     """How often this call id was decided before, with other arguments or another answer."""
+    grants: GrantBook | None = None
+    """None where nothing ran yet, as for a whole plan: a grant needs the output it is about."""
+    reserved: Grant | None = None
+    """The grant that an earlier decision on this call id reserved and that it gives back."""
+    now: float = 0.0
+    """By the guard's clock."""
     # filled in by the stages
     arguments: dict[str, Any] = field(default_factory=dict)
     call: ToolCall | None = None
@@ -62,6 +69,8 @@ class Work:
     findings: tuple[Finding, ...] = ()
     ruled: bool = False
     """The hard rules have had their say."""
+    grant: Grant | None = None
+    """What allows the untrusted values of this call. It clears shares of the score, no rule."""
     energy: Energy = field(default_factory=Energy)
     decision: Decision | None = None
 
@@ -151,12 +160,14 @@ def energy(work: Work) -> None:
     """The structural energy of the call; an unknown tool has none, the rules decide it."""
     if work.spec is None or work.call is None:
         return
+    if work.grants is not None:
+        work.grant = work.grants.cover(work)
     work.energy = work.composite(
         EnergyFacts(
             work.call, work.spec, work.lineage, work.authority,
             untrusted_read=bool(work.index.untrusted), inside=work.inside,
             around=work.index.around, continues=work.continues,
-            visited=work.visited,
+            visited=work.visited, grant=work.grant,
         )
     )  # fmt: skip
 
@@ -219,6 +230,8 @@ def reasons_of(work: Work, why: str) -> tuple[str, ...]:
     if why and shares:
         why = f"{why}; mostly because {shares[0].reason}"
     found = [f"{f.rule}: {f.message}" for f in vetoes] + [why] * bool(why)
+    if (grant := work.grant) is not None:
+        found.append(f"grant.{grant.basis} {grant.grant_id}: {grant.reason}")
     return (*found, *(f"{s.term} {s.value:.2f}: {s.reason}" for s in shares[:6]))
 
 

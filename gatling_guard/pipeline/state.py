@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 from gatling_guard.catalog import ToolSpec
 from gatling_guard.decision import Blocked, Decision, Held
+from gatling_guard.pipeline.grants import GrantBook
 from gatling_guard.pipeline.outputs import output_value
 from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall
+from gatling_guard.policy import Grant
 from gatling_guard.trace import (
     Authority,
     Lineage,
@@ -18,6 +20,7 @@ from gatling_guard.trace import (
     name_words,
     word_set,
 )
+from gatling_guard.trace.parse import parse_text
 
 CallStatus = Literal["decided", "ran", "failed", "refused"]
 
@@ -67,6 +70,10 @@ class Record:
     """Untrusted content caused this call: its output, and what goes on with it, carry that on."""
     sensitive: bool = False
     """It worked on secrets or personal data."""
+    grant: Grant | None = None
+    """The grant of which it used one call."""
+    grant_changes: int = 0
+    """`GrantBook.changes` when it was decided."""
 
 
 @dataclass
@@ -94,6 +101,7 @@ class SessionState:
     """Ids of the calls that untrusted content caused and that ran, oldest first."""
     visited: set[str] = field(default_factory=set)
     """Hosts that allowed calls turned to."""
+    grants: GrantBook = field(default_factory=GrantBook)
     blind: str = ""
     """Why an output could not be indexed. Lineage is then incomplete and nothing may act."""
     _span_id: int = 0
@@ -141,7 +149,9 @@ class SessionState:
             self.edges = [e for e in self.edges if e.target != call_id]
             if previous.status == "decided":  # what ran stays counted
                 self._count(previous.node, -1)
+                self.grants.count(previous.grant, -1)
         self._count(node, 1)
+        self.grants.count(record.grant, 1)
         record.node = node
         self.records[call_id] = record
         known = self.records
@@ -162,6 +172,9 @@ class SessionState:
         )  # fmt: skip
         self._span_id += len(spans)
         self.index.add(spans, self.authority)
+        tool = record.spec.name if record.spec and record.node else ""
+        given = record.node.arguments if record.node else {}
+        self.grants.sources.add(spans, tool, given, structured=_structured(value))
 
     def visit(self, spec: ToolSpec | None, lineage: tuple[Lineage, ...]) -> None:
         """Remember the hosts that an allowed call turns to."""
@@ -195,6 +208,13 @@ class SessionState:
         ids = {node.node_id for node in nodes}
         edges = tuple(e for e in self.edges if e.source in ids and e.target in ids)
         return ExecutionPlan(nodes=nodes, edges=edges)
+
+
+def _structured(value: Any) -> bool:
+    """Whether an output's field names are the tool's own: an object, or all of it JSON."""
+    if not isinstance(value, str):
+        return True
+    return value.lstrip()[:1] in ("{", "[") and parse_text(value).form == "object"
 
 
 def stopped(decision: Decision | None) -> bool:

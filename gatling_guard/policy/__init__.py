@@ -2,6 +2,15 @@
 
 from gatling_guard.policy.boundary import Boundary
 from gatling_guard.policy.flows import Flow
+from gatling_guard.policy.grants import (
+    AnsweredGrant,
+    Grant,
+    GrantSource,
+    GrantTerms,
+    as_receipt,
+    party_match,
+    where_match,
+)
 from gatling_guard.policy.load import load_policy
 from gatling_guard.policy.model import (
     EnergyBounds,
@@ -26,22 +35,29 @@ from gatling_guard.policy.patterns import (
 
 __all__ = [
     "MAX_WORK",
+    "AnsweredGrant",
     "Boundary",
     "EnergyBounds",
     "Flow",
+    "Grant",
+    "GrantSource",
+    "GrantTerms",
     "Hold",
     "Limits",
     "OnError",
     "Policy",
     "Role",
     "ToolRule",
+    "as_receipt",
     "full_match",
     "glob_match",
     "load_policy",
     "match_any",
     "nearest",
+    "party_match",
     "pattern_work",
     "policy_schema",
     "search",
     "source_tier",
+    "where_match",
 ]

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from gatling_guard.errors import PolicyError
 from gatling_guard.policy.boundary import Boundary
 from gatling_guard.policy.constraints import constraint_faults
+from gatling_guard.policy.grants import Grant, GrantSource
 from gatling_guard.policy.model import (
     EnergyBounds,
     Hold,
@@ -35,6 +36,8 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     ("tools", "*"): ToolRule,
     ("tools", "*", "hold"): HoldText,
     ("holds", "*"): Hold,
+    ("grants", "*"): Grant,
+    ("grants", "*", "source"): GrantSource,
     ("boundary",): Boundary,
     ("energy",): EnergyBounds,
     ("limits",): Limits,

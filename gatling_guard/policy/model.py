@@ -42,6 +42,7 @@ from gatling_guard.policy.fields import (
     check_version,
 )
 from gatling_guard.policy.flows import TIERS
+from gatling_guard.policy.grants import Grant
 from gatling_guard.policy.patterns import glob_match
 
 
@@ -194,6 +195,8 @@ class Policy(_Section):
     tools: dict[Glob, ToolRule] = Field(default_factory=dict)
     flows: tuple[FlowField, ...] = ()
     holds: tuple[Hold, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    """Which source may direct which effects."""
     boundary: Boundary = Field(default_factory=Boundary)
     energy: EnergyBounds = Field(default_factory=EnergyBounds)
     limits: Limits = Field(default_factory=Limits)
@@ -205,6 +208,18 @@ class Policy(_Section):
         roles = info.data.get("roles")
         if value is not None and roles is not None and value not in roles:
             raise ValueError(f"no role {value!r} in `roles`")
+        return value
+
+    @field_validator("grants")
+    @classmethod
+    def _grants_for_known_roles(
+        cls, value: tuple[Grant, ...], info: ValidationInfo
+    ) -> tuple[Grant, ...]:
+        known = info.data.get("roles")
+        for number, grant in enumerate(value):
+            unknown = [r for r in grant.roles or () if known is not None and r not in known]
+            if unknown:
+                raise ValueError(f"grant {number + 1}: no role {unknown[0]!r} in `roles`")
         return value
 
     @cached_property

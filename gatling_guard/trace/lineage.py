@@ -87,6 +87,30 @@ class LineageIndex:
         """The worst tier anything seen so far has."""
         return self._worst
 
+    def span(self, span_id: int) -> Span | None:
+        """One span, while it is held."""
+        return self._bad.spans.get(span_id) or self._good.spans.get(span_id)
+
+    def first_untrusted(self, value: Any) -> int | None:
+        """Id of the oldest untrusted span in which `value` stands as a whole.
+
+        -1 where that may be one that is no longer held, or where a bound was hit; None: nowhere.
+        """
+        query = Query.of(value)
+        if not query.key:
+            return None
+        found = self._bad.containing(query.key, query.words, 1)
+        if any(find_bounded(query.key, span.canonical) < 0 for span in found):
+            return -1  # assumed, or across sentences
+        found += self._bad.equal(query.key)
+        if query.number is not None:
+            found += self._bad.number(query.number, 1)
+        for date in query.dates:
+            found += self._bad.date(date, 1)
+        if self._may_be_known(query.words, 1.0):
+            return min([self._unseen_since(query.words), *(span.span_id for span in found)])
+        return min((span.span_id for span in found), default=None)
+
     def add(self, spans: Iterable[Span], authority: Authority | None = None) -> tuple[Span, ...]:
         """Index the spans of one output; returns them as stored.
 
