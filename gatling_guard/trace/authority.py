@@ -2,12 +2,14 @@
 
 Text that comes through tools is never in here. Finding a value here is what makes it trusted, so
 matching is stricter than for spans: whole words only, and an address is never part of a longer one.
-Does not see (yet): delegation ("do what the mail says"), quantities, negated values.
+What the user delegates, names as a source or counts is told as evidence, with the sentence it
+stands in; none of it makes a value trusted. Does not see: negated values ("not to Bob").
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +17,10 @@ from typing import Any
 from gatling_guard.catalog.types import Effect, ToolSpec
 from gatling_guard.plan import Provenance
 from gatling_guard.trace.canonical import canonical, find_bounded, trimmed, words_of
+from gatling_guard.trace.delegation import Delegation, NamedSource, delegations_of, sources_of
 from gatling_guard.trace.directive import sentences
+from gatling_guard.trace.entities import identity_keys
+from gatling_guard.trace.given import Given, literals_of, replaced_by
 from gatling_guard.trace.mentions import (
     Date,
     Number,
@@ -25,13 +30,18 @@ from gatling_guard.trace.mentions import (
     same_day,
     times_in,
 )
+from gatling_guard.trace.quantities import DIMENSIONS, Budget, Dimension, budget_in
 from gatling_guard.trace.types import Match, Origin, Source
-from gatling_guard.trace.verbs import asked_effects, name_asked
+from gatling_guard.trace.verbs import Ask, asks_of, name_asked
 
 MAX_TEXT = 400_000
 """Characters of one trusted text that are used; far above any real instruction."""
 MOST_WORDS = 0.75
 _JOINERS = ".@-_+"
+_ONE_IDENTITY = re.compile(
+    r"[\w.+%-]{1,64}@[\w.-]{3,253}\Z|\+?[0-9][0-9 ()./-]{5,30}\Z|[a-z]{2}[0-9]{2}[0-9a-z -]{8,40}\Z"
+)
+"""A mail address, a phone number or an IBAN and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,8 @@ class _Text:
         at = _standing(key, self.canon)
         if at >= 0:
             return "substring", at
+        if (same := self._same_identity(key)) is not None:
+            return "substring", same
         number = as_number(key)
         if number is not None and abs(number) in self.numbers:
             return "substring", 0
@@ -73,6 +85,17 @@ class _Text:
         # Not for an address: `bob@x.org.eu` has most of the parts of `bob@x.org`.
         enough = " " in key and known >= MOST_WORDS * len(words)
         return ("words", 0) if enough else None
+
+    @cached_property
+    def identities(self) -> frozenset[str]:
+        return identity_keys(self.canon, strict=True)
+
+    def _same_identity(self, key: str) -> int | None:
+        """Place 0 where this text names the same address or account in another form."""
+        if not _ONE_IDENTITY.match(key) or not self.identities:
+            return None
+        keys = identity_keys(key, strict=True)
+        return 0 if keys and keys <= self.identities else None
 
     def _same_time(self, key: str) -> bool:
         """Whether `key` is a date or time and this text names all of it."""
@@ -129,7 +152,79 @@ class Authority:
 
     @cached_property
     def _asked(self) -> frozenset[Effect]:
-        return asked_effects(canonical(s) for s in self.sentences)
+        return frozenset(ask.effect for ask in self.asks_found)
+
+    @cached_property
+    def asks_found(self) -> tuple[Ask, ...]:
+        """Every effect the user's sentences ask for, with the verb and the sentence."""
+        return tuple(ask for sentence in self.sentences for ask in asks_of(sentence))
+
+    @cached_property
+    def sources(self) -> tuple[NamedSource, ...]:
+        """What the user's text names to be read. Naming a source lowers nothing by itself (P5)."""
+        return tuple(dict.fromkeys(s for found in self._sources for s in found))
+
+    @cached_property
+    def _sources(self) -> tuple[tuple[NamedSource, ...], ...]:
+        return tuple(sources_of(sentence) for sentence in self.sentences)
+
+    @cached_property
+    def delegations(self) -> tuple[Delegation, ...]:
+        """Where the user lets a text decide. Evidence for whoever is asked, never authority."""
+        found: list[Delegation] = []
+        before: tuple[NamedSource, ...] = ()
+        for sentence, named in zip(self.sentences, self._sources, strict=True):
+            before = named or before
+            found.extend(delegations_of(sentence, before))
+        return tuple(found)
+
+    @cached_property
+    def quantities(self) -> tuple[Budget, ...]:
+        """How much the task needs, for every dimension on which the user said something."""
+        return tuple(b for b in map(self.budget, DIMENSIONS) if b.basis != "none")
+
+    def budget(self, dimension: Dimension) -> Budget:
+        """The most that one dimension needs (R49); basis `none` where the user said nothing."""
+        return self._budgets[dimension]
+
+    @cached_property
+    def _budgets(self) -> dict[Dimension, Budget]:
+        return {dimension: budget_in(dimension, self.sentences) for dimension in DIMENSIONS}
+
+    @cached_property
+    def _given(self) -> tuple[Given, ...]:
+        """Literals of the user's that a call may be expected to use."""
+        read = self.sources
+        return tuple(g for s in self.sentences for g in literals_of(s, asks_of(s), read))
+
+    @cached_property
+    def _other_words(self) -> frozenset[str]:
+        text = " ".join(canonical(sentence) for sentence in self.sentences)
+        for literal in self._given:
+            text = text.replace(literal.text, " ")
+        return frozenset(words_of(text))
+
+    def replaced(
+        self, value: Any, role: str, arguments: Mapping[str, Any], effect: Effect | None = None
+    ) -> str | None:
+        """The literal of the user's in whose place a call uses `value`, or None.
+
+        Only meaningful for a value that comes from untrusted text, in an identity argument.
+
+        Args:
+            value: the scalar that the call uses.
+            role: the name of its argument.
+            arguments: all arguments of the call.
+            effect: of the call; literals of sentences that do not ask for it do not count.
+        """
+        if not self._given:
+            return None
+        given = [g for g in self._given if effect is None or effect in g.effects]
+        return replaced_by(value, role, arguments, given, self._other_words)
+
+    def asked(self, effect: Effect) -> tuple[Ask, ...]:
+        """Where the user asks for this effect."""
+        return tuple(ask for ask in self.asks_found if ask.effect is effect)
 
     def find(self, value: Any) -> Origin | None:
         """Where the trusted side gave this value; the best match wins, None if nowhere."""

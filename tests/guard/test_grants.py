@@ -81,7 +81,9 @@ def send_mail(to: str, body: str) -> str:
     return to
 
 
-def new_guard(policy: dict[str, Any] | None = None, clock: Callable[[], float] | None = None) -> Guard:
+def new_guard(
+    policy: dict[str, Any] | None = None, clock: Callable[[], float] | None = None
+) -> Guard:
     options: dict[str, Any] = {"clock": clock} if clock else {}
     guard = Guard(
         policy=policy or {"version": 1},
@@ -90,9 +92,7 @@ def new_guard(policy: dict[str, Any] | None = None, clock: Callable[[], float] |
     )
     guard.register(read_file, effect="read", third_party=["*"])
     guard.register(read_page, effect="read", third_party=["*"])
-    guard.register(
-        pay, effect="pay", reversible=False, identity_args=["account", "amount"]
-    )
+    guard.register(pay, effect="pay", reversible=False, identity_args=["account", "amount"])
     guard.register(
         send_mail, effect="send", reversible=False, identity_args=["to"], content_args=["body"]
     )
