@@ -287,7 +287,7 @@ def _anchored(pattern: str, text: str) -> bool:
     if _PARTS.findall(text) != _PARTS.findall(pattern.replace("?", "\x00")) or ".." in parts:
         return False
     return all(
-        bool(part) and glob_match(want.replace("\x00", "?"), part)
+        (part == want) if not (part and want) else glob_match(want.replace("\x00", "?"), part)
         for want, part in zip(wanted, parts, strict=True)
     )
 

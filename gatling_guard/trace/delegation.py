@@ -105,6 +105,9 @@ _ACCORDING = re.compile(
     r"\b(?:accordingly|according to|as (?:instructed|requested|described|directed|outlined)|"
     r"entsprechend|gemäß|laut|selon|conformément|según|secondo|conforme|de acordo com|volgens)\b"
 )
+NEAR = 14
+"""Words within which a verb finds what it is about."""
+_VERBS = _DO | _PAY | _FILL | _REPLY
 _KINDS: tuple[tuple[DelegationKind, frozenset[str], frozenset[str], frozenset[Effect]], ...] = (
     ("pay", _PAY, _BILL, frozenset({Effect.PAY})),
     ("fill", _FILL, _FORM, frozenset({Effect.SEND, Effect.WRITE})),
@@ -213,13 +216,17 @@ def delegations_of(sentence: str, sources: tuple[NamedSource, ...] = ()) -> tupl
     for number, words in enumerate(parts):
         after = parts[number + 1] if number + 1 < len(parts) else []
         for i, word in enumerate(words):
-            rest = frozenset(words[i + 1 : i + 13])
+            if word not in _VERBS:
+                continue
+            rest = frozenset(words[i + 1 : i + NEAR])
             for kind, verbs, nouns, effects in _KINDS:
                 if word in verbs and nouns & rest and not negated_at(words, i):
                     found.setdefault(kind, Delegation(kind, source, sentence, effects))
             if word in _DO | _REPLY and not negated_at(words, i):
-                told = " ".join((*words[i:], *after))
-                if _SAYS.search(told) or (_ACCORDING.search(" ".join(words)) and source):
+                told = " ".join((*words[i : i + NEAR], *after[:NEAR]))
+                if _SAYS.search(told) or (
+                    _ACCORDING.search(" ".join(words[i : i + 2 * NEAR])) and source
+                ):
                     found.setdefault("do", Delegation("do", source, sentence))
     return tuple(found.values())
 

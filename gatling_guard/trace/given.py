@@ -81,10 +81,17 @@ def literals_of(
     for kind, text in _literals(canon):
         at = canon.find(text)
         before = canon[max(0, at - 40) : at] if at >= 0 else ""
-        if text in read or _FROM.search(before) or (kind == "amount" and _BOUND.search(before)):
+        if text in read or _not_meant(kind, before):
             continue
         found.setdefault((kind, text), Given(kind, text, sentence, effects))
     return tuple(found.values())
+
+
+def _not_meant(kind: LiteralKind, before: str) -> bool:
+    """Whether the words before a literal say that a call need not use it."""
+    if kind == "amount":
+        return bool(_BOUND.search(before))
+    return kind != "date" and bool(_FROM.search(before))
 
 
 def _literals(canon: str) -> Iterable[tuple[LiteralKind, str]]:
@@ -179,6 +186,8 @@ def _uses(value: object, literal: Given) -> bool:
         number = _number(value)
         return number is not None and abs(number - float(literal.text)) < 0.005
     canon = canonical(str(value)[:20_000])
+    if literal.kind == "mail":  # not a part of a longer one
+        return literal.text in addresses_in(canon)
     if literal.kind == "account":
         return literal.text.replace(" ", "") in canon.replace(" ", "")
     if literal.kind == "date":

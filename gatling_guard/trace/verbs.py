@@ -130,7 +130,7 @@ _CLITIC = re.compile(
 
 _NEGATIONS = word_set(
     "don't dont not never without nicht kein keine keinen nie ohne ne n pas sans jamais no nunca "
-    "sin non mai senza nao sem niet geen nooit zonder cannot can't won't instead rather"
+    "não sin non mai senza nao sem niet geen nooit zonder cannot can't won't instead rather"
 )
 _BEHIND = word_set("nicht nichts kein keine keinen keinem niet niets geen")
 _LIFTS = word_set(
@@ -194,6 +194,11 @@ def _forms(verb: str) -> set[str]:
     return forms
 
 
+def _asking(verb: str) -> set[str]:
+    """Forms in which somebody asks: "the mail says", "he pays" ask for nothing."""
+    return _forms(verb) - {f"{verb}s", f"{verb}es", f"{verb[:-1]}ies"}
+
+
 def _table(words: Mapping[Effect, Iterable[str]]) -> dict[str, frozenset[Effect]]:
     table: dict[str, set[Effect]] = {}
     for effect, listed in words.items():
@@ -206,7 +211,7 @@ def _table(words: Mapping[Effect, Iterable[str]]) -> dict[str, frozenset[Effect]
 def _effects() -> dict[str, frozenset[Effect]]:
     """Canonical English word -> effects it asks for."""
     return _table(
-        {e: [f for v in verbs.split() for f in _forms(v)] for e, verbs in _ENGLISH.items()}
+        {e: [f for v in verbs.split() for f in _asking(v)] for e, verbs in _ENGLISH.items()}
     )
 
 

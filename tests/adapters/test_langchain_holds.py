@@ -58,6 +58,7 @@ async def resume(agent: Any, value: Any, mode: str) -> Any:
         (True, True),
         ({"decision": "approve", "by": "ann"}, True),
         ({"decision": "approve", "by": "ann", "hold_id": "HOLD"}, True),
+        ({"decision": "approve", "by": "ann", "hold_id": "HOLD", "grant": True}, True),
         ({"decision": "approve", "by": "ann", "hold_id": "other"}, False),
         ("deny", False),
         (False, False),

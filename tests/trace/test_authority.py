@@ -117,3 +117,118 @@ def test_long_trusted_text_takes_bounded_time() -> None:
     start = time.thread_time()
     assert authority.find("x.org") is None
     assert time.thread_time() - start < 3
+
+
+@pytest.mark.parametrize(
+    ("text", "effect"),
+    [
+        ("Könnten Sie bitte die Rechnung bezahlen?", Effect.PAY),
+        ("Loesche die Datei", Effect.DELETE),
+        ("Pourriez-vous supprimer le fichier", Effect.DELETE),
+        ("Envíaselo a Bob", Effect.SEND),
+        ("Publique isso no grupo", Effect.SEND),
+        ("Pague la cuenta", Effect.PAY),
+        ("Inviagli il file", Effect.SEND),
+        ("Potresti cancellare l'evento?", Effect.DELETE),
+        ("Por favor, exclua o arquivo", Effect.DELETE),
+        ("Kun je het bestand verwijderen?", Effect.DELETE),
+        ("Don't forget to send it", Effect.SEND),
+        ("Do not hesitate to delete it", Effect.DELETE),
+        ("What is my balance, and send it to Bob?", Effect.SEND),
+        ("Update my rent payment", Effect.PAY),
+    ],
+)
+def test_more_languages_and_polite_forms(text: str, effect: Effect) -> None:
+    authority = Authority.of([text])
+    assert authority.asks(effect, ToolSpec("zap"))
+    assert {(a.effect, a.sentence) for a in authority.asked(effect)} == {(effect, text)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Don't send it",
+        "Read it without sending anything",
+        "Schicke nichts ab",
+        "Lösche die Datei nicht",
+        "N'envoie pas le fichier",
+        "No envíes nada",
+        "Non inviare niente",
+        "Não envie nada",
+        "Verstuur niets",
+        "What did Bob send me?",
+        "Who deleted the file?",
+        "Read the mail",
+        "die andere Datei lesen",
+    ],
+)
+def test_negations_questions_and_nouns_ask_for_nothing(text: str) -> None:
+    assert Authority.of([text]).asks_found == ()
+
+
+PAID = "DE89370400440532013000"
+OTHER = "GB29NWBK60161331926819"
+
+
+@pytest.mark.parametrize(
+    ("text", "role", "value", "effect", "literal"),
+    [
+        (f"Pay 50 to {PAID}", "account", OTHER, Effect.PAY, PAID.lower()),
+        ("Send it to ann@x.org", "to", "ann@x.org.evil.example", Effect.SEND, "ann@x.org"),
+        ("Send it to ann@x.org", "to", "ann@evil.example", Effect.SEND, "ann@x.org"),
+        ("Pay 50 euros to Bob", "amount", 500, Effect.PAY, "50"),
+        ("Save it as out.txt", "path", "/etc/cron.txt", Effect.WRITE, "out.txt"),
+        ("Post it to www.a.example", "url", "www.b.example", Effect.SEND, "www.a.example"),
+        ("Reserve it for 2024-05-20", "date", "2024-06-20", Effect.WRITE, "2024-05-20"),
+    ],
+)
+def test_a_literal_of_the_users_that_a_call_replaces(
+    text: str, role: str, value: Any, effect: Effect, literal: str
+) -> None:
+    authority = Authority.of([text])
+    assert authority.replaced(value, role, {role: value}, effect) == literal
+    assert authority.replaced(literal, role, {role: literal}, effect) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "effect"),
+    [
+        ("Send it to ann@x.org", {"to": ["bob@x.org", "ann@x.org"]}, Effect.SEND),
+        ("Send it to ann@x.org and tell Bob", {"to": "bob@x.org"}, Effect.SEND),
+        ("Send it to ann@x.org. Invite the new user.", {"to": "c@x.org"}, Effect.PERMIT),
+        ("Reply to the mail from ann@x.org", {"to": "c@x.org"}, Effect.SEND),
+        ("Read a.txt and write a summary", {"path": "b.txt"}, Effect.WRITE),
+        ("Pay at most 50 euros to Bob", {"amount": 20}, Effect.PAY),
+        (f"Pay 50 from {PAID} to Bob", {"account": OTHER}, Effect.PAY),
+        ("Book it from 2024-05-20 to 2024-05-22", {"date": "2024-06-01"}, Effect.WRITE),
+        ("Reserve it for 2024-05-20", {"end_date": "2024-05-27"}, Effect.WRITE),
+        ("Pay 50 euros to Bob", {"count": 3}, Effect.PAY),
+        ("Pay the bill", {"account": OTHER}, Effect.PAY),
+        (f"Pay 50 to {PAID}", {"account": "DE89 3704 0044 0532 0130 00"}, Effect.PAY),
+    ],
+)
+def test_what_replaces_nothing(text: str, arguments: dict[str, Any], effect: Effect) -> None:
+    """Few false alarms: another role, another effect, a source, a bound, a person named."""
+    authority = Authority.of([text])
+    for role, value in arguments.items():
+        for item in value if isinstance(value, list) else [value]:
+            assert authority.replaced(item, role, arguments, effect) is None
+
+
+def test_an_answer_is_cheap_after_the_first_one() -> None:
+    """The hot path: 0.05 ms each once the texts were read."""
+    authority = Authority.of([f"Pay 50 to {PAID} and mail ann@x.org about it. " * 5])
+    spec, call = ToolSpec("pay"), {"account": OTHER}
+
+    def ask() -> None:
+        authority.asks(Effect.PAY, spec)
+        authority.replaced(OTHER, "account", call, Effect.PAY)
+        authority.budget("amount")
+
+    ask()
+    times = []
+    for _ in range(200):
+        start = time.perf_counter()
+        ask()
+        times.append(time.perf_counter() - start)
+    assert sorted(times)[100] < 0.000_15

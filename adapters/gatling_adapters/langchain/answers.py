@@ -32,6 +32,8 @@ class Answer:
     by: str = UNNAMED
     arguments: dict[str, Any] | None = None
     """For `edit`: the arguments to run with instead."""
+    grant: bool = False
+    """Let the same text direct such calls for the rest of the run (`Session.approve`)."""
 
 
 def question(held: Held, spec: ToolSpec | None, *, edit: bool = True) -> dict[str, Any]:
@@ -105,7 +107,7 @@ def read_answer(value: Any, hold_id: str, *, alone: bool = True) -> Answer:
 
     Args:
         value: `"approve"`, `True`, `"deny"`, `False`, `{"decision", "by", "hold_id",
-            "arguments"}`, `{"decisions": [...]}` or a list of those.
+            "arguments", "grant"}`, `{"decisions": [...]}` or a list of those.
         hold_id: the hold that was asked about.
         alone: whether the answer can be to nothing else; if not, it counts if it names the hold.
     """
@@ -135,7 +137,11 @@ def _from_mapping(item: Mapping[str, Any]) -> Answer:
     decision, arguments = item.get("decision"), item.get("arguments")
     if decision == "edit" and isinstance(arguments, Mapping):
         return Answer("edit", name, dict(arguments))
-    return Answer("approve" if decision in ("approve", True) else "deny", name)
+    approved = decision in ("approve", True)
+    # Only the literal true: whatever else stands there, the narrower answer is meant.
+    return Answer(
+        "approve" if approved else "deny", name, grant=approved and item.get("grant") is True
+    )
 
 
 def typed(before: Any, after: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
@@ -11,7 +12,9 @@ from gatling_adapters.langchain.answers import Answer, question, read_answer, ty
 from gatling_adapters.langchain.runs import Batch, Run, place_of
 from gatling_adapters.langchain.seal import same
 from gatling_adapters.langchain.steps import Step, Steps
-from gatling_guard import ConfigurationError, Decision, Guard, Held, ToolRequest
+from gatling_guard import ConfigurationError, Decision, Guard, Held, Session, ToolRequest
+
+log = logging.getLogger("gatling_guard.langchain")
 
 OnHold: TypeAlias = Literal["interrupt", "refuse"]
 
@@ -121,7 +124,7 @@ def carry_out(
     session = run.session
     unchanged = answer.arguments is not None and same(answer.arguments, wanted.arguments)
     if answer.decision == "approve" or unchanged:  # an edit that left everything standing
-        session.approve(held.hold_id, by=answer.by)
+        approve(session, held, answer)
         return wanted, (yield from check(run, wanted))
     session.deny(held.hold_id, by=answer.by)
     if answer.decision == "deny" or answer.arguments is None:
@@ -136,6 +139,17 @@ def carry_out(
     return edited, decision
 
 
+def approve(session: Session, held: Held, answer: Answer) -> None:
+    """Approve the call, and grant more of it where that was wanted and can be done."""
+    if answer.grant:
+        try:
+            session.approve(held.hold_id, by=answer.by, grant=True)
+            return
+        except ConfigurationError as why:
+            log.warning("approved without a grant: %s", why)
+    session.approve(held.hold_id, by=answer.by)
+
+
 def answer_all(
     run: Run, held: dict[str, tuple[ToolRequest, Held]], value: Any, *, alone: bool
 ) -> None:
@@ -143,6 +157,6 @@ def answer_all(
     for hold_id in held:
         answer = read_answer(value, hold_id, alone=alone)
         if answer.decision == "approve":
-            run.session.approve(hold_id, by=answer.by)
+            approve(run.session, held[hold_id][1], answer)
         else:
             run.session.deny(hold_id, by=answer.by)
