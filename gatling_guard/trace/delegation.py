@@ -224,9 +224,7 @@ def delegations_of(sentence: str, sources: tuple[NamedSource, ...] = ()) -> tupl
                     found.setdefault(kind, Delegation(kind, source, sentence, effects))
             if word in _DO | _REPLY and not negated_at(words, i):
                 told = " ".join((*words[i : i + NEAR], *after[:NEAR]))
-                if _SAYS.search(told) or (
-                    _ACCORDING.search(" ".join(words[i : i + 2 * NEAR])) and source
-                ):
+                if _SAYS.search(told) or (source and _ACCORDING.search(told)):
                     found.setdefault("do", Delegation("do", source, sentence))
     return tuple(found.values())
 

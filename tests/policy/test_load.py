@@ -332,3 +332,54 @@ def test_the_example_in_the_documentation_loads() -> None:
 def test_policy_errors_are_input_errors() -> None:
     with pytest.raises(GatlingError):
         load_policy("mode: 1\n")
+
+
+GRANTS = """version: 1
+roles: {clerk: {tools: "*"}}
+grants:
+  - source: {tool: read_file, were: {path: a}}
+    effects: [pai]
+    to: ["bill*@x"]
+    limits: {amount: -1}
+    reason: r
+  - source: a
+    reason: b
+  - effects: [pay]
+    reason: q
+  - source: {tool: a, where: {p: "[x]"}}
+    tools: b
+    calls: 0
+    expires_s: 0
+    reason: c
+"""
+
+
+def test_the_faults_of_grants_are_named_with_line_and_key() -> None:
+    with pytest.raises(PolicyError) as caught:
+        load_policy(GRANTS)
+    found = {(issue.line, issue.where) for issue in caught.value.issues}
+    assert found >= {
+        (4, "grants[0].source.were"),
+        (5, "grants[0].effects[0]"),
+        (6, "grants[0].to[0]"),
+        (7, "grants[0].limits.amount"),
+        (10, "grants[1].reason"),
+        (11, "grants[2].source"),
+        (13, "grants[3].source.where"),
+        (15, "grants[3].calls"),
+        (16, "grants[3].expires_s"),
+    }
+
+
+def test_a_grant_is_for_roles_that_there_are() -> None:
+    entry = {"source": "a", "effects": ["pay"], "roles": ["boss"], "reason": "r"}
+    with pytest.raises(PolicyError, match="no role 'boss'"):
+        load_policy({"version": 1, "roles": {"clerk": {"tools": "*"}}, "grants": [entry]})
+
+
+def test_an_answer_cannot_be_written_into_a_policy() -> None:
+    """What only a person's answer has (its text, its author) is no key of a file."""
+    entry = {"source": "a", "effects": ["pay"], "reason": "r"}
+    for key in ("by", "digests", "recipients", "tool_name", "basis"):
+        with pytest.raises(PolicyError, match="unknown key"):
+            load_policy({"version": 1, "grants": [{**entry, key: "x"}]})

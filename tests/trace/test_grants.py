@@ -51,7 +51,8 @@ class Seen:
 
 def grant(**keys: Any) -> Grant:
     entry = {"source": "get_mail", "effects": ["pay"], "reason": "r", **keys}
-    return load_policy({"version": 1, "grants": [entry]}).grants[0]
+    roles = {"boss": {"tools": "*"}}
+    return load_policy({"version": 1, "roles": roles, "grants": [entry]}).grants[0]
 
 
 def mails(**more: Any) -> list[dict[str, Any]]:
