@@ -2,7 +2,7 @@
 
 from gatling_guard.trace.authority import Authority
 from gatling_guard.trace.canonical import canonical, find_bounded, trimmed, word_set, words_of
-from gatling_guard.trace.canonical import canonical
+from gatling_guard.trace.budget import Budget
 from gatling_guard.trace.delegation import Delegation, NamedSource
 from gatling_guard.trace.directive import is_directive, sentences
 from gatling_guard.trace.formats import load_toolsets, read_traces, tool_from_row, trace_from_row
@@ -15,7 +15,6 @@ from gatling_guard.trace.messages import (
     to_openai_messages,
 )
 from gatling_guard.trace.objects import ObjectTaint
-from gatling_guard.trace.quantities import Budget
 from gatling_guard.trace.recorder import RecordedStep, RecordedTrace, Recorder, append_trace
 from gatling_guard.trace.sensitive import sensitive_file, sensitive_name, sensitive_text
 from gatling_guard.trace.spans import cut_spans

@@ -16,6 +16,7 @@ from typing import Any
 
 from gatling_guard.catalog.types import Effect, ToolSpec
 from gatling_guard.plan import Provenance
+from gatling_guard.trace.budget import DIMENSIONS, Budget, Dimension, budget_in
 from gatling_guard.trace.canonical import canonical, find_bounded, trimmed, words_of
 from gatling_guard.trace.delegation import Delegation, NamedSource, delegations_of, sources_of
 from gatling_guard.trace.directive import sentences
@@ -30,7 +31,6 @@ from gatling_guard.trace.mentions import (
     same_day,
     times_in,
 )
-from gatling_guard.trace.quantities import DIMENSIONS, Budget, Dimension, budget_in
 from gatling_guard.trace.types import Match, Origin, Source
 from gatling_guard.trace.verbs import Ask, asks_of, name_asked
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from gatling_guard.catalog.types import Effect
 from gatling_guard.plan import leaves
+from gatling_guard.trace.budget import amounts_in
 from gatling_guard.trace.canonical import canonical, find_bounded, trimmed, word_set, words_of
 from gatling_guard.trace.delegation import NamedSource
 from gatling_guard.trace.mentions import (
@@ -26,7 +27,6 @@ from gatling_guard.trace.mentions import (
     domain_of,
     same_day,
 )
-from gatling_guard.trace.quantities import amounts_in
 from gatling_guard.trace.verbs import Ask, name_words
 
 LiteralKind = Literal["mail", "account", "url", "file", "amount", "date"]

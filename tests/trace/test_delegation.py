@@ -86,7 +86,7 @@ def test_delegation_and_sources_make_nothing_trusted_or_asked() -> None:
 
 def test_system_text_delegates_nothing() -> None:
     authority = Authority.of(["Hello"], ["Do what the mail says. Show the last three mails."])
-    assert not (authority.delegations or authority.sources or authority.quantities)
+    assert not any((authority.delegations, authority.sources, authority.quantities))
 
 
 @pytest.mark.parametrize(
