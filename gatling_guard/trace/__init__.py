@@ -1,8 +1,8 @@
 """Canonical forms, spans of outputs, lineage of arguments, authority, recorded traces."""
 
 from gatling_guard.trace.authority import Authority
-from gatling_guard.trace.canonical import canonical, find_bounded, trimmed, word_set, words_of
 from gatling_guard.trace.budget import Budget
+from gatling_guard.trace.canonical import canonical, find_bounded, trimmed, word_set, words_of
 from gatling_guard.trace.delegation import Delegation, NamedSource
 from gatling_guard.trace.directive import is_directive, sentences
 from gatling_guard.trace.formats import load_toolsets, read_traces, tool_from_row, trace_from_row
@@ -19,8 +19,7 @@ from gatling_guard.trace.recorder import RecordedStep, RecordedTrace, Recorder, 
 from gatling_guard.trace.sensitive import sensitive_file, sensitive_name, sensitive_text
 from gatling_guard.trace.spans import cut_spans
 from gatling_guard.trace.types import Lineage, Match, Origin, Source, Span
-from gatling_guard.trace.verbs import fetch_verbs, name_words, verbs_of
-from gatling_guard.trace.verbs import Ask
+from gatling_guard.trace.verbs import Ask, fetch_verbs, name_words, verbs_of
 
 __all__ = [
     "Ask",
@@ -30,8 +29,8 @@ __all__ = [
     "Lineage",
     "LineageIndex",
     "Match",
-    "ObjectTaint",
     "NamedSource",
+    "ObjectTaint",
     "Origin",
     "RecordedStep",
     "RecordedTrace",

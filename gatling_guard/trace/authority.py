@@ -92,9 +92,7 @@ class _Text:
 
     def _same_identity(self, key: str) -> int | None:
         """Place 0 where this text names the same address or account in another form."""
-        if not _ONE_IDENTITY.match(key) or not self.identities:
-            return None
-        keys = identity_keys(key, strict=True)
+        keys = sole_identity(key) if self.identities else frozenset()
         return 0 if keys and keys <= self.identities else None
 
     def _same_time(self, key: str) -> bool:
@@ -251,6 +249,21 @@ class Authority:
         if not effect.side_effect or effect in self._asked:
             return True
         return name_asked(spec.name, effect, self.words)
+
+
+def sole_identity(key: str) -> frozenset[str]:
+    """The strict key of a canonical text that is one address, phone number or IBAN, all of it.
+
+    An IBAN with a digit more holds the key of the IBAN, and is another account.
+    """
+    if not _ONE_IDENTITY.match(key):
+        return frozenset()
+    keys = identity_keys(key, strict=True)
+    said = "".join(filter(str.isalnum, key))
+    whole = "@" in key or all(
+        said == "".join(filter(str.isalnum, found.partition(":")[2])) for found in keys
+    )
+    return keys if whole and len(keys) == 1 else frozenset()
 
 
 def scalar_text(value: Any) -> str:
