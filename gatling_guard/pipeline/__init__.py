@@ -42,6 +42,7 @@ __all__ = [
     "ToolRequest",
     "Work",
     "answered",
+    "answered_grant",
     "caused",
     "answered_grant",
     "check_plan",

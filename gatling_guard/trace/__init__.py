@@ -29,6 +29,7 @@ __all__ = [
     "Lineage",
     "LineageIndex",
     "Match",
+    "NamedSource",
     "ObjectTaint",
     "NamedSource",
     "Origin",

@@ -253,6 +253,21 @@ class Authority:
         return name_asked(spec.name, effect, self.words)
 
 
+def sole_identity(key: str) -> frozenset[str]:
+    """The strict key of a canonical text that is one address, phone number or IBAN, all of it.
+
+    An IBAN with a digit more holds the key of the IBAN, and is another account.
+    """
+    if not _ONE_IDENTITY.match(key):
+        return frozenset()
+    keys = identity_keys(key, strict=True)
+    said = "".join(filter(str.isalnum, key))
+    whole = "@" in key or all(
+        said == "".join(filter(str.isalnum, found.partition(":")[2])) for found in keys
+    )
+    return keys if whole and len(keys) == 1 else frozenset()
+
+
 def scalar_text(value: Any) -> str:
     """A scalar as it is compared."""
     if isinstance(value, str):
