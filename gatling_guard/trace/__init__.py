@@ -1,7 +1,7 @@
 """Canonical forms, spans of outputs, lineage of arguments, authority, recorded traces."""
 
 from gatling_guard.trace.authority import Authority
-from gatling_guard.trace.budgets import Budget
+from gatling_guard.trace.budget import Budget
 from gatling_guard.trace.canonical import canonical, find_bounded, trimmed, word_set, words_of
 from gatling_guard.trace.delegation import Delegation, NamedSource
 from gatling_guard.trace.directive import is_directive, sentences

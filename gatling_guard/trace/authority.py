@@ -16,8 +16,8 @@ from typing import Any
 
 from gatling_guard.catalog.types import Effect, ToolSpec
 from gatling_guard.plan import Provenance
-from gatling_guard.trace.budgets import DIMENSIONS, Budget, Dimension, budget_in
-from gatling_guard.trace.canonical import canonical, find_bounded, trimmed, words_of
+from gatling_guard.trace.budget import DIMENSIONS, Budget, Dimension, budget_in
+from gatling_guard.trace.canonical import canonical, find_bounded, plain, trimmed, words_of
 from gatling_guard.trace.delegation import Delegation, NamedSource, delegations_of, sources_of
 from gatling_guard.trace.directive import sentences
 from gatling_guard.trace.entities import identity_keys
@@ -92,9 +92,7 @@ class _Text:
 
     def _same_identity(self, key: str) -> int | None:
         """Place 0 where this text names the same address or account in another form."""
-        if not _ONE_IDENTITY.match(key) or not self.identities:
-            return None
-        keys = identity_keys(key, strict=True)
+        keys = sole_identity(key) if self.identities else frozenset()
         return 0 if keys and keys <= self.identities else None
 
     def _same_time(self, key: str) -> bool:
@@ -146,9 +144,10 @@ class Authority:
 
     @cached_property
     def _texts(self) -> tuple[_Text, ...]:
-        found = [_Text("policy", canonical(text)) for text in self.literals]
-        found += [_Text("instruction", canonical(text)) for text in self.instructions]
-        return (*found, *(_Text("system", canonical(text)) for text in self.system))
+        # Plain forms: a value that only looks like one the trusted side named was not named.
+        found = [_Text("policy", plain(text)) for text in self.literals]
+        found += [_Text("instruction", plain(text)) for text in self.instructions]
+        return (*found, *(_Text("system", plain(text)) for text in self.system))
 
     @cached_property
     def _asked(self) -> frozenset[Effect]:
@@ -228,7 +227,7 @@ class Authority:
 
     def find(self, value: Any) -> Origin | None:
         """Where the trusted side gave this value; the best match wins, None if nowhere."""
-        key = trimmed(canonical(scalar_text(value)))
+        key = trimmed(plain(scalar_text(value)))
         if not key or isinstance(value, bool):
             return None
         words = words_of(key)

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from gatling_guard.catalog.types import Effect
 from gatling_guard.plan import leaves
-from gatling_guard.trace.budgets import amounts_in
+from gatling_guard.trace.budget import amounts_in
 from gatling_guard.trace.canonical import canonical, find_bounded, trimmed, word_set, words_of
 from gatling_guard.trace.delegation import NamedSource
 from gatling_guard.trace.mentions import (

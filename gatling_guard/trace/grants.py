@@ -18,9 +18,8 @@ from typing import Any
 from gatling_guard.catalog.types import ToolSpec
 from gatling_guard.plan import Provenance, digest
 from gatling_guard.policy import AnsweredGrant, Grant, match_any, party_match, where_match
-from gatling_guard.trace.authority import scalar_text
+from gatling_guard.trace.authority import scalar_text, sole_identity
 from gatling_guard.trace.canonical import canonical, find_bounded, trimmed
-from gatling_guard.trace.entities import identity_keys
 from gatling_guard.trace.lineage import LineageIndex
 from gatling_guard.trace.lookup import meets_by_chance
 from gatling_guard.trace.mentions import as_number, dates_in, numbers_in, same_day
@@ -29,7 +28,6 @@ from gatling_guard.trace.types import Lineage, Span
 MAX_FIELDS = 5_000
 """Spans of one output among which a field is looked for."""
 _NOT_NAME = re.compile(r"[\W_]+")
-_ACCOUNT = re.compile(r"\+?[0-9][0-9 ()./-]{4,30}\Z|[a-z]{2}[0-9]{2}[0-9a-z -]{8,40}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,5 +303,5 @@ def _allowed_party(grant: Grant, value: object) -> bool:
 
 def _account_keys(value: object) -> frozenset[str]:
     """Keys of a value that is a phone number or an account and nothing else."""
-    canon = canonical(scalar_text(value))
-    return identity_keys(canon, strict=True) if _ACCOUNT.match(canon) else frozenset()
+    text = scalar_text(value)
+    return sole_identity(canonical(text)) if text.isascii() and "@" not in text else frozenset()

@@ -232,3 +232,25 @@ def test_an_answer_is_cheap_after_the_first_one() -> None:
         ask()
         times.append(time.perf_counter() - start)
     assert sorted(times)[100] < 0.000_15
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ("DE89 3704 0044 0532 0130 00", True),
+        ("de89-3704-0044-0532-0130-00", True),
+        (PAID, True),
+        (PAID + "0", False),
+        (PAID[:-1], False),
+        (f"{PAID} {OTHER}", False),
+        ("ann@x.org", True),
+        ("ann@x.org.evil.example", False),
+        ("ann+evil@x.org", False),
+        ("a.nn@x.org", False),
+    ],
+)
+def test_an_identity_is_named_in_any_of_its_formats_and_only_as_a_whole(
+    value: str, named: bool
+) -> None:
+    origin = Authority.of([f"Pay 50 to {PAID} and mail ann@x.org"]).find(value)
+    assert (origin is not None and origin.match != "words") is named
