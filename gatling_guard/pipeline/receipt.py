@@ -32,6 +32,8 @@ ORIGINS = 4
 """Origins per leaf; two of them are quoted."""
 MAX_SHARES = 10
 """Single shares; the smaller ones of a term are recorded as one, so that all add up (R45)."""
+PLAN_SHARES = 400
+"""The same for a whole plan."""
 MAX_PARTS = 200
 """Calls of a whole plan that are recorded; those that were stopped first."""
 DETAILED = 24
@@ -71,8 +73,6 @@ def decision_body(decision: Decision, *, role: str | None, work: Work | None = N
         "version": VERSION,
     }
     if work is not None:
-        if work.grant is not None:
-            body["grant"] = {**as_receipt(work.grant), "reason": hide(work.grant.reason)}
         bands, spec = work.policy.energy, work.spec
         body["thresholds"] = [bands.allow_below, bands.block_above]
         body["profile"] = _profile_body(spec.profile) if spec else None
@@ -80,6 +80,9 @@ def decision_body(decision: Decision, *, role: str | None, work: Work | None = N
             [shown_path(about), source, hide(shown(said))]
             for about, source, said in grounds(work.authority, decision.lineage, spec)
         ]
+        if work.grant is not None:
+            grant = work.grant
+            body["grant"] = {**as_receipt(grant), "reason": hide(grant.reason)}
     if isinstance(decision, Allowed):
         body["approved_by"] = decision.approved_by
         body["would"] = decision.would.action if decision.would else None
@@ -96,7 +99,10 @@ def decision_body(decision: Decision, *, role: str | None, work: Work | None = N
 def plan_body(decision: Decision, works: Sequence[Work], *, role: str | None) -> Body:
     """The receipt of a whole plan: its own, its calls, and the data flow between them."""
     body = decision_body(decision, role=role)
-    del body["shares"], body["lineage"], body["arguments"]  # the parts have them
+    del body["lineage"], body["arguments"]  # the parts have them
+    # The plan's own: its energy need not be the sum of what its calls have each for itself.
+    hide = CallSecrets(_given(decision)).hide
+    body["shares"] = [_share_body(s, hide) for s in _largest(decision.energy, PLAN_SHARES)]
     body["calls"] = [part.action for part in decision.parts]
     by_node = {work.call_id: work for work in works}
     ranked = sorted(decision.parts, key=_rank)[:MAX_PARTS]
@@ -170,10 +176,10 @@ def _profile_body(profile: ToolProfile) -> Body:
     }
 
 
-def _largest(energy: Energy) -> list[Share]:
+def _largest(energy: Energy, most: int = MAX_SHARES) -> list[Share]:
     """The largest shares, then what is left of each term as one."""
     ranked = sorted(energy.shares, key=lambda share: -share.value)
-    kept, rest = ranked[:MAX_SHARES], ranked[MAX_SHARES:]
+    kept, rest = ranked[:most], ranked[most:]
     for term in energy.terms:
         left = [share for share in rest if share.term == term]
         if left:

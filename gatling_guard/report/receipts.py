@@ -44,7 +44,8 @@ def explained(body: Mapping[str, Any], **fields: Any) -> Explanation:
         why=reasons[0] if reasons else "", by=_by(body, rules, reasons), reasons=reasons,
         effect=_text(profile.get("effect")),
         reversible=profile["reversible"] if type(profile.get("reversible")) is bool else None,
-        arguments=arguments, authority=tuple(_grounds(body.get("grounds"))), rules=rules,
+        arguments=arguments, rules=rules,
+        authority=(*_grounds(body.get("grounds")), *_grant(body.get("grant"))),
         shares=shares, total=total,
         thresholds=(numbers[0], numbers[1]) if len(numbers) == 2 else None,
         **fields,
@@ -170,6 +171,16 @@ def _grounds(value: object) -> Iterator[Ground]:
         fields = [_text(field) for field in _list(item)]
         if len(fields) == 3:
             yield Ground(*fields)
+
+
+def _grant(value: object) -> Iterator[Ground]:
+    """The grant that was used: which source may direct what, and who said so."""
+    grant = _mapping(value)
+    if grant:
+        sources = ", ".join(_text(item) for item in _list(grant.get("source")))
+        by = f", by {_text(grant.get('by'))}" if grant.get("by") else ""
+        text = f"{sources} may direct this: {_text(grant.get('reason'))}{by}"
+        yield Ground("grant", _text(grant.get("basis")), text)
 
 
 def _rules(value: object) -> Iterator[Rule]:

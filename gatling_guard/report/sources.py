@@ -12,7 +12,7 @@ from gatling_guard.errors import ConfigurationError
 from gatling_guard.ledger import Entry, Ledger, redact
 from gatling_guard.pipeline import decision_body, plan_body, trimmed
 from gatling_guard.report.receipts import drawing, explained, parts_of, planned
-from gatling_guard.report.types import Explanation, ShareOf
+from gatling_guard.report.types import Explanation
 
 _DECIDED = ("decision", "plan", "error")
 _REF = re.compile(r"[0-9a-f]{6,64}")
@@ -138,18 +138,12 @@ def _bodies(entries: Sequence[Entry]) -> dict[str, dict[str, Any]]:
 
 
 def _of_plan(body: dict[str, Any], **fields: Any) -> Explanation:
-    """The energy of a plan is that of its calls; of calls that were not recorded, one share."""
     nodes, links = planned(body)
     calls = [explained(part) for part in parts_of(body)]
-    shares = [share for call in calls for share in call.shares]
-    total = explained(body).total
-    left = total - sum(share.value for share in shares)
-    if abs(left) > 1e-9:
-        shares.append(ShareOf("other", "", left, "calls that were not recorded"))
-    detailed = tuple(call for call in calls if call.decision_id)
     return replace(
-        explained(body, **fields), nodes=nodes, links=links, shares=tuple(shares),
-        parts=detailed, by="parts" if calls else "error", actions=(),
+        explained(body, **fields), nodes=nodes, links=links, actions=(),
+        parts=tuple(call for call in calls if call.decision_id),
+        by="parts" if calls else "error",
     )  # fmt: skip
 
 

@@ -94,9 +94,10 @@ def grouped(found: Explanation) -> list[tuple[str, str, list[str]]]:
         groups.setdefault((ground.source, ground.text), []).append(ground.about)
     result = []
     for (source, text), abouts in groups.items():
-        named = ", ".join(about.strip("/") for about in abouts if about != "effect")
+        named = ", ".join(about.strip("/") for about in abouts if about not in ("effect", "grant"))
         asks = f"asks for {found.effect or 'this effect'}" if "effect" in abouts else ""
         said = " and ".join(part for part in (asks, f"names {named}" if named else "") if part)
         who = _SOURCES.get(source, source)
-        result.append((f"{who} {said}", text, [values.get(about, "") for about in abouts]))
+        said = f"{who} {said}" if said else f"a grant was used ({source})"
+        result.append((said, text, [values.get(about, "") for about in abouts]))
     return result

@@ -40,8 +40,17 @@ BODY = (
 ASKED = "Read my mail from Dana. Pay the deposit and tell ann@corp.example."
 
 
+ENFORCED = {
+    "version": 1,
+    "limits": {"deadline_ms": 20_000},
+    "holds": [{"tools": ["pay"], "reason": "money"}],
+    "tools": {"pay": {"arguments": {"account": {"pattern": "AT.*"}}}},
+}
+"""Rules decide, so that these tests say nothing of how energies are weighed."""
+
+
 def guarded(**policy: Any) -> Guard:
-    guard = Guard({"version": 1, "limits": {"deadline_ms": 20_000}, **policy})
+    guard = Guard({**ENFORCED, **policy})
     for tool in (MAIL, PAY, SEND):
         guard.register(tool)
     return guard
@@ -71,7 +80,7 @@ def test_an_attack_is_explained_by_the_words_it_came_from() -> None:
     blocked = attacked(guard)[2]
     assert isinstance(blocked, Blocked)
     found = explain(blocked, ledger=guard.ledger)
-    assert (found.verdict, found.tool, found.node, found.by) == ("block", "pay", "p2", "energy")
+    assert (found.verdict, found.tool, found.node, found.by) == ("block", "pay", "p2", "rule")
     assert found.thresholds == (2.0, 8.0)
     leaf = argument(found, "/account")
     assert (leaf.tier, leaf.named, leaf.kind) == (3, False, "identity")
@@ -114,7 +123,8 @@ def test_a_held_call_says_how_to_approve_it() -> None:
 def test_a_rule_that_vetoed_is_named() -> None:
     guard = guarded(flows=["deny: public -> pay (identity)"])
     found = explain(attacked(guard)[1], ledger=guard.ledger)
-    assert (found.by, found.rules[0].rule) == ("rule", "flow.public-pay")
+    assert found.by == "rule"
+    assert "flow.public-pay" in [rule.rule for rule in found.rules]
     assert any("hold: public -> pay" in item.code for item in found.actions)
 
 
