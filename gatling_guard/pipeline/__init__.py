@@ -27,8 +27,6 @@ from gatling_guard.pipeline.state import (
 from gatling_guard.pipeline.whole import check_plan
 
 __all__ = [
-    "STAGES",
-    "VERSION",
     "Approval",
     "DeadlineExceeded",
     "DeadlineRunner",
@@ -36,15 +34,16 @@ __all__ = [
     "Monitor",
     "Notary",
     "Record",
+    "STAGES",
     "SessionState",
     "Stage",
     "Ticket",
     "ToolRequest",
+    "VERSION",
     "Work",
     "answered",
     "answered_grant",
     "caused",
-    "answered_grant",
     "check_plan",
     "decision_body",
     "error_text",

@@ -31,7 +31,6 @@ __all__ = [
     "Match",
     "NamedSource",
     "ObjectTaint",
-    "NamedSource",
     "Origin",
     "RecordedStep",
     "RecordedTrace",
