@@ -27,6 +27,8 @@ from gatling_guard.pipeline.state import (
 from gatling_guard.pipeline.whole import check_plan
 
 __all__ = [
+    "STAGES",
+    "VERSION",
     "Approval",
     "DeadlineExceeded",
     "DeadlineRunner",
@@ -34,12 +36,10 @@ __all__ = [
     "Monitor",
     "Notary",
     "Record",
-    "STAGES",
     "SessionState",
     "Stage",
     "Ticket",
     "ToolRequest",
-    "VERSION",
     "Work",
     "answered",
     "answered_grant",
