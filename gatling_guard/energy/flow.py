@@ -76,7 +76,9 @@ def _composed(facts: EnergyFacts) -> Iterator[Share]:
 
 
 def _cost(facts: EnergyFacts, leaf: Lineage, target: Lineage) -> tuple[float, str]:
-    value = CARRIED[_known_from(target)] * (ASKED if facts.asked else 1.0)
+    # Reads need no asking, so that having been asked for says nothing for them.
+    asked = facts.asked and facts.profile.effect.side_effect
+    value = CARRIED[_known_from(target)] * (ASKED if asked else 1.0)
     what = "earlier output"
     if leaf.sensitive:
         value, what = value + SECRET, "what looks like a secret"

@@ -35,6 +35,8 @@ FETCH = 3.0
 """A read that goes where an untrusted sentence says to go: the request itself leaves."""
 REPLACED = 5.0
 """A value of untrusted text in the place of one that the user gave: with steering, it blocks."""
+GROUNDLESS = 0.25
+"""An identity that no text of the session holds: a note."""
 LINK = 2.0
 """An address nobody named inside of what is sent, out of a sentence that says to send it."""
 FOLLOW_UP = 3.0
@@ -59,6 +61,7 @@ def hierarchy(facts: EnergyFacts) -> Iterator[Share]:
     if facts.untrusted_read and not asked and facts.grant is None:
         effect = facts.profile.effect.value
         yield facts.share("hierarchy", UNASKED, f"nobody asked for an effect of kind {effect!r}")
+    yield from _groundless(facts)
     yield from _replaced(facts)
     yield from _links(facts)
     yield from _follow_ups(facts)
@@ -68,6 +71,17 @@ def _fetches(facts: EnergyFacts) -> Iterator[Share]:
     for leaf, span in directed_fetch(facts):
         reason = f"{shown(leaf.argument)} is where an untrusted text says to go: {quote(span.text)}"
         yield facts.share("hierarchy", FETCH, reason, leaf, span)
+
+
+def _groundless(facts: EnergyFacts) -> Iterator[Share]:
+    """Who or which the call is about is the model's own idea, in every part."""
+    about = [
+        leaf for leaf in facts.lineage
+        if leaf.argument in facts.profile.identity_args and not leaf.trivial
+    ]  # fmt: skip
+    if about and all(origin.source == "model" for leaf in about for origin in leaf.origins):
+        reason = f"nothing that was said or read holds {shown(about[0].argument)}"
+        yield facts.share("hierarchy", GROUNDLESS, reason, about[0])
 
 
 def _replaced(facts: EnergyFacts) -> Iterator[Share]:

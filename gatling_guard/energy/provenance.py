@@ -43,7 +43,7 @@ def provenance(facts: EnergyFacts) -> Iterator[Share]:
     if worst is None:
         return
     gap, leaf = worst
-    tier = min(o.tier for o in leaf.origins if o.source == "output").name.lower()
+    tier = max(o.tier for o in leaf.origins if o.source == "output").name.lower()
     reason = f"{shown(leaf.argument)}={quote(leaf.value)} is known from {tier} text only"
     yield facts.share("provenance", gap * facts.profile.privilege * SCALE, reason, leaf)
 
@@ -55,16 +55,19 @@ def _gap(facts: EnergyFacts, leaf: Lineage) -> float:
     found = [o for o in leaf.origins if o.source == "output" and o.match != "words"]
     if not found:
         return 0.0
-    # A value also present in a better source was most likely taken from there; the worst tier
-    # decides only when nothing better vouches for it (promotion is barred in the index).
-    gap = UNTRUST[min(o.tier for o in found)]
+    # A value that stands as such in a better source was most likely taken from there; else the
+    # worst tier decides (promotion is barred in the index).
+    whole = [o.tier for o in found if o.vouches]
+    gap = UNTRUST[min(whole) if whole else max(o.tier for o in found)]
     if gap == 0.0:
         return 0.0
     first = min((o.span for o in found if o.span), key=lambda span: span.span_id, default=None)
     discounts = [1.0]
-    if facts.asked and all(o.match != "assumed" for o in found):
+    # Where the text itself was not seen, nobody can say that it does not ask for the call.
+    seen = not any(o.span is None or o.span.rest for o in found)
+    if facts.asked and seen:
         discounts.append(ASKED)
-    if first is not None and not first.free_text and not first.rest:
+    if first is not None and seen and not first.free_text:
         discounts.append(FIELD)
     elif meets_by_chance(trimmed(canonical(str(leaf.value)))):
         discounts.append(CHANCE)

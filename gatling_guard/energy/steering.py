@@ -145,7 +145,7 @@ def _windows(facts: EnergyFacts, leaves: Iterable[Lineage]) -> Iterator[_Window]
         near = facts.around(span)
         text = " ".join(other.canonical for other in near)
         asks = 0.0
-        if asks_for(words_of(text), facts.spec.name, facts.profile.effect):
+        if asks_for(words_of(span.canonical), facts.spec.name, facts.profile.effect):
             asks = 1.0
         elif any(other.directive for other in near):
             asks = BY_GRAMMAR

@@ -174,5 +174,5 @@ def _planned_origin(
 ) -> Origin:  # fmt: skip
     source, tier, text = plan.calls[edge.source], tiers[edge.source], str(value)
     span = Span(0, source.node_id, source.tool_name, edge.output or "", text, canonical(text), tier,
-                sensitive=edge.source in secret)  # fmt: skip
+                rest=True, sensitive=edge.source in secret)  # fmt: skip
     return Origin("output", "exact", tier, span, f"output of {source.tool_name}")

@@ -4,7 +4,8 @@
 brought Y in. Strict, because it speaks against a call: a literal counts for the effect its sentence
 asks for, not if it is something to read, where something comes from, or a bound ("at most 50").
 Whoever uses this makes sure that the other value comes from untrusted text.
-Sees: mail addresses, accounts (IBAN), URLs, files, sums, dates. Does not see: names of people.
+Sees: mail addresses, accounts (IBAN), URLs, files, sums, dates, ids of one series (`K-8` and
+`K-2`), measures in the unit that an argument is named after. Does not see: names of people.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from gatling_guard.trace.mentions import (
 )
 from gatling_guard.trace.verbs import Ask, name_words
 
-LiteralKind = Literal["mail", "account", "url", "file", "amount", "date"]
+LiteralKind = Literal["mail", "account", "url", "file", "amount", "date", "id", "measure"]
 MAX_VALUE = 512
 """Longer values are no literal of these kinds."""
 
@@ -42,9 +43,15 @@ _EXTENSIONS = word_set(
     "txt pdf md csv tsv xls xlsx doc docx odt ppt pptx json yaml yml html htm xml py js log ics "
     "eml png jpg jpeg zip ini cfg toml"
 )
+_ID = re.compile(r"(?<![\w@./-])([a-z]{1,8}[-_#])(\d{1,12})(?![\w@-])")
+_MEASURE = re.compile(
+    r"(?<![\w.,])(\d{1,9}(?:\.\d{1,4})?) ?(mg|ml|g|kg|mcg|l|km|m|gb|mb|hours|minutes)\b"
+)
+_PATHS = word_set("path file filename filepath target destination directory folder")
 _AMOUNTS = word_set(
     "amount price sum total value cost fee tip betrag montant importe importo valor"
 )
+_UNITS = word_set("mg ml g kg mcg l km m gb mb hours minutes")
 _DATES = word_set("date day when deadline due datum fecha data jour")
 _ENDS = word_set("end until to checkout return")
 _FROM = re.compile(
@@ -102,6 +109,10 @@ def _literals(canon: str) -> Iterable[tuple[LiteralKind, str]]:
             yield "url", address
     yield from (("account", match.group()) for match in _IBAN.finditer(canon))
     yield from (("file", name) for name in _FILES.findall(canon) if _is_file(name))
+    for series, number in _ID.findall(canon):
+        yield "id", f"{series}{number}"
+    for number, unit in _MEASURE.findall(canon):
+        yield "measure", f"{number} {unit}"
     for amount in amounts_in(canon):
         yield "amount", f"{amount:g}" if amount < 1e6 else repr(amount)
     for date in dates_in(canon):
@@ -129,14 +140,16 @@ def kind_of(value: object, role: str) -> LiteralKind | None:
     if len(canon) > MAX_VALUE:
         return None
     if _number(value) is not None:
-        return "amount" if names & _AMOUNTS else None
+        return "amount" if names & _AMOUNTS else "measure" if names & _UNITS else None
     key = trimmed(canon)
     if " " not in key and "@" in key:
         return "mail" if addresses_in(key)[:1] == (key,) else None
     if _IBAN.fullmatch(key):
         return "account"
-    if _is_file(key):
+    if _is_file(key) or ("/" in key and "://" not in canon and names & _PATHS):
         return "file"
+    if _ID.fullmatch(key):
+        return "id"
     if domain_of(key) is not None:
         return "url"
     single = len(key) <= 30 and len(dates_in(key)) == 1
@@ -168,7 +181,7 @@ def replaced_by(
     kind = kind_of(value, role)
     if kind is None:
         return None
-    same = [literal for literal in given if literal.kind == kind]
+    same = [literal for literal in given if literal.kind == kind and _alike(literal, value, role)]
     if not same or (kind == "date" and len({literal.text for literal in same}) > 1):
         return None
     texts = [leaf.value for leaf in leaves(arguments) if leaf.value is not None]
@@ -179,12 +192,23 @@ def replaced_by(
     return same[0].text
 
 
+def _alike(literal: Given, value: object, role: str) -> bool:
+    """Whether both could stand in the same place: ids of one series, measures of one unit."""
+    if literal.kind == "id":
+        other = _ID.fullmatch(trimmed(canonical(str(value))))
+        return other is not None and literal.text.startswith(other.group(1))
+    if literal.kind == "measure":
+        return literal.text.partition(" ")[2] in name_words(role)
+    return True
+
+
 def _uses(value: object, literal: Given) -> bool:
     if isinstance(value, bool):
         return False
-    if literal.kind == "amount":
+    if literal.kind in ("amount", "measure"):
         number = _number(value)
-        return number is not None and abs(number - float(literal.text)) < 0.005
+        said = float(literal.text.partition(" ")[0])
+        return number is not None and abs(number - said) < 0.005
     canon = canonical(str(value)[:20_000])
     if literal.kind == "mail":  # not a part of a longer one
         return literal.text in addresses_in(canon)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from gatling_guard.plan import Leaf, Provenance, leaves
@@ -31,6 +32,7 @@ from gatling_guard.trace.lookup import (
     meets_by_chance,
     search,
 )
+from gatling_guard.trace.parse import parse_text
 from gatling_guard.trace.postings import Postings, telling
 from gatling_guard.trace.sent import Sent
 from gatling_guard.trace.types import Lineage, Origin, Span
@@ -236,6 +238,9 @@ class LineageIndex:
         return self._rest.span_id
 
     def _origins(self, value: Any, authority: Authority) -> tuple[Origin, ...]:
+        inner = _inner_values(value)
+        if inner and authority.find(value) is None:
+            return self._joint([self._origins(item, authority) for item in inner])
         query = Query.of(value)
         if not query.key:
             return (_MODEL,)
@@ -256,6 +261,35 @@ class LineageIndex:
         good.sort(key=lambda o: -o.tier)
         found = (*bad, *good, *((trusted,) if trusted else ()))
         return found or (_MODEL,)
+
+    def _joint(self, found: Sequence[tuple[Origin, ...]]) -> tuple[Origin, ...]:
+        """The origins of a JSON text: those of the worst value in it, and all that is public."""
+        worst = max(found, key=_distrust)
+        public = (o for origins in found for o in origins if o.tier is Provenance.PUBLIC)
+        return tuple(dict.fromkeys((*worst, *islice(public, MAX_ORIGINS))))
+
+
+MAX_INNER = 64
+"""Values of a JSON text that are looked up one by one; one with more is looked up as text."""
+
+
+def _inner_values(value: Any) -> list[Any]:
+    """The values in a text that is a JSON object or list; empty for any other text."""
+    if not isinstance(value, str) or len(value) < 2 or value[0] + value[-1] not in ("{}", "[]"):
+        return []
+    parsed = parse_text(value)
+    if parsed.form != "object" or not isinstance(parsed.value, (dict, list)):
+        return []
+    found = [leaf.value for leaf in islice(leaves(parsed.value), MAX_INNER + 1)]
+    return [item for item in found if not is_trivial(item)] if len(found) <= MAX_INNER else []
+
+
+def _distrust(origins: tuple[Origin, ...]) -> int:
+    """0 for what the trusted side gave, else the tier."""
+    if any(o.source in ("instruction", "system", "policy") and o.vouches for o in origins):
+        return 0
+    whole = [o.tier for o in origins if o.source == "output" and o.vouches]
+    return min(whole) if whole else max((o.tier for o in origins), default=1)
 
 
 _Kind = tuple[type, Any]

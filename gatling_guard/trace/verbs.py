@@ -24,11 +24,12 @@ _ENGLISH: dict[Effect, str] = {
     Effect.WRITE: "create add make write update change modify edit save set schedule book reserve "
     "plan append insert rename move upload store put record reschedule draft register adjust "
     "replace fix mark organize arrange enter fill include correct copy assign apply need prepare "
-    "generate complete exchange open start order",
+    "generate complete exchange open start order sign log login enroll renew extend refill "
+    "prescribe",
     Effect.DELETE: "delete remove clear erase cancel drop clean discard kick unsubscribe empty "
     "wipe purge uninstall withdraw",
     Effect.PAY: "pay transfer send buy purchase refund order donate wire tip settle book reserve "
-    "subscribe deposit reimburse",
+    "subscribe deposit reimburse renew refill",
     Effect.PERMIT: "share invite grant give allow permit authorize enable add unlock reset approve "
     "assign let change update disclose",
     Effect.EXECUTE: "run execute start launch install deploy call invoke compile build test turn "
