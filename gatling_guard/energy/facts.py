@@ -121,7 +121,8 @@ def _capped(shares: Iterable[Share], weight: float, cap: float) -> list[Share]:
     """Weigh the shares and, above the cap, shrink all alike: the sum stays monotone."""
     found = list(shares)
     raw = weight * sum(share.value for share in found)
-    factor = weight if raw <= cap else weight * cap / raw
+    # A hair below the cap, so that rounding never puts the sum above it.
+    factor = weight if raw <= cap else weight * cap / raw * (1 - 1e-12)
     if factor == 1.0:
         return found
     return [Share(s.term, s.node_id, s.value * factor, s.reason, s.where, s.edge) for s in found]

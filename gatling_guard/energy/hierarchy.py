@@ -33,7 +33,7 @@ UNASKED = 3.0
 """An effect the instruction does not ask for, once untrusted text was read: grey by itself."""
 FETCH = 3.0
 """A read that goes where an untrusted sentence says to go: the request itself leaves."""
-REPLACED = 5.0
+REPLACED = 6.0
 """A value of untrusted text in the place of one that the user gave: with steering, it blocks."""
 GROUNDLESS = 0.25
 """An identity that no text of the session holds: a note."""

@@ -20,7 +20,7 @@ from typing import Any
 
 from gatling_guard.plan import Leaf, Provenance, leaves
 from gatling_guard.trace.authority import Authority
-from gatling_guard.trace.canonical import find_bounded, fitting, trimmed, words_of
+from gatling_guard.trace.canonical import find_bounded, fitting, hidden_text, trimmed, words_of
 from gatling_guard.trace.entities import identity_keys
 from gatling_guard.trace.fragments import compact
 from gatling_guard.trace.lookup import (
@@ -46,6 +46,7 @@ MAX_LEAVES = 1_000
 MAX_TRACED = 400_000
 """Characters of argument text that are looked up in one call, for the same reason."""
 
+_NOBODY = Authority()
 _MODEL = Origin("model", "none", Provenance.INTERNAL)
 _ANYWHERE = Origin("output", "assumed", Provenance.PUBLIC)
 
@@ -243,7 +244,9 @@ class LineageIndex:
             return self._joint([self._origins(item, authority) for item in inner])
         query = Query.of(value)
         if not query.key:
-            return (_MODEL,)
+            hidden = hidden_text(value) if isinstance(value, str) else ""
+            # Only invisible letters: read by a model, never what the trusted side said.
+            return self._origins(hidden, _NOBODY) if hidden.strip() else (_MODEL,)
         bad = search(self._bad, query, MAX_ORIGINS - 3)
         # Most of its words in one place are no match for the whole of it in another.
         if not any(o.vouches for o in bad) and self._may_be_known(query.words, MOST_WORDS):

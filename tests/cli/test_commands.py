@@ -185,7 +185,7 @@ def test_demo_stops_the_attack_and_does_the_work(cache: Path) -> None:
     assert [to for to, _ in found["guarded"]["sent"]] == ["dana@corp.example"]
     actions = [row["action"] for row in found["decisions"]]
     assert set(actions) == {"allow", "hold", "block"}
-    assert [call["amount"] for call in found["held"]] == [120]
+    assert [call["amount"] for call in found["held"]] == [120, 4900]
 
 
 @pytest.mark.parametrize("width", [80, 120])

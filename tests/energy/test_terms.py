@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gatling_guard.catalog import Effect, ToolProfile, ToolSpec
 from gatling_guard.energy import CAPS, STRUCTURAL, TERMS, Composite, Energy, EnergyFacts, Share
+from gatling_guard.energy.hierarchy import GROUNDLESS
 from gatling_guard.plan import Provenance, ToolCall, leaves
 from gatling_guard.trace import Authority, Lineage, Origin, Span
 
@@ -100,10 +101,10 @@ def test_an_unasked_effect_counts_only_after_untrusted_text() -> None:
         seen: STRUCTURAL(facts({"to": "x"}, instruction="Tell me a joke", untrusted_read=seen))
         for seen in (False, True)
     }
-    assert calls[False].hierarchy == 0.0
+    assert calls[False].hierarchy == GROUNDLESS
     assert 2.0 <= calls[True].hierarchy < 8.0
     asked = facts({"to": "x"}, instruction="Please pay the bill", untrusted_read=True)
-    assert STRUCTURAL(asked).hierarchy == 0.0
+    assert STRUCTURAL(asked).hierarchy == GROUNDLESS
 
 
 def limit(value: float, **schema: Any) -> float:
@@ -117,7 +118,7 @@ def test_scope_is_zero_up_to_the_budget_then_logarithmic() -> None:
     """R36: 101 against 100 is already above 0; growth is bounded."""
     assert limit(1) == limit(100) == 0.0
     assert 0.0 < limit(101) < limit(200) < limit(1000) < limit(10_000)
-    assert limit(1000) == pytest.approx(1.5 * math.log(10))
+    assert limit(1000) == pytest.approx(math.log(10))
     assert limit(1e300) <= CAPS["scope"]
     assert limit(500, default=500) == 0.0
 
@@ -126,7 +127,7 @@ def test_bulk_recipients_count() -> None:
     """R36: a long list of recipients is scope, too."""
     few, many = (facts({"to": [f"p{i}" for i in range(n)]}) for n in (10, 100))
     assert STRUCTURAL(few).scope == 0.0
-    assert STRUCTURAL(many).scope > 3.0
+    assert STRUCTURAL(many).scope > 2.0
 
 
 @pytest.mark.parametrize(
