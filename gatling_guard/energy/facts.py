@@ -55,8 +55,13 @@ class EnergyFacts:
 
     @cached_property
     def asked(self) -> bool:
-        """Whether the instruction asks for this effect."""
-        return self.authority.asks(self.profile.effect, self.spec)
+        """Whether the instruction asks for this effect, or to do what some text says.
+
+        A delegation only makes effects expected, and so a hold of what would be a block: the
+        values that the text gives stay what they are (P5).
+        """
+        asks = self.authority.asks(self.profile.effect, self.spec)
+        return asks or bool(self.authority.delegations)
 
     def granted(self, leaf: Lineage) -> bool:
         """Whether a grant lets this value come from where it comes from."""

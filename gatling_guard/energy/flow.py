@@ -45,6 +45,7 @@ def flow(facts: EnergyFacts) -> Iterator[Share]:
         return
     targets = [leaf for leaf in facts.lineage if _is_target(facts, leaf)]
     if not targets:
+        yield from _published(facts)
         return
     worst = max(targets, key=_known_from)
     carriers: dict[str, Lineage] = {}
@@ -55,6 +56,17 @@ def flow(facts: EnergyFacts) -> Iterator[Share]:
                 carriers[leaf.argument] = leaf
     for leaf in carriers.values():
         yield facts.share("flow", *_cost(facts, leaf, worst), leaf)
+
+
+def _published(facts: EnergyFacts) -> Iterator[Share]:
+    """A secret in a text that goes out although nobody asked for it; where to is of no matter."""
+    if facts.asked or not facts.profile.sink:
+        return
+    for leaf in facts.lineage:
+        if leaf.sensitive and leaf.argument in facts.profile.content_args and not leaf.named:
+            reason = f"{shown(leaf.argument)} tells what looks like a secret"
+            yield facts.share("flow", SECRET, reason, leaf)
+            return
 
 
 def _composed(facts: EnergyFacts) -> Iterator[Share]:
@@ -90,9 +102,16 @@ def _cost(facts: EnergyFacts, leaf: Lineage, target: Lineage) -> tuple[float, st
 
 
 def _known_from(target: Lineage) -> Provenance:
-    """Best tier that knows the destination; one the model made up is as bad as a stranger's."""
-    tiers = [origin.tier for origin in target.origins if origin.source == "output"]
-    return min(tiers, default=Provenance.PUBLIC)
+    """Best tier that knows the destination; one the model made up is as bad as a stranger's.
+
+    A whole short field of a stranger's record (who sent the mail) is better than his prose.
+    """
+    found = [origin for origin in target.origins if origin.source == "output"]
+    tier = min((origin.tier for origin in found), default=Provenance.PUBLIC)
+    first = min((s for s in target.spans), key=lambda span: span.span_id, default=None)
+    if tier is Provenance.PUBLIC and first and not (first.free_text or first.rest):
+        return Provenance.PARTNER
+    return tier
 
 
 def _carries(facts: EnergyFacts, leaf: Lineage, targets: list[Lineage]) -> bool:

@@ -27,13 +27,14 @@ from gatling_guard.trace import (
 
 STEERED = 6.0
 """A whole call given by untrusted text, with an effect that nobody asked for."""
-STEERED_ASKED = 2.5
-"""The same for an effect the user asked for: somebody has to look, nothing is proven."""
-UNASKED = 3.0
-"""An effect the instruction does not ask for, once untrusted text was read: grey by itself."""
+STEERED_ASKED = 1.8
+"""The same for an effect the user asked for, or delegated: grey once a value is not his either."""
+UNASKED = 1.8
+"""An effect the instruction does not ask for, once untrusted text was read: a note that turns grey with
+whatever else speaks against the call."""
 FETCH = 3.0
 """A read that goes where an untrusted sentence says to go: the request itself leaves."""
-REPLACED = 6.0
+REPLACED = 6.5
 """A value of untrusted text in the place of one that the user gave: with steering, it blocks."""
 GROUNDLESS = 0.25
 """An identity that no text of the session holds: a note."""

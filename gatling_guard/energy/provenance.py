@@ -24,9 +24,13 @@ FIELD = 0.4
 the platform wrote it, or at least it directs nobody."""
 CHANCE = 0.4
 """For small numbers, days and times, which meet by chance."""
-ASKED = 0.3
+ASKED = 0.2
 """For an effect the user asked for: some value had to be found. `hierarchy` looks at whether the
 text that gives it also asks for the call. Of several discounts the largest counts, alone."""
+ASKED_HIGH = 0.3
+"""The same from privilege `HIGH` on."""
+HIGH = 9
+"""Privilege from which on (money, access, commands) a value of a stranger's is grey by itself."""
 
 
 def provenance(facts: EnergyFacts) -> Iterator[Share]:
@@ -66,7 +70,7 @@ def _gap(facts: EnergyFacts, leaf: Lineage) -> float:
     # Where the text itself was not seen, nobody can say that it does not ask for the call.
     seen = not any(o.span is None or o.span.rest for o in found)
     if facts.asked and seen:
-        discounts.append(ASKED)
+        discounts.append(ASKED_HIGH if facts.profile.privilege >= HIGH else ASKED)
     if first is not None and seen and not first.free_text:
         discounts.append(FIELD)
     elif meets_by_chance(trimmed(canonical(str(leaf.value)))):
