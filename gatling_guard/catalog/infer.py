@@ -131,8 +131,9 @@ def _returned(
     """Tier of the output, and which of its fields third parties write."""
     result = _result(name, description, guess.verb)
     things = frozenset({*result, *(singular(word) for word in result)})
-    own = effect in lex.OWN_TEXT or (guess.known and effect in lex.RECEIPTS)
-    own = own or guess.verb in lex.CREATING
+    # What an annotation makes a change stays, by its name, something that returns records.
+    receipt = guess.known and lex.RECEIPTS.issuperset((effect, guess.effect))
+    own = effect in lex.OWN_TEXT or receipt or guess.verb in lex.CREATING
     if (
         not own
         and effect is not Effect.DELETE
