@@ -425,8 +425,9 @@ MARKS_READ = r"\bmark(?:s|ed|ing)?\b[^.]{0,30}\bas (?:read|seen)\b"
 UNREAD = _words("unread")
 
 THINGS = _words("""
-application collection documentation donation invitation location notification organization position
-presentation publication question reservation section station subscription transaction
+application collection container documentation donation invitation location notification
+organization position presentation publication question reservation section station subscription
+transaction
 """)
 """Nouns that look like the name of an act but are what an act is done to: `post_location`."""
 TOOL_NOUNS = _words("""
