@@ -31,6 +31,8 @@ class Roles:
     url: tuple[str, ...] = ()
     recipients: tuple[str, ...] = ()
     """Those of `identity` that name another party a text goes to."""
+    persons: tuple[str, ...] = ()
+    """Those of `identity` that name a user, a group or a role."""
 
 
 def properties(schema: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -106,6 +108,7 @@ def argument_roles(schema: Any, effect: Effect, tool_words: tuple[str, ...]) -> 
     heads = {token for split in tokens.values() for token in split}
     place = not heads.isdisjoint({"street", "zip", "postal", "address1", "postcode"})
     objects = frozenset(singular(word) for word in tool_words if word not in lex.VERBS)
+    created = not lex.NAMING.isdisjoint(tool_words)
     identity, content, url, recipients = [], [], [], []
     for name, schema_of in found.items():
         if str(schema_of.get("type")) in _NO_NAME:
@@ -116,7 +119,7 @@ def argument_roles(schema: Any, effect: Effect, tool_words: tuple[str, ...]) -> 
         to_party = _is_recipient(name, split, effect)
         if to_party:
             recipients.append(name)
-        if to_party or name in url or _is_identity(name, split, effect, objects, place):
+        if to_party or name in url or _is_identity(name, split, effect, objects, place, created):
             identity.append(name)
         elif _is_content(split, schema_of):
             content.append(name)
@@ -127,6 +130,7 @@ def argument_roles(schema: Any, effect: Effect, tool_words: tuple[str, ...]) -> 
         tuple(name for name in content if name not in holders),
         tuple(url),
         tuple(recipients),
+        tuple(n for n in identity if n in tokens and not lex.SOMEBODY.isdisjoint(tokens[n])),
     )
 
 
@@ -185,11 +189,25 @@ def _is_recipient(name: str, split: tuple[str, ...], effect: Effect) -> bool:
 
 
 def _is_identity(
-    name: str, split: tuple[str, ...], effect: Effect, objects: frozenset[str], place: bool
+    name: str,
+    split: tuple[str, ...],
+    effect: Effect,
+    objects: frozenset[str],
+    place: bool,
+    created: bool,
 ) -> bool:
-    lower, head = "_".join(split), split[-1]
-    if lower in lex.NOT_IDENTITY or head in {"type", "format"}:
+    lower = "_".join(split)
+    if lower in lex.NOT_IDENTITY or split[-1] in {"type", "format"}:
         return False
+    if len(split) > 1 and split[-1] in lex.UNITS:
+        split = split[:-1]  # "dose_mg" is a dose.
+    head = split[-1]
+    if effect.side_effect and _is_delivery(split):
+        return True
+    if effect.side_effect and effect is not Effect.EXECUTE and _is_counted(split):
+        return True
+    if effect in lex.GIVING and split in {("from",), ("source",)}:
+        return True
     if not lex.IDENTITY_ANYWHERE.isdisjoint(split) and head not in lex.CONTENT_HEADS:
         return True
     if head in lex.IDENTITY_HEADS or lower in lex.IDENTITY_NAMES or name.lower().endswith("id"):
@@ -204,9 +222,31 @@ def _is_identity(
         return True
     if not effect.side_effect:
         return False
+    if created and _is_new_name(split, objects):
+        return False
     return head in lex.WHICH_ONLY_IF_CHANGING or (
         singular(head) in objects and head not in lex.CONTENT_HEADS
     )
+
+
+def _is_new_name(split: tuple[str, ...], objects: frozenset[str]) -> bool:
+    """The name that something new is given says which of nothing; whom one adds is named by it."""
+    people = lex.SOMEBODY | {"contact"}
+    if split[-1] != "name" or not people.isdisjoint(objects | set(split[:-1])):
+        return False
+    return len(split) == 1 or singular(split[-2]) in objects
+
+
+def _is_counted(split: tuple[str, ...]) -> bool:
+    """`num_tickets`, `number_of_adults`, `no_of_rooms`."""
+    return len(split) > 1 and (split[0] == "num" or split[:2] in lex.COUNTED)
+
+
+def _is_delivery(split: tuple[str, ...]) -> bool:
+    """Where goods or the bill go: `ship_to`, `delivery_address`, `billing_details`."""
+    if split[-1] == "to" and split[0] in lex.DELIVERING:
+        return True
+    return not lex.DELIVERY.isdisjoint(split) and split[-1] in lex.DELIVERED_TO
 
 
 def _is_content(split: tuple[str, ...], schema: Mapping[str, Any]) -> bool:

@@ -66,7 +66,7 @@ def _in_words(
     `before` is the part before it, the object where this part names none: `comments.add`.
     """
     verbs = [i for i, token in enumerate(tokens) if token in lex.VERBS]
-    clear = [i for i in verbs if tokens[i] not in lex.AMBIGUOUS]
+    clear = [i for i in verbs if tokens[i] not in lex.AMBIGUOUS and not _is_sum(tokens, i)]
     chosen = (clear or verbs)[:1]
     if verbs[:1] == [0] and (not clear or clear[0] > 2):
         chosen = [0]  # "post_a_tweet_and_delete": what stands first is the verb.
@@ -91,7 +91,10 @@ def _further(
     return [
         Evidence(refine(tokens[i], tokens[i + 1 :] or outer, args), True, tokens[i])
         for i in range(start + 2, len(tokens))
-        if tokens[i - 1] in lex.JOINS and tokens[i] in lex.VERBS
+        if tokens[i - 1] in lex.JOINS
+        and tokens[i] in lex.VERBS
+        # "domain_or_email": the last word names a second thing.
+        and not (tokens[i - 1] == "or" and i + 1 == len(tokens) and tokens[i] in lex.AMBIGUOUS)
     ]
 
 
@@ -113,6 +116,11 @@ def _is_compound(tokens: Sequence[str], at: int) -> bool:
     # One can filter or process a history, but not bash or grant it.
     thing = thing or lex.VERBS.get(tokens[at]) in (Effect.EXECUTE, Effect.PERMIT, Effect.PAY)
     return thing and tokens[at + 1 : at + 2] != () and tokens[at + 1] in lex.DETAIL_NOUNS
+
+
+def _is_sum(tokens: Sequence[str], at: int) -> bool:
+    """Whether "grant" is the money of "grant_application", not the act."""
+    return tokens[at] in lex.GRAVE and _is_compound(tokens, at)
 
 
 def _nominal(tokens: Sequence[str]) -> Evidence | None:
@@ -204,7 +212,7 @@ def _second(tokens: Sequence[str], first: Evidence, args: frozenset[str]) -> lis
         if verb in lex.VAGUE | {"return"} or not after or _is_compound((verb, after), 0):
             continue
         bought = verb in lex.GRAVE and singular(after) in lex.GOODS
-        if verb not in lex.AMBIGUOUS or bought or after in lex.DETERMINERS:
+        if verb not in lex.AMBIGUOUS or bought or after in lex.DETERMINERS - {"that"}:
             return [Evidence(_said(verb, tokens[i + 1 : i + 9], args), first.strong, verb)]
     return []
 
@@ -229,7 +237,11 @@ def _is_verb(verb: str, token: str, after: str, place: bool) -> bool:
 
 
 def _after_usage(tokens: tuple[str, ...]) -> tuple[str, ...]:
-    """What follows in "Use the X tool to cancel ..."; other sentences as they are."""
+    """What follows in "Use the X tool to cancel ...", "A tool to cancel ..."; else all."""
+    if tokens[:1] in (("a",), ("an",)):
+        at = next((i for i, token in enumerate(tokens[:10]) if token in lex.TOOL_NOUNS), 0)
+        to = next((i for i in range(at + 1, min(at + 4, len(tokens) - 1)) if tokens[i] == "to"), 0)
+        return tokens[to + 1 :] if at and to else tokens
     if len(tokens) > 2 and tokens[0] in lex.USAGE and tokens[1] in {"the", "this", "it"}:
         for i in range(2, min(9, len(tokens) - 1)):
             if tokens[i] == "to":
@@ -248,6 +260,8 @@ def _said(verb: str, following: Sequence[str], args: frozenset[str]) -> Effect:
         return Effect.READ  # "gives you a password of length 50"
     if verb == "review" and following:
         return Effect.READ  # One writes a review, or reviews something.
+    if verb == "log" and not {"in", "into"}.isdisjoint(following[:3]):
+        return Effect.STATE_CHANGING_READ  # "Logs the user into the system"
     if verb == "receive" or (verb == "request" and not lex.READING_NOUNS.isdisjoint(phrase)):
         return Effect.READ
     return refine(verb, following, args, prose=True)

@@ -6,7 +6,6 @@ declare the profile where it matters.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -23,6 +22,7 @@ from gatling_guard.catalog.arguments import (
 from gatling_guard.catalog.effects import Guess, guess_effect
 from gatling_guard.catalog.names import base_form, segments, sentence, singular, words
 from gatling_guard.catalog.types import Effect, ToolProfile
+from gatling_guard.catalog.weight import Facts, is_sink, privilege, reversible, scope
 from gatling_guard.plan import Provenance
 
 HINTS = ("readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint")
@@ -60,19 +60,20 @@ def infer_profile(
     tokens = words(name)
     roles = argument_roles(parameters, effect, tokens)
     drafted = guess.verb == "draft" or not lex.DRAFTS.isdisjoint(tokens)
+    facts = Facts(effect, guess.verb, tokens, description, arguments, roles)
     tier, third_party = _returned(name, description, effect, guess, arguments, roles, output_schema)
     profile = ToolProfile(
         effect=effect,
         tier=tier,
         third_party=third_party,
-        text_tier=_text_tier(effect, guess.verb),
-        sink=_is_sink(effect, guess.verb, tokens, roles),
+        text_tier=_text_tier(name, effect, guess.verb),
+        sink=is_sink(facts),
         identity_args=roles.identity,
         content_args=roles.content,
         url_args=roles.url,
-        privilege=_privilege(effect, tokens, arguments),
-        scope=_scope(effect, tokens, arguments),
-        reversible=_reversible(effect, guess.verb, tokens, description),
+        privilege=privilege(facts),
+        scope=scope(facts),
+        reversible=reversible(facts),
         notifies=() if drafted else notified_args(parameters, effect, tokens),
         basis="inferred",
         confidence=guess.confidence,
@@ -130,15 +131,24 @@ def _returned(
     """Tier of the output, and which of its fields third parties write."""
     result = _result(name, description, guess.verb)
     things = frozenset({*result, *(singular(word) for word in result)})
-    own = effect in lex.OWN_TEXT or guess.verb in lex.CREATING
-    if not own and _from_web(result, things, effect, guess.verb, roles):
+    # What an annotation makes a change stays, by its name, something that returns records.
+    receipt = guess.known and lex.RECEIPTS.issuperset((effect, guess.effect))
+    own = effect in lex.OWN_TEXT or receipt or guess.verb in lex.CREATING
+    if (
+        not own
+        and effect is not Effect.DELETE
+        and _from_web(result, things, effect, guess.verb, roles)
+    ):
         return Provenance.PUBLIC, ("*",)
     tier = Provenance.PARTNER if things & lex.PARTNER_SOURCES else Provenance.INTERNAL
     ran = effect is Effect.EXECUTE and arguments & (lex.CODE_ARGS | {"query"})
     if not guess.known or ran:
         return tier, ("*",)
-    if own or (effect is Effect.READ and guess.verb in lex.COMPUTED):
+    if own or (effect is Effect.READ and guess.verb in lex.COMPUTED | lex.JUDGED):
         # What such a call returns is made of what was put into it; lineage taints that.
+        return tier, ()
+    figure = bool(result) and singular(result[-1]) in lex.FIGURE_NOUNS
+    if figure or guess.verb in lex.ENTERING or not lex.OWN_MAIL.isdisjoint(words(name)):
         return tier, ()
     return tier, _third_party(result, things, effect, guess.verb, output_schema)
 
@@ -167,7 +177,9 @@ def _from_web(
     if effect.side_effect:
         return False
     searches = verb in lex.SEARCHING or not lex.SEARCHED.isdisjoint(result[-1:])
-    return bool(roles.url) or (searches and result[-1:] != () and _by_engine(result))
+    return (bool(roles.url) and verb not in lex.JUDGED | lex.COMPUTED) or (
+        searches and result[-1:] != () and _by_engine(result)
+    )
 
 
 def _by_engine(result: tuple[str, ...]) -> bool:
@@ -176,10 +188,16 @@ def _by_engine(result: tuple[str, ...]) -> bool:
     return bool(rest) and lex.SEARCH_ENGINES.issuperset(rest)
 
 
-def _text_tier(effect: Effect, verb: str) -> Provenance:
-    """Unknown nouns count as other people's text (R51); computed results as made of their input."""
-    reads = effect in (Effect.READ, Effect.STATE_CHANGING_READ, Effect.EXECUTE)
-    return Provenance.PUBLIC if reads and verb not in lex.COMPUTED else Provenance.INTERNAL
+def _text_tier(name: str, effect: Effect, verb: str) -> Provenance:
+    """Unknown nouns count as other people's text (R51); computed results as made of their input.
+
+    A change of a record that others word may show the record: what was deleted, who was invited.
+    """
+    if effect in (Effect.READ, Effect.STATE_CHANGING_READ, Effect.EXECUTE):
+        return Provenance.INTERNAL if verb in lex.COMPUTED else Provenance.PUBLIC
+    things = {singular(word) for word in words(name) if word != verb}
+    shown = effect not in lex.OWN_TEXT and verb not in lex.CREATING
+    return Provenance.PUBLIC if shown and things & lex.WORDED_BY_OTHERS else Provenance.INTERNAL
 
 
 def _third_party(
@@ -209,63 +227,3 @@ def _declared_fields(output_schema: Mapping[str, Any] | None) -> tuple[str, ...]
     fields = [name for name, _ in properties(output_schema)]
     free = (name for name in fields if (words(name) or ("",))[-1] in lex.FREE_TEXT_FIELDS)
     return tuple(dict.fromkeys(free))
-
-
-# ------------------------------------------------------------------------------ weight
-def _is_sink(effect: Effect, verb: str, tokens: tuple[str, ...], roles: Roles) -> bool:
-    if effect in lex.LEAVES:
-        return True
-    if not effect.side_effect or effect is Effect.DELETE:
-        return False
-    # The address in a contact or a profile is what is stored, not where it goes.
-    stored = not lex.PERSON_RECORDS.isdisjoint(tokens)
-    parties = [name for name in roles.recipients if not (stored and name in lex.PERSON_FIELDS)]
-    published = not lex.PUBLISHED_OBJECTS.isdisjoint(tokens)
-    return bool(parties or roles.url) or verb == "upload" or published
-
-
-def _privilege(effect: Effect, tokens: tuple[str, ...], arguments: frozenset[str]) -> int:
-    level = lex.PRIVILEGE[effect]
-    things = {*tokens, *(singular(token) for token in tokens)}
-    if effect is Effect.EXECUTE and (things & lex.RUNNABLE or arguments & lex.CODE_ARGS):
-        return 10
-    if not lex.SENSITIVE.isdisjoint(things):
-        level += 3 if not effect.side_effect else 1
-    elif things & lex.PRIVATE and not effect.side_effect:
-        level += 1
-    elif things & lex.LIGHT_OBJECTS and effect in (Effect.WRITE, Effect.DELETE):
-        level -= 2
-    return max(1, min(10, level + (not lex.BULK.isdisjoint(tokens) and effect.side_effect)))
-
-
-def _scope(effect: Effect, tokens: tuple[str, ...], arguments: frozenset[str]) -> int:
-    """How much one call can reach: one thing 2, a search 4, everything 6, a machine 9."""
-    things = {*tokens, *(singular(token) for token in tokens)}
-    if effect is Effect.EXECUTE and (arguments & lex.CODE_ARGS or things & lex.RUNNABLE):
-        return 9
-    level = 2
-    if not lex.SEARCHING.isdisjoint(tokens) or _returns_many(tokens, arguments):
-        level = 4
-    if not lex.BULK.isdisjoint(tokens):
-        level += 2
-    return min(10, level + (2 if things & lex.WIDE else 0))
-
-
-def _returns_many(tokens: tuple[str, ...], arguments: frozenset[str]) -> bool:
-    plural = bool(tokens) and singular(tokens[-1]) != tokens[-1]
-    return plural and not any(name == "id" or name.endswith("_id") for name in arguments)
-
-
-def _reversible(effect: Effect, verb: str, tokens: tuple[str, ...], description: str) -> bool:
-    """Whether an ordinary user could undo the call by itself; `notifies` is judged by value."""
-    if not effect.side_effect:
-        return True
-    text = description[:2000]
-    if re.search(lex.FOREVER, text, re.IGNORECASE):
-        return False
-    things = {*tokens, *(singular(token) for token in tokens)}
-    if effect is Effect.DELETE:
-        kept = verb == "trash" or re.search(lex.TRASH, text, re.IGNORECASE) is not None
-        return kept or bool(things & lex.LIGHT_OBJECTS) or verb in lex.UNDONE_VERBS
-    published = verb in lex.PUBLIC_TEXT_VERBS and not lex.PUBLISHED_OBJECTS.isdisjoint(tokens)
-    return effect not in lex.LASTING and verb not in lex.LASTING_VERBS and not published

@@ -6,6 +6,8 @@ is *unknown*, which the guard reads as the worse case. Not covered: languages ot
 
 from __future__ import annotations
 
+import re
+
 from gatling_guard.catalog.types import Effect
 
 
@@ -26,14 +28,14 @@ elaborate encode encrypt enumerate estimate evaluate examine exist expand expect
 export extract factor fetch filter find forecast format gather generate geocode get glob go greet
 grep group guess hash highlight identify infer inspect integrate interpolate interpret investigate
 learn lemmatize lint list load localize locate look lookup ls map match maximize measure minify
-minimize monitor multiply narrow navigate normalize observe obtain optimise optimize outline
-output paginate parse peek perceive pick ping plot poll predict preview probe produce profile
-pronounce proofread prove provide pwd query random rank read recall recognize recommend render
-respond retrieve retrive return reveal reverse roll round sample sanitize scale scan scrape screen
-search see segment select shorten show shuffle simplify simulate solve sort spell split stat stem
-study subtract suggest sum summarise summarize supply synthesize tail test think tokenize trace
-track transcribe transform translate transpose understand validate vectorize verify view visit
-visualise visualize watch wc weigh
+minimize monitor multiply narrow navigate normalize observe obtain optimise optimize outline output
+paginate parse peek perceive pick ping plot poll predict preview probe produce profile pronounce
+proofread prove provide pwd query random rank read recall recognize recommend render respond
+retrieve retrive return reveal reverse roll round sample sanitize scale scan scrape screen search
+see segment select shorten show shuffle simplify simulate solve sort spell split standardize stat
+stem study subtract suggest sum summarise summarize supply synthesize tail test think tokenize trace
+track transcribe transform translate transpose troubleshoot understand validate vectorize verify
+view visit visualise visualize watch wc weigh
 """
 _STATE_READ = "authenticate consume dequeue login pop receive signin"
 _WRITE = """
@@ -41,8 +43,8 @@ abort accept acknowledge activate adapt add address adjust administer admit adop
 allocate alter amend append apply appoint approve archive arrange assign associate attach augment
 author backup balance begin blend block book bookmark borrow brew build bump burn calibrate capture
 carry cast cd change checkin checkout choose claim clean click clone close collaborate combine
-commit complete compress conduct configure confirm connect construct consult control cook cool
-coordinate copy correct cp craft create customize cut deactivate decline decrease define demote
+command commit complete compress conduct configure confirm connect construct consult control cook
+cool coordinate copy correct cp craft create customize cut deactivate decline decrease define demote
 design develop dim disable disconnect dislike dismiss dispense distribute do dose draft drag draw
 drop edit eject embed enable end enforce enhance enqueue enrol enroll ensure enter equip establish
 exchange extend falsify favorite favourite fill finalize finish fix flag flip float focus follow
@@ -51,16 +53,16 @@ implement import improve increase increment index init initialise initialize ini
 instantiate irrigate issue join keep label land leave like link lock log maintain make manage
 manipulate mark merge migrate mint mix mkdir modify mount move mutate mute mv negotiate note open
 opt order organise organize override overwrite pack park patch pause perform pin pitch place plan
-plant play populate postpone preheat prepare preserve press print prioritize process program promote
-protect put queue raise rate reactivate rearrange rebase rebook recalibrate reconcile record recover
-rectify redirect reduce refactor refill refresh register reject release reload relocate remediate
-remember rename renew reopen reorder repair replace replicate reschedule reserve reset resize
-resolve restock restore restrict resume return revert review rollback rotate safeguard save schedule
-scroll seal secure set setup shift sign signup silence skip snooze solve speed stage stake star
-start stash steer step stimulate stop store stream streamline strengthen style subscribe suspend
-swap switch sync synchronise synchronize tag take tamper tap tighten toggle touch train transition
-trim tune turn type unarchive unblock undo unmark unmute unpin untag update upgrade upload upsert
-volunteer vote wake warm weld write zip
+plant play populate postpone preheat prepare prescribe preserve press print prioritize process
+program promote protect put queue raise rate reactivate rearrange rebase rebook recalibrate
+reconcile record recover rectify redirect reduce refactor refill refresh register reject release
+reload relocate remediate remember rename renew reopen reorder repair replace replicate reschedule
+reserve reset resize resolve restock restore restrict resume return revert review rollback rotate
+safeguard save schedule scroll seal secure set setup shift sign signup silence skip snooze solve
+speed stage stake star start stash steer step stimulate stop store stream streamline strengthen
+style subscribe suspend swap switch sync synchronise synchronize tag take tamper tap tighten toggle
+touch train transition trim tune turn type unarchive unblock undo unmark unmute unpin untag update
+upgrade upload upsert volunteer vote wake warm weld write zip
 """
 _SEND = """
 advertise alert announce apologize broadcast call cc comment communicate complain contact contribute
@@ -112,25 +114,25 @@ VERBS |= dict.fromkeys(("return", "review"), Effect.WRITE)
 
 AMBIGUOUS = _words("""
 access address advance alert align answer attack author backup balance bash bet bid block book
-bookmark borrow broadcast burn call capture cast cat cd change charge clean clear close comment
-compile complete contact control cool copy correct count cp craft crash cut deposit design dispatch
-dose download draft draw drop du email empty end exchange exploit factor fax file fill filter finish
-fire fix flag float focus follow fork format fund gift group guess hand hash heat highlight hire
-hold host import index input invite issue kick label land launch leave lend like link load lock log
-look mail map mark match measure mention message mint mix monitor move mute note open operate order
-output override pack park parse patch pause permit phone pick pilot pin pitch place plan plant play
-pledge payout poll pop post preview process profile program purchase push put query queue random
-rank rate record redeem refund release rent repair reply report request reserve respond return
-reverse review roll round run sample save scale scan schedule screen seal secure see segment sell
-setup shell shift ship show sign signup skip sms solve sort speed spell split stage stake star start
-stat stem step stop store stream study style sum supply swap switch tag tail tap terminal test text
-tip top touch trace track trade train transfer transition trigger trim tune turn tweet type upgrade
-visit volunteer vote wager wake warm watch webhook wire withdraw zip
+bookmark borrow broadcast burn call capture cast cat cd change charge clean clear close command
+comment commit compile complete contact control cool copy correct count cp craft crash cut deposit
+design dispatch dose download draft draw drop du email empty end exchange exploit factor fax file
+fill filter finish fire fix flag float focus follow fork format fund gift group guess hand hash heat
+highlight hire hold host import index input invite issue kick label land launch leave lend like link
+load lock log look mail map mark match measure mention message mint mix monitor move mute note open
+operate order output override pack park parse patch pause permit phone pick pilot pin pitch place
+plan plant play pledge payout poll pop post preview process profile program purchase push put query
+queue random rank rate record redeem refund release rent repair reply report request reserve respond
+return reverse review roll round run sample save scale scan schedule screen seal secure see segment
+sell setup shell shift ship show sign signup skip sms solve sort speed spell split stage stake star
+start stat stem step stop store stream study style sum supply swap switch tag tail tap terminal test
+text tip top touch trace track trade train transfer transition trigger trim tune turn tweet type
+upgrade visit volunteer vote wager wake warm watch webhook wire withdraw zip
 """)
 """Verbs that are nouns or adjectives as often."""
 
 GRAVE = _words(
-    "bet buy deposit empty fund grant permit purchase refund rent sell trade wire withdraw"
+    "bet buy deposit empty fund grant order permit purchase refund rent sell trade wire withdraw"
 )
 """Ambiguous verbs that are taken at their word where they are the whole name."""
 
@@ -153,7 +155,7 @@ testing tokenization translation ttest validation verification
 """Objects of a light verb that make it a computation or a look-up."""
 
 TESTS = _words("test")
-STATISTICAL = _words("a ab anova chi hypothesis normality square statistical t z")
+STATISTICAL = _words("a ab anova b chi hypothesis normality square statistical t z")
 """What makes a test a computation; any other test that is run executes what it tests."""
 
 MONEY = _words("""
@@ -167,22 +169,25 @@ BOOKKEEPING = _words("record log track report note categorize tag label flag dis
 """Verbs that talk about money without moving it."""
 PAY_BIGRAMS = frozenset({("payment", "intent"), ("bank", "transfer"), ("wire", "transfer")})
 PAYING_ARGS = _words("""
-card_id card_number credit_card credit_card_number cvv payment payment_details payment_id
+billing billing_address billing_details billing_info billing_interval card_id card_number
+credit_card credit_card_number cvv payment payment_details payment_id
 payment_info payment_method payment_method_id payment_methods payment_source
 """)
+MEANS = _words("account card method wallet")
+"""Means of payment, as the object of a change."""
 PAID_WITH = PAYING_ARGS | _words("""
 account amount basket card cart item items order price product quantity sum symbol ticket total
 value
 """)
 """Words of arguments that say what is paid for, or with what."""
 PAYING_VERBS = _words("""
-book change complete confirm create exchange extend hire modify order place renew rent reserve
-return subscribe update upgrade
+book change checkin complete confirm create enroll exchange extend hire modify order place
+register renew rent reserve return subscribe update upgrade
 """)
 """Verbs that take money if the tool is given the means of payment."""
 
 ACCESS = _words("""
-access acl admin collaborator credential member membership mfa otp owner ownership passcode
+access acl admin collaborator credential member membership otp owner ownership passcode
 passkey passphrase password permission pin privacy privilege rbac role rolebinding sharing sudoer
 """)
 ACCESS_BIGRAMS = frozenset(
@@ -198,7 +203,10 @@ ACCESS_BIGRAMS = frozenset(
         ("privacy", "setting"),
         ("security", "setting"),
         ("sharing", "setting"),
-        ("two", "factor"),
+        ("door", "lock"),
+        ("lock", "state"),
+        ("lock", "status"),
+        ("smart", "lock"),
         ("share", "link"),
         ("shared", "link"),
         ("sharing", "link"),
@@ -214,9 +222,9 @@ ACCESS_BIGRAMS = frozenset(
 )
 OPENING = _words("privacy shareable sharable")
 ACCESS_VERBS = _words("""
-accept add alter approve assign change create edit enable extend give grant install issue make
-manage modify open override publish put raise renew reset restore rotate send set transfer unblock
-update upgrade upsert write
+accept add alter approve assign change control create edit enable extend give grant install issue
+make manage modify open override publish put raise renew reset restore rotate send set toggle
+transfer unblock update upgrade upsert write
 """)
 MEMBERS = _words("""
 attendee collaborator contributor editor guest invitee member moderator participant people
@@ -224,12 +232,23 @@ reviewer teammate user viewer
 """)
 MEMBER_VERBS = _words("add admit assign attach")
 
+PROTECTION = _words("antivirus encryption fa firewall mfa protection security tfa")
+"""The 2 of "2fa" is no letter."""
+PROTECTION_BIGRAMS = frozenset({("two", "factor"), ("multi", "factor"), ("audit", "log")})
+UNPROTECTING = _words("bypass deactivate disable pause stop suspend")
+"""What one does to a protection to let somebody in; switching it on is a plain change."""
+BIOMETRICS = _words("biometric biometrics face fingerprint passkey")
+ENROLLING = _words("add enroll register save")
+"""What is enrolled opens doors from then on."""
+BLOCKING = _words("ban blacklist blocklist denylist")
+"""Lists that take access from whoever is put on them."""
 JOINING_VERBS = _words("associate enroll link put")
 GROUPS = _words("admin group organisation organization project role team tenant workspace")
 """What gives its members access."""
 GOODS = _words("""
-book burger cab cake coffee dish drink equipment flower food gift groceries grocery item meal
-medication part pizza product supply taxi ticket
+beer beverage book breakfast burger cab cake coffee dinner dish drink equipment flower food gift
+groceries grocery item lunch material meal medication merchandise part pizza product sandwich
+snack supply taxi tea ticket wine
 """)
 CHARTS = _words("""
 barplot boxplot chart diagram graph heatmap histogram plot scatterplot visualisation visualization
@@ -240,17 +259,69 @@ alias dependency dns domain host hostname id ip name path reference symbol uri u
 """)
 """What one resolves by looking it up; an issue, a ticket or a crisis is settled."""
 JOBS = _words("batch job pipeline workflow")
+MACHINES = _words("""
+app application cluster container daemon failover host instance job machine mission node pipeline
+pod program server system task vm workflow
+""")
+"""What is set going by starting it: from then on it acts by itself."""
+FIRMWARE = _words("firmware kernel os package software")
+"""What runs as code once it is installed, by whatever word."""
+BINARIES = _words("apk binary container docker executable installer")
+COMMANDS = _words("command instruction")
+CAMPAIGNS = _words("ad advertisement campaign contest marketing promotion sale")
+"""What one runs by telling the public."""
+FORMAL = _words("""
+appeal case claim complaint dispute grievance lawsuit motion patent petition report return suit tax
+""")
+"""What one files with an authority, not in a folder."""
+APPLIED_FOR = _words("""
+account card grant job license loan membership mortgage permit position scholarship visa
+""")
+TECHNICAL_REQUESTS = _words("api feature get http https merge network post pull web")
+AMENDING = _words("amend change edit modify update")
+PRICED = _words("amount price quantity")
+"""Words of arguments by which changing an order changes what it costs."""
+RIDES = _words("cab ride rideshare taxi uber")
+COUNTERPARTIES = _words("contractor device member supplier user vendor")
+"""Whom one approves: from then on they may do more."""
+REWARDS = _words("achievement cart feature level reward skin")
+"""What is unlocked without anybody gaining access."""
 BY_OBJECT: dict[str, tuple[frozenset[str], Effect]] = {
+    "apply": (APPLIED_FOR, Effect.SEND),
+    "approve": (COUNTERPARTIES, Effect.PERMIT),
+    "begin": (MACHINES, Effect.EXECUTE),
+    "book": (_words("ticket"), Effect.PAY),
     "burn": (_words("coin nft token"), Effect.DELETE),
     "call": (_words("function method procedure tool"), Effect.EXECUTE),
     "calibrate": (_words("hardware machine robot robots sensor sensors"), Effect.WRITE),
     "create": (CHARTS, Effect.READ),
+    "charge": (_words("battery car device ev phone robot scooter vehicle"), Effect.WRITE),
     "checkout": (_words("basket cart order"), Effect.PAY),
+    "conduct": (_words("interview poll survey"), Effect.SEND),
     "draw": (_words("card lot number ticket tile"), Effect.STATE_CHANGING_READ),
     "drop": (_words("collection column database db index schema table"), Effect.DELETE),
+    "execute": (CAMPAIGNS, Effect.WRITE),
+    "flash": (FIRMWARE, Effect.EXECUTE),
+    "initiate": (MACHINES, Effect.EXECUTE),
+    "issue": (COMMANDS, Effect.EXECUTE),
+    "launch": (CAMPAIGNS, Effect.WRITE),
     "order": (GOODS, Effect.PAY),
+    "perform": (MACHINES | _words("attack exploit injection"), Effect.EXECUTE),
+    "remove": (
+        _words("background noise outlier profanity punctuation stopword whitespace"),
+        Effect.READ,
+    ),
+    "request": (RIDES, Effect.WRITE),
     "resolve": (REFERENCES, Effect.READ),
+    "run": (CAMPAIGNS, Effect.WRITE),
+    "send": (COMMANDS, Effect.EXECUTE),
+    "start": (MACHINES, Effect.EXECUTE),
     "submit": (JOBS, Effect.EXECUTE),
+    "transfer": (_words("employee inventory patient staff stock student"), Effect.WRITE),
+    "transmit": (COMMANDS, Effect.EXECUTE),
+    "unlock": (REWARDS, Effect.WRITE),
+    "update": (FIRMWARE, Effect.EXECUTE),
+    "upgrade": (FIRMWARE, Effect.EXECUTE),
     "zip": (_words("code"), Effect.READ),
 }
 """Verbs that mean something else for certain objects."""
@@ -266,8 +337,9 @@ CHARGES = (
 """What a description says of a change that costs the user money."""
 
 PUBLIC_TEXT = _words("""
-advert announcement broadcast call chat comment complaint dm email fax feedback mail message
-newsletter notification post reply review shoutout sms testimonial tweet voicemail
+advert announcement blog broadcast call chat comment complaint consultation dm email fax feedback
+mail message newsletter notification oncall post reply review shoutout sms support testimonial tweet
+voicemail
 """)
 PUBLIC_TEXT_VERBS = _words("""
 add compose create deliver give initiate issue leave make new place put queue schedule start
@@ -353,8 +425,9 @@ MARKS_READ = r"\bmark(?:s|ed|ing)?\b[^.]{0,30}\bas (?:read|seen)\b"
 UNREAD = _words("unread")
 
 THINGS = _words("""
-application collection documentation donation invitation location notification organization position
-presentation publication question reservation section station subscription transaction
+application collection container documentation donation invitation location notification
+organization position presentation publication question reservation section station subscription
+transaction
 """)
 """Nouns that look like the name of an act but are what an act is done to: `post_location`."""
 TOOL_NOUNS = _words("""
@@ -426,40 +499,57 @@ recipient recipients webhook
 """)
 
 IDENTITY_HEADS = _words("""
-account accounts acct address addresses amount app application assignee attachment attachments
-attendee attendees author bank bcc beneficiary bic branch bucket bytecode card cc channel channels
-chat cmd code collaborator collaborators command commands company contact contacts container
-counterparty credential credentials database db destination device devices dir directory domain
-driver email emails endpoint file filename filepath files folder folders group groups guest guests
-handle host hostname iban id identifier ids instance invitee invitees ip key mail member members
-merchant mobile mobileno namespace nickname node object organisation organization owner owners
-participant participants passcode password path paths patient payee payer permission permissions
-phone pin postcode price privilege project pubkey qty quantity receiver receivers recipient
-recipients repo repository role roles routing script secret sender server sql ssn street supplier
-swift table target team tenant ticker token uid uri url urls user userid username users uuid vendor
-wallet webhook zip zipcode
+account accounts acct address addresses apikey app application apptoken assignee attachment
+attachments attendee attendees author bank bcc beneficiary bic branch bucket bytecode card cc
+channel channels chat cmd code collaborator collaborators command commands company contact contacts
+container counterparty credential credentials database db device devices dir directory domain driver
+email emails endpoint file filename filepath files folder folders group groups guest guests handle
+host hostname iban id identifier ids instance invitee invitees ip key mail member members merchant
+mobile mobileno namespace nickname node object organisation organization owner owners participant
+participants passcode password path paths patient payee payer permission permissions phone pin
+postcode privilege project pubkey receiver receivers recipient recipients repo repository role roles
+routing script secret sender server sql ssn street supplier swift table team tenant ticker token uid
+uri url urls user userid username users uuid vendor wallet webhook zip zipcode
 """)
 """Last words of argument names that say who, where, which or how much."""
 IDENTITY_NAMES = _words("""
-dest dst first_name from_account last_name payment_method postal_code src sum to to_account total
+contact_info first_name from_account last_name payment_method postal_code sort_code to_account
 """)
 PERSONS = _words("""
 client customer doctor driver employee guest member owner passenger patient student user
 """)
 """What a name belongs to where it says who, even in a read: `patient_name`."""
+SOMEBODY = PERSONS | _words("""
+admin app assignee collaborator grantee group name people permission permissions principal role
+team user userid username users
+""")
+"""Whom a permit may name."""
 NOT_IDENTITY = _words("""
-account_type airport_code api_version color_code country_code currency_code device_type file_type
-include_id language_code language_id project_type response_code status_code user_agent user_type
-zip_code_format
+account_type airport_code api_version color_code country_code currency_code coupon_code device_type
+discount_code file_type include_id language_code language_id project_type promo_code referral_code
+response_code status_code user_agent user_type zip_code_format
 """)
 ADDRESS_PARTS = _words("city state country address1 address2 street_address region province")
 WHICH_ONLY_IF_CHANGING = _words("""
-book budget city count currency environment event flight hotel item items label level location movie
-name names number order origin percentage place playlist position product program quantities
-resource restaurant room seats shares song stock symbol tag tickets units value version
+amount apikey artist audience book budget capital city cost count currency departure dest
+destination dosage dose drug dst environment event fee flight hotel item items label level location
+medication medicine movie name names number order origin pair percentage place playlist points
+position price procedure product program qty quantities quantity resource restaurant room salary
+seats shares show song src stock sum symbol tag target tickets to total treatment units vaccine
+value version
 """)
 """Heads that say which or how much, but matter only where something is changed."""
 
+NAMING = _words("add create insert new")
+"""What is made new by these is given a name."""
+UNITS = _words("cents eur euros g gb gbp kg lb mb mcg mg ml percent percentage pct usd")
+"""Last words of an argument that only say what its number counts."""
+COUNTED = frozenset({("number", "of"), ("no", "of"), ("count", "of"), ("amount", "of")})
+DELIVERING = _words(
+    "bill billed charge deliver delivered mail pay paid refund send sent ship shipped"
+)
+DELIVERY = _words("billing deliver delivery dropoff pickup receipient recipient ship shipping")
+DELIVERED_TO = _words("address destination details info information location place point to where")
 COUNTING = _words("atomic max min page random room total")
 """Before "number" these count; anything else is numbered by it: `ticket_number`."""
 IDENTITY_ANYWHERE = _words("phone email iban account recipient receiver card username wallet")
@@ -496,7 +586,7 @@ SEARCHED = _words("search result results query news images videos image video")
 WEB_VERBS = _words("browse crawl scrape navigate visit goto")
 PLAIN_SOURCES = _words("""
 answer article attachment blob content database doc document documentation faq feedback file gist
-knowledge lyrics markdown memo note notebook page paper passage pastebin pdf post posting qa
+joke knowledge lyrics markdown memo note notebook page paper passage pastebin pdf post posting qa
 rating readme repository response resume review row snippet sql story testimonial text transcript
 voicemail wiki
 """)
@@ -514,6 +604,9 @@ calendar channel chat conversation directory discord feed gmail imap inbox mailb
 telegram thread timeline whatsapp
 """)
 """What holds such records: `read_channel` returns messages, `get_channels` only names."""
+WORDED_BY_OTHERS = PLAIN_SOURCES | RECORD_SOURCES | LISTED | CONTAINERS | WEB_SOURCES
+RECEIPTS = frozenset({Effect.WRITE, Effect.PERMIT})
+"""What these return is a receipt; where it shows a record, running text in it is public."""
 OWN_TEXT = frozenset({Effect.SEND, Effect.PAY})
 """What such a call returns is what was put into it."""
 
@@ -553,7 +646,7 @@ participants recipient recipients watcher watchers
 """Last words of arguments that name people who are told of a change: an invitation leaves."""
 NOTIFYING = _words("invite mention notify share")
 """First words of arguments that say whom to tell, or that somebody is told."""
-PERSON_RECORDS = _words("account contact contacts customer patient profile student")
+PERSON_RECORDS = _words("account contact customer employee member patient profile student user")
 PERSON_FIELDS = _words("contact_email e_mail email mobile phone phone_number")
 
 PARTNER_SOURCES = _words("partner vendor supplier marketplace broker carrier merchant affiliate")
@@ -587,10 +680,61 @@ FOREVER = (
 )
 """What a description says of a change that nobody takes back."""
 LASTING_VERBS = _words("""
-confirm exchange finalize format merge mint overwrite release replace reset return seal settle
-sign vote
+administer adopt confirm dispense exchange finalize format hire merge mint overwrite prescribe
+release replace reset return seal settle sign vote
 """)
 """Writes that an ordinary user cannot take back."""
+BARE = _words("a all api call data function get items query results run search the tool v1 v2 v3")
+"""Words that do not say what a tool works on."""
+HOSTS = _words("domain host hostname server")
+"""Ends of URL arguments that say what to connect to."""
+LAUNCHING = _words("create execute launch run start")
+"""With a campaign or a product: the public sees it at once."""
+LIGHT_LISTS = _words("alarm basket cart favorites playlist reminder timer todo watchlist wishlist")
+VAGUE_NOUNS = BARE | _words("api app catalog entry item items service tool")
+"""Nouns of a name that leave it to the description what is meant."""
+
+BOOKING_VERBS = _words("book charter hail lease rebook rent reserve")
+BOOKINGS = _words("appointment booking cab consultation rental reservation ride taxi visit")
+SCHEDULED = _words("delivery inspection interview pickup session tour treatment viewing")
+"""What one schedules with somebody else; a meeting of one's own is a calendar matter."""
+ARRANGING = _words("add arrange call create get make order place register request schedule")
+"""A provider keeps something free for the user: others hear of it, and it mostly costs."""
+FREE_TO_CANCEL = (
+    r"\bfree (?:of charge )?cancell?ation|"
+    r"\bcancell?(?:ed|ation|able)?\b[^.]{0,40}\b(?:free|without (?:charge|cost|fees?|penalty))\b"
+)
+"""What the description says of a booking that one may take back."""
+REPLACING = _words("alter assign change edit modify move redirect replace set swap switch update")
+BANK_ARGS = _words("""
+account_holder account_number bank_account bank_account_number bank_details beneficiary_account bic
+direct_deposit iban new_iban payout_account routing_number sort_code swift swift_code
+""")
+"""Arguments of a change that say where money goes from then on."""
+BANK_PHRASES = re.compile(
+    r"(?i)\b(?:bank|payout|payroll|direct deposit|salary|payee|beneficiary)[ -]"
+    r"(?:accounts?|details|information)\b|\baccount \w+ \w+ (?:is|are) paid\b"
+)
+PAID_PARTIES = _words("beneficiary payee payout")
+ACCOUNT_WORDS = _words("account billing customer login member owner primary recovery user")
+LOGIN_FIELDS = _words("email mail mfa mobile phone username")
+"""Whoever holds these of an account can have its password reset."""
+MEDICAL = _words("""
+anesthesia dosage dose drug insulin medicament medication medicine opioid prescription
+transfusion treatment vaccine
+""")
+MEDICAL_VERBS = _words("administer dispense inject prescribe")
+ORDERING = _words(
+    "adjust change create issue modify order refill renew request set submit update write"
+)
+TAKEOVER_PRIVILEGE = 8
+"""At least this much for a change that takes an account over or reaches a body."""
+OWN_SECRETS = _words("""
+2fa authentication bearer code door factor key lock mfa otp passcode password pin privacy secret
+token
+""")
+"""What a permit is about where it names nobody who gains from it."""
+INVITING = _words("delegate grant invite onboard share")
 BULK = _words("all bulk batch every everything database entire full mass multiple many dump whole")
 WIDE = _words("database db sql shell bash terminal server system filesystem disk")
 
@@ -613,6 +757,13 @@ SEARCHING = _words(
     "search list find query browse filter lookup locate recent history records enumerate ls"
 )
 """Verbs (and words) of tools that return several records."""
+JUDGED = _words("analyze check analyse inspect monitor scan test verify whois")
+"""Reads that say something about what they are given; running text in that is still public."""
+ENTERING = _words("authenticate login signin")
+OWN_MAIL = _words("draft drafts sent")
+"""What the user wrote; what it quotes stays running text."""
+FIGURE_NOUNS = _words("code count metric price pricing setting specification status version")
+"""Ends of names that promise a figure or a setting."""
 COMPUTED = _words("""
 calculate classify compare compute convert count decode decrypt detect encode encrypt estimate
 evaluate generate hash predict validate verify
@@ -621,5 +772,3 @@ evaluate generate hash predict validate verify
 
 CREATING = _words("create add make insert new upload copy")
 """Verbs whose result is what was put in."""
-BARE = _words("a all api call data function get items query results run search the tool v1 v2 v3")
-"""Words that do not say what a tool works on."""

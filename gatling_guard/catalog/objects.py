@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gatling_guard.catalog import lexicon as lex
-from gatling_guard.catalog.names import nominal, singular
+from gatling_guard.catalog.names import nominal, singular, words
 from gatling_guard.catalog.types import Effect
 
 
@@ -15,20 +15,28 @@ def refine(
     """The effect of a verb given its object: send + money pays, add + user + to grants access."""
     base = lex.VERBS[verb]
     phrase = object_phrase(following, prose)
+    if phrase[-1:] == ("session",) and phrase[-2:-1] and phrase[-2] in lex.PUBLIC_TEXT:
+        phrase = phrase[:-1]  # A support session is support.
     head = phrase[-1] if phrase else ""
     pairs = frozenset(zip(phrase, phrase[1:], strict=False))
     if verb in {"run", "execute"} and head in lex.TESTS and lex.STATISTICAL.isdisjoint(phrase):
         return Effect.EXECUTE
+    special = lex.BY_OBJECT.get(verb)
+    if special and head in special[0]:
+        return special[1]
     if _only_looks(verb, head, phrase):
         return Effect.READ
+    if _asks_somebody(verb, following, phrase):
+        return Effect.SEND
+    if verb == "build" and not lex.BINARIES.isdisjoint(phrase):
+        return Effect.EXECUTE
     if verb == "open":
         return Effect.WRITE
     if verb == "generate" and pairs & lex.ACCESS_BIGRAMS:
         return Effect.PERMIT
-    special = lex.BY_OBJECT.get(verb)
-    if special and head in special[0]:
-        return special[1]
-    if verb == "order" and "from" in following:
+    if verb == "order" and ("from" in following or (prose and tuple(following[:1]) in _SOME)):
+        return Effect.PAY
+    if verb in lex.AMENDING and head in lex.ORDERS and any(_is_price(arg) for arg in args):
         return Effect.PAY
     if _joins_group(verb, following):
         return Effect.PERMIT
@@ -37,7 +45,7 @@ def refine(
         return acted or base
     if verb not in lex.BOOKKEEPING and _moves_money(verb, base, head, pairs, args):
         return Effect.PAY
-    if _gives_access(verb, phrase, pairs):
+    if _gives_access(verb, phrase, pairs) and lex.BLOCKING.isdisjoint(following):
         return Effect.PERMIT
     if verb == "share" and head in lex.SOCIAL_SHARE:
         return Effect.SEND
@@ -49,9 +57,27 @@ def refine(
     return base
 
 
+_SOME = (("a",), ("an",), ("some",))
+
+
+def _asks_somebody(verb: str, following: Sequence[str], phrase: tuple[str, ...]) -> bool:
+    """Whether an application, a claim or a request goes to whoever decides about it."""
+    if verb == "apply" and tuple(following[:1]) == ("for",):
+        return True
+    if verb == "file" and not lex.FORMAL.isdisjoint(phrase[-1:]):
+        return True
+    # "create a pull request", "make an HTTP request" ask nobody for anything.
+    made = verb in lex.LIGHT | {"create", "place", "send", "submit"} and phrase[-1:] == ("request",)
+    return made and len(phrase) > 1 and (lex.TECHNICAL_REQUESTS | lex.RIDES).isdisjoint(phrase)
+
+
+def _is_price(argument: str) -> bool:
+    return not lex.PRICED.isdisjoint(words(argument))
+
+
 def _joins_group(verb: str, following: Sequence[str]) -> bool:
     """Add a team to a user, associate a user with a role: the person gains what the group has."""
-    if verb not in lex.MEMBER_VERBS | lex.JOINING_VERBS:
+    if verb not in lex.MEMBER_VERBS | lex.JOINING_VERBS or not lex.BLOCKING.isdisjoint(following):
         return False
     at = next((i for i, token in enumerate(following) if token in {"to", "with", "into"}), 0)
     first = object_phrase(following, prose=False)[-1:]
@@ -103,11 +129,18 @@ def _moves_money(
         return True
     if verb in {"send", "transfer"} and "amount" in args:
         return True
-    return verb in lex.PAYING_VERBS and bool(args & lex.PAYING_ARGS)
+    # A card that is registered is stored, not charged.
+    return verb in lex.PAYING_VERBS and bool(args & lex.PAYING_ARGS) and head not in lex.MEANS
 
 
 def _gives_access(verb: str, phrase: tuple[str, ...], pairs: frozenset[tuple[str, str]]) -> bool:
     head = phrase[-1] if phrase else ""
+    if not lex.PROTECTION.isdisjoint(phrase) or pairs & lex.PROTECTION_BIGRAMS:
+        return verb in lex.UNPROTECTING
+    if verb in lex.ENROLLING and not lex.BIOMETRICS.isdisjoint(phrase):
+        return True
+    if verb == "create" and head == "role":
+        return False  # Nobody has it yet.
     if head in lex.ACCESS or pairs & lex.ACCESS_BIGRAMS or not lex.OPENING.isdisjoint(phrase):
         return verb in lex.ACCESS_VERBS
     return verb in lex.MEMBER_VERBS and head in lex.MEMBERS
