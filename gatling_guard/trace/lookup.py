@@ -22,6 +22,8 @@ MENTIONS = 256
 
 MAX_DECODED = 8
 """Most texts encoded in one value that are looked up."""
+MOST_SECRETS = 2
+"""Most origins of one value, in each trust class, that stand for secrets it carries."""
 SHORT = 64
 """Longest value that may be one token, or a piece of one."""
 MOST_OF_A_NAME = 8
@@ -114,7 +116,20 @@ def search(store: Postings, query: Query, limit: int) -> list[Origin]:
             found[span.span_id] = origin_of(span, match, query.key, partial=partial)
             if len(found) >= limit:
                 break
+    # Beyond the limit: spans that anybody planted must not crowd out the secret beside them.
+    secrets = 0
+    for match, span in _carried(store, query):
+        if span.span_id not in found and secrets < MOST_SECRETS:
+            secrets += 1
+            found[span.span_id] = origin_of(span, match, query.key, partial=True)
     return list(found.values())
+
+
+def _carried(store: Postings, query: Query) -> Iterator[tuple[Match, Span]]:
+    if store.secrets:
+        yield from (("part", span) for span in store.secrets.carried(query.key))
+        for inner in query.decoded:
+            yield from (("encoded", span) for span in store.secrets.carried(inner.key))
 
 
 _Hit = tuple[Match, Span, bool]

@@ -19,6 +19,7 @@ from gatling_guard.trace.faded import Faded
 from gatling_guard.trace.fragments import Fragments, compact
 from gatling_guard.trace.ids import Ids
 from gatling_guard.trace.mentions import Date, Number, dates_in, numbers_in, same_day
+from gatling_guard.trace.secrets import Secrets
 from gatling_guard.trace.types import Span
 
 _ENDS = " .,;:'\"`()[]{}<>!?*"
@@ -56,6 +57,7 @@ class Postings:
         self._openers = Ids()
         """By first words, what `_heads` knows by the first four: most words of a text are none."""
         self.fragments = Fragments()
+        self.secrets = Secrets()
         self._dates: dict[tuple[int, int], list[tuple[int, Date]]] = {}
         self._free: deque[int] = deque()
         self._short: deque[int] = deque()
@@ -67,6 +69,8 @@ class Postings:
         self.chars += _weight(span)
         (self._free if span.free_text else self._short).append(span.span_id)
         self._index(span)
+        if span.sensitive and not span.rest:
+            self.secrets.add(span)
 
     def _index(self, span: Span) -> None:
         at, canon = span.span_id, span.canonical
