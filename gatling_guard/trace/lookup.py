@@ -12,7 +12,15 @@ from gatling_guard.trace.canonical import canonical, trimmed, word_set, words_of
 from gatling_guard.trace.encoded import decoded
 from gatling_guard.trace.entities import identity_keys
 from gatling_guard.trace.fragments import compact
-from gatling_guard.trace.mentions import Date, Number, addresses_in, as_number, dates_in, url_parts
+from gatling_guard.trace.mentions import (
+    Date,
+    Number,
+    addresses_in,
+    as_number,
+    dates_in,
+    readings,
+    url_parts,
+)
 from gatling_guard.trace.postings import Postings
 from gatling_guard.trace.types import Match, Origin, Span
 
@@ -43,6 +51,8 @@ class Query:
     key: str
     words: tuple[str, ...]
     number: Number | None
+    readings: tuple[Number, ...]
+    """What it may mean as a number in any locale: lenient, for taint."""
     dates: tuple[Date, ...]
     mentions: tuple[str, ...]
     identities: frozenset[str]
@@ -67,6 +77,7 @@ class Query:
             key,
             words,
             _number_of(value, key) if short else None,
+            tuple(sorted(readings(key))) if short and isinstance(value, str) else (),
             tuple(sorted(dates_in(key), key=str)) if short else (),
             _mentions(canon, key, words) if len(words) > 1 else (),
             identity_keys(canon),
@@ -166,6 +177,10 @@ def _by_value(store: Postings, query: Query, limit: int) -> Iterator[tuple[Match
         for span in store.number(query.number, limit):
             same = as_number(trimmed(span.canonical)) == query.number
             yield ("exact" if same else "substring"), span
+    for number in query.readings:
+        if number != query.number:
+            for span in store.number(number, limit):
+                yield "variant", span
     for date in query.dates:
         for span in store.date(date, limit):
             yield "substring", span

@@ -29,6 +29,8 @@ SCAN = 1_000
 """Most spans looked at for one value; beyond, an untrusted class answers "assume so"."""
 EQUAL = 16
 """Most spans remembered for one exact value: more of the same say nothing new."""
+SPOKEN = 13
+"""Least number that counts where a text has no digits: below, number words are everyday words."""
 HEAD = 4
 """Words at the start of a span by which it is recognised inside a longer text."""
 WINDOW = 3
@@ -87,10 +89,13 @@ class Postings:
             self._words.put(word, at)
         for identity in identity_keys(canon):
             self._identities.put(identity, at)
-        if _DIGIT.search(canon):
-            self.fragments.put(canon, at)
-            for number in numbers_in(canon):
+        digits = _DIGIT.search(canon)
+        for number in numbers_in(canon):
+            # Small numbers in words stand in every English text.
+            if digits or number >= SPOKEN:
                 self._numbers.put(number, at)
+        if digits:
+            self.fragments.put(canon, at)
             for date in dates_in(canon):
                 self._dates.setdefault(date[:2], []).append((at, date))
 

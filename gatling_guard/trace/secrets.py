@@ -1,7 +1,7 @@
 """The secrets of a session, to be found again in what a call sends: in addresses, names, prose.
 
-A secret is what a sensitive span assigns (`TOKEN=zq41-harbor`, `the password is mellon`), the whole
-of a short sensitive field, and every token with digits beside it. Addresses are taken apart into
+A secret is what a sensitive span assigns (`TOKEN=zq41-harbor`, `the password is mellon`), a field
+whose name announces one, and every token with digits beside it. Addresses are taken apart into
 the labels of hosts, parts of paths, file names and values of queries; see `pieces`.
 They outlive the spans that they stand in: no flood of other text makes a session forget them.
 Does not see: a cut of a secret that is one everyday word, a secret in plain words in prose.
@@ -26,13 +26,13 @@ MAX_PIECES = 2_000
 """Tokens of one value that are looked up."""
 _GLUED = 600
 """Longest value that is looked up without all its separators: an address, no letter."""
+_SHORT = 64
+"""The same for a text with blanks."""
 _MAX = 200
 
 _END = " .,;:'\"`()[]{}<>!?*-_"
 _PIECE = re.compile(r"[^\s=&?#/,;:\"'`()<>\[\]{}|\\@%]{1,400}")
-_ASSIGNED = re.compile(
-    r"(?:[=:]|\bis\b|\bist\b|\bes\b|\best\b)\s{0,3}[\"']?([^\s\"',;&]{4,200})"
-)
+_ASSIGNED = re.compile(r"(?:[=:]|\bis\b|\bist\b|\bes\b|\best\b)\s{0,3}[\"']?([^\s\"',;&]{4,200})")
 _QUERY = re.compile(r"[?&#;][^=&#\s]{0,64}=([^&#\s]{1,400})")
 _PATH = re.compile(r"//[^\s/?#]{1,400}/([^\s?#]{1,400})")
 _HOST = re.compile(r"//([^\s/?#:]{1,253})")
@@ -103,7 +103,7 @@ class Secrets:
                 yield known
             elif any(c.isdigit() for c in shape) or len(shape) >= 12:
                 yield from self._of(shape)
-        if len(key) <= _GLUED:
+        if len(key) <= (_SHORT if " " in key else _GLUED):
             yield from self._of(compact(key))
             yield from self._of(cargo(key))
 
@@ -118,13 +118,20 @@ def _secrets_of(span: Span) -> Iterator[str]:
     canon = span.canonical[: 20 * _MAX]
     for token in _ASSIGNED.findall(canon):
         yield token.strip(_END)
-    if not span.free_text and len(canon) <= _MAX and not canon.isalpha():
-        yield canon
-    elif not span.free_text and sensitive_name(span.path.rsplit("/", 1)[-1]):
+    if not span.free_text and len(canon) <= _MAX and _tells(span.path, canon):
         yield canon
     for token in pieces(canon):
         if _odd(token):
             yield token
+
+
+def _tells(path: str, canon: str) -> bool:
+    """Whether a short field is a secret as a whole: by its name, or since nobody has it by chance.
+
+    A record that holds a salary also says "Acme" and "open".
+    """
+    name = next((part for part in reversed(path.split("/")) if not part.isdigit()), "")
+    return sensitive_name(name) or _odd(canon)
 
 
 def _odd(token: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gatling_guard import Decision, Guard, Held, Session, ToolRequest, load_policy
+from gatling_guard.trace import Lineage
 
 STRING: dict[str, Any] = {"type": "string"}
 PATIENT = {"limits": {"deadline_ms": 60_000}}
@@ -55,7 +56,11 @@ def new_guard(**policy: Any) -> Guard:
     for name, (effect, description, names, identity, content) in ACTS.items():
         guard_tools.append(tool(name, description, names))
         sink = {"sink": True} if effect == "send" else {}
-        entries[name] = {"effect": effect, "identity_args": identity, "content_args": content} | sink
+        entries[name] = {
+            "effect": effect,
+            "identity_args": identity,
+            "content_args": content,
+        } | sink
         if name == "upload":
             entries[name]["url_args"] = ["url"]
     for name, entry in policy.pop("tools", {}).items():
@@ -93,6 +98,11 @@ class Agent:
         """What the guard says of a call."""
         self._calls += 1
         return self.session.check(ToolRequest(name, arguments, f"c{self._calls}"))
+
+    def lineage(self, arguments: dict[str, Any]) -> tuple[Lineage, ...]:
+        """Where the values of a call would come from."""
+        state = self.session._state
+        return state.index.trace(arguments, state.authority)
 
 
 def stopped(decision: Decision) -> bool:
