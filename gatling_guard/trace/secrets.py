@@ -34,8 +34,7 @@ _END = " .,;:'\"`()[]{}<>!?*-_"
 _PIECE = re.compile(r"[^\s=&?#/,;:\"'`()<>\[\]{}|\\@%]{1,400}")
 _ASSIGNED = re.compile(r"(?:[=:]|\bis\b|\bist\b|\bes\b|\best\b)\s{0,3}[\"']?([^\s\"',;&]{4,200})")
 _QUERY = re.compile(r"[?&#;][^=&#\s]{0,64}=([^&#\s]{1,400})")
-_PATH = re.compile(r"//[^\s/?#]{1,400}/([^\s?#]{1,400})")
-_HOST = re.compile(r"//([^\s/?#:]{1,253})")
+_ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]{0,20}:)?(?://)?([^\s/?#:]{1,253})/?([^\s?#]{0,400})")
 
 
 def pieces(canon: str) -> dict[str, None]:
@@ -57,12 +56,12 @@ def cargo(canon: str) -> str:
 
     The values of its query; else the path; else the first label of its host.
     """
-    if "//" not in canon or " " in canon:
+    if " " in canon or not ("/" in canon or "?" in canon):
         return ""
     values = _QUERY.findall(canon)
-    if not values:
-        path, host = _PATH.search(canon), _HOST.search(canon)
-        values = [path[1]] if path else [host[1].split(".", 1)[0]] if host else []
+    address = None if values else _ADDRESS.match(canon)
+    if address:
+        values = [address[2] or address[1].split(".", 1)[0]]
     return compact("".join(values))
 
 
@@ -86,9 +85,10 @@ class Secrets:
                 continue
             self._spans[shape] = self._by_id[span.span_id] = span
             self.fragments.keep(shape, span.span_id)
-        for table in (self._spans, self._by_id):
-            while len(table) > MOST:
-                del table[next(iter(table))]  # type: ignore[attr-defined]
+        while len(self._spans) > MOST:
+            del self._spans[next(iter(self._spans))]
+        while len(self._by_id) > MOST:
+            del self._by_id[next(iter(self._by_id))]
 
     def span(self, span_id: int) -> Span | None:
         """The span of a piece that `fragments` found."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from gatling_guard import Decision, Guard, Held, Session, ToolRequest, load_policy
@@ -11,7 +12,7 @@ STRING: dict[str, Any] = {"type": "string"}
 PATIENT = {"limits": {"deadline_ms": 60_000}}
 """A busy machine is not under test."""
 
-READS = {
+READS: dict[str, tuple[str, list[str], dict[str, Any]]] = {
     "read_page": ("Read a web page.", ["url"], {"third_party": "*", "url_args": ["url"]}),
     "read_mail": ("Read the messages of the mailbox.", [], {"third_party": "*"}),
     "read_file": ("Read a file of the workspace.", ["path"], {"third_party": "*"}),
@@ -22,7 +23,7 @@ READS = {
     "other__get_note": ("Get a note from another server.", ["id"], {}),
     "encode_text": ("Encode a text.", ["text", "how"], {}),
 }
-ACTS = {
+ACTS: dict[str, tuple[str, str, list[str], list[str], list[str]]] = {
     "send_email": ("send", "Send an e-mail.", ["to", "subject", "body"], ["to"], ["subject", "body"]),
     "send_sms": ("send", "Send a text message to a phone.", ["phone", "text"], ["phone"], ["text"]),
     "transfer": ("pay", "Transfer money.", ["iban", "amount", "due"], ["iban", "amount"], []),
@@ -94,6 +95,13 @@ class Agent:
             self.session.adopt(ToolRequest(name, arguments, f"ran{self._calls}"), output)
         return self
 
+    def runs(self, name: str, output: object = "ok", /, **arguments: Any) -> Decision:
+        """A call that runs if the guard lets it."""
+        decision = self.tries(name, **arguments)
+        if decision.action == "allow":
+            self.session.settle(f"c{self._calls}", output)
+        return decision
+
     def tries(self, name: str, /, **arguments: Any) -> Decision:
         """What the guard says of a call."""
         self._calls += 1
@@ -108,6 +116,14 @@ class Agent:
 def stopped(decision: Decision) -> bool:
     """Held or blocked."""
     return decision.action in ("hold", "block")
+
+
+def held_against(name: str, caught: bool, not_yet: Mapping[str, str], shown: str) -> None:
+    """A bypass is caught, unless it is listed as open: closing it makes the list too long."""
+    if name in not_yet:
+        assert not caught, f"closed, take {name!r} off NOT_YET: {shown}"
+    else:
+        assert caught, shown
 
 
 def said(decision: Decision) -> str:
