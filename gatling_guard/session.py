@@ -218,6 +218,8 @@ class Session:
             return None
         if decision is not None and decision.policy_digest != work.policy.digest:
             return None  # decided under another policy
+        if record.spec != work.spec:
+            return None  # another tool has taken the name
         if isinstance(decision, Held) and decision.hold_id in self._state.approvals:
             return None
         if isinstance(decision, Allowed) and (

@@ -90,10 +90,10 @@ def _places(facts: RuleFacts, layer: Layer, argument: str, rule: ToolRule) -> It
 def _accepted(leaf: Lineage, wanted: Sequence[str]) -> bool:
     outputs = [origin for origin in leaf.origins if origin.source == "output"]
     for origin in leaf.origins:
-        sure = origin.match in ("exact", "substring")
-        if origin.source in _TRUSTED and origin.source in wanted and sure:
+        # A text that merely holds something from a listed source does not come from there.
+        if origin.source in _TRUSTED and origin.source in wanted and origin.vouches:
             return True
-        listed = origin.source == "output" and sure and _listed(origin, wanted)
+        listed = origin.source == "output" and origin.vouches and _listed(origin, wanted)
         if listed and not _echo(origin, outputs, wanted):
             return True
     return "model" in wanted and not outputs

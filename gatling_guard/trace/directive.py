@@ -17,7 +17,11 @@ from gatling_guard.trace.canonical import canonical, word_set
 MAX_SENTENCE = 2_000
 """Longer sentences are cut at a blank near this length."""
 
-_BREAK = re.compile(r"(?<=[.!?])[ \t\r\f\v]+|(?<=[。！？])|\n+")
+_BREAK = re.compile(
+    r"(?<=[.!?])(?:(?<!\d\.)|(?! (?i:jan|feb|mär|maer|apr|mai|jun|jul|aug|sep|okt|nov|dez)))"
+    r"[ \t\r\f\v]+|(?<=[。！？])|\n+"
+)
+"""Not in `24. Dezember`: a day cut in two is no day."""
 _CLAUSE = re.compile(r"[:;,()\[\]{}<>\"|*•–—]| - |\b(?:then|but)\b")
 _TOKENS = re.compile(r"[^\W_]+(?:'[a-z]+)?|[\d@/_.$#]+")
 

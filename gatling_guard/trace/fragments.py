@@ -89,11 +89,15 @@ class Fragments:
     def put(self, canon: str, span_id: int) -> None:
         """Index the tokens of one span."""
         for token in tokens_in(canon):
-            at = self._count
-            self._count += 1
-            self._tokens[at] = (token, span_id)
-            for i in range(0, len(token) - GRAM + 1, STEP):
-                self._now.put(token[i : i + GRAM], at, _MOST)
+            self.keep(token, span_id)
+
+    def keep(self, token: str, span_id: int) -> None:
+        """Index one compact token, whatever it looks like."""
+        at = self._count
+        self._count += 1
+        self._tokens[at] = (token, span_id)
+        for i in range(0, len(token) - GRAM + 1, STEP):
+            self._now.put(token[i : i + GRAM], at, _MOST)
         if len(self._now) > MAX_GRAMS or self._count - self._first_now > MAX_GRAMS // 4:
             self._turn()
 

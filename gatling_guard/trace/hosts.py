@@ -20,6 +20,7 @@ _MAIL = re.compile(
     r"([\w-]{1,63}(?:[.\u3002][\w-]{1,63}){0,8})(?![\w@-]|[.\u3002][\w-])"
 )
 _NARROW_MAIL = re.compile(r"(?<![\w.+-])([\w.+-]{1,64})@([\w-]{1,63}(?:[.\u3002][\w-]{1,63}){1,8})")
+_BRACKETED = re.compile(r" ?[\[({<] ?(at|@|dot|\.) ?[\])}>] ?")
 _OBSCURED = re.compile(
     r" ?[\[({<] ?(at|@|dot|\.) ?[\])}>] ?| (dot) "
     r"| (at) (?=[\w-]{1,63}(?:\.| dot | ?[\[({<] ?(?:dot|\.) ?[\])}>]) ?[\w-])"
@@ -50,8 +51,14 @@ def mail_keys(canon: str, *, strict: bool) -> set[str]:
 
 
 def revealed(canon: str) -> str:
-    """A text with its ` at `, `[at]`, ` dot `, `[.]` as marks, where they may be meant so."""
-    return _OBSCURED.sub(_shown, canon) if _MAYBE_OBSCURED.search(canon) else canon
+    """A text with its ` at `, `[at]`, ` dot `, `[.]` as marks, where they may be meant so.
+
+    Where there are marks in brackets, bare words are words: `reached at eve [at] x [dot] org`.
+    """
+    if not _MAYBE_OBSCURED.search(canon):
+        return canon
+    shown = _BRACKETED.sub(_shown, canon)
+    return shown if "@" in shown and "@" not in canon else _OBSCURED.sub(_shown, canon)
 
 
 def _holding(canon: str, mark: str) -> str:

@@ -257,7 +257,7 @@ class LineageIndex:
         named = trusted is not None and trusted.match != "words"
         good = search(self._good, query, 2)
         if not named:
-            good = _unpromoted(good, bad, query, self._rest)
+            good = self._unpromoted(good, bad, query)
         if any(o.vouches and o.tier < Provenance.PUBLIC for o in good):
             # Two ids of one maker share their middle: what is known as a whole is no piece.
             bad = [o for o in bad if o.match != "part"]
@@ -270,6 +270,26 @@ class LineageIndex:
         worst = max(found, key=_distrust)
         public = (o for origins in found for o in origins if o.tier is Provenance.PUBLIC)
         return tuple(dict.fromkeys((*worst, *islice(public, MAX_ORIGINS))))
+
+    def _unpromoted(self, good: list[Origin], bad: list[Origin], query: Query) -> list[Origin]:
+        """No promotion by repetition, in prose too: `Sent 5 to X` vouches for no untrusted X."""
+        if not good or not bad or meets_by_chance(query.key):
+            return good
+        if not telling(query.key, query.words):
+            return good
+        spans = [o.span for o in bad if o.span and _states(o, query.key)]
+        # Where the value was found as it is, nobody has looked for what was read before it.
+        spans += [*self._bad.alike(query.key, query.words), *self._cut_from(query.key)]
+        spans += [self._rest] if self._rest else []
+        first = min(spans, key=lambda s: s.span_id, default=None)
+        if first is None:
+            return good
+        return [
+            replace(o, tier=Provenance.PUBLIC)
+            if o.span and o.span.span_id > first.span_id and o.span.call_id != first.call_id
+            else o
+            for o in good
+        ]
 
 
 MAX_INNER = 64
@@ -309,25 +329,6 @@ def _length(value: Any) -> int:
 
 def _folds_into(value: Any, room: int) -> bool:
     return not isinstance(value, str) or value.isascii() or fitting(value, room) == len(value)
-
-
-def _unpromoted(
-    good: list[Origin], bad: list[Origin], query: Query, rest: Span | None
-) -> list[Origin]:
-    """No promotion by repetition, in prose too: `Sent 5 to X` does not vouch for an untrusted X."""
-    if not bad or meets_by_chance(query.key) or not telling(query.key, query.words):
-        return good
-    spans = [o.span for o in bad if o.span and _states(o, query.key)]
-    spans += [rest] if rest else []
-    first = min(spans, key=lambda s: s.span_id, default=None)
-    if first is None:
-        return good
-    return [
-        replace(o, tier=Provenance.PUBLIC)
-        if o.span and o.span.span_id > first.span_id and o.span.call_id != first.call_id
-        else o
-        for o in good
-    ]
 
 
 def _states(origin: Origin, key: str) -> bool:

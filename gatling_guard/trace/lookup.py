@@ -12,7 +12,15 @@ from gatling_guard.trace.canonical import canonical, trimmed, word_set, words_of
 from gatling_guard.trace.encoded import decoded
 from gatling_guard.trace.entities import identity_keys
 from gatling_guard.trace.fragments import compact
-from gatling_guard.trace.mentions import Date, Number, addresses_in, as_number, dates_in, url_parts
+from gatling_guard.trace.mentions import (
+    Date,
+    Number,
+    addresses_in,
+    as_number,
+    dates_in,
+    readings,
+    url_parts,
+)
 from gatling_guard.trace.postings import Postings
 from gatling_guard.trace.types import Match, Origin, Span
 
@@ -22,6 +30,8 @@ MENTIONS = 256
 
 MAX_DECODED = 8
 """Most texts encoded in one value that are looked up."""
+MOST_SECRETS = 2
+"""Most origins of one value, in each trust class, that stand for secrets it carries."""
 SHORT = 64
 """Longest value that may be one token, or a piece of one."""
 MOST_OF_A_NAME = 8
@@ -41,6 +51,8 @@ class Query:
     key: str
     words: tuple[str, ...]
     number: Number | None
+    readings: tuple[Number, ...]
+    """What it may mean as a number in any locale: lenient, for taint."""
     dates: tuple[Date, ...]
     mentions: tuple[str, ...]
     identities: frozenset[str]
@@ -65,6 +77,7 @@ class Query:
             key,
             words,
             _number_of(value, key) if short else None,
+            tuple(sorted(readings(key))) if short and isinstance(value, str) else (),
             tuple(sorted(dates_in(key), key=str)) if short else (),
             _mentions(canon, key, words) if len(words) > 1 else (),
             identity_keys(canon),
@@ -114,7 +127,20 @@ def search(store: Postings, query: Query, limit: int) -> list[Origin]:
             found[span.span_id] = origin_of(span, match, query.key, partial=partial)
             if len(found) >= limit:
                 break
+    # Beyond the limit: spans that anybody planted must not crowd out the secret beside them.
+    secrets = 0
+    for match, span in _carried(store, query):
+        if span.span_id not in found and secrets < MOST_SECRETS:
+            secrets += 1
+            found[span.span_id] = origin_of(span, match, query.key, partial=True)
     return list(found.values())
+
+
+def _carried(store: Postings, query: Query) -> Iterator[tuple[Match, Span]]:
+    if store.secrets:
+        yield from (("part", span) for span in store.secrets.carried(query.key))
+        for inner in query.decoded:
+            yield from (("encoded", span) for span in store.secrets.carried(inner.key))
 
 
 _Hit = tuple[Match, Span, bool]
@@ -151,6 +177,10 @@ def _by_value(store: Postings, query: Query, limit: int) -> Iterator[tuple[Match
         for span in store.number(query.number, limit):
             same = as_number(trimmed(span.canonical)) == query.number
             yield ("exact" if same else "substring"), span
+    for number in query.readings:
+        if number != query.number:
+            for span in store.number(number, limit):
+                yield "variant", span
     for date in query.dates:
         for span in store.date(date, limit):
             yield "substring", span

@@ -19,6 +19,7 @@ from gatling_guard.trace.faded import Faded
 from gatling_guard.trace.fragments import Fragments, compact
 from gatling_guard.trace.ids import Ids
 from gatling_guard.trace.mentions import Date, Number, dates_in, numbers_in, same_day
+from gatling_guard.trace.secrets import Secrets
 from gatling_guard.trace.types import Span
 
 _ENDS = " .,;:'\"`()[]{}<>!?*"
@@ -28,6 +29,8 @@ SCAN = 1_000
 """Most spans looked at for one value; beyond, an untrusted class answers "assume so"."""
 EQUAL = 16
 """Most spans remembered for one exact value: more of the same say nothing new."""
+SPOKEN = 13
+"""Least number that counts where a text has no digits: below, number words are everyday words."""
 HEAD = 4
 """Words at the start of a span by which it is recognised inside a longer text."""
 WINDOW = 3
@@ -56,6 +59,7 @@ class Postings:
         self._openers = Ids()
         """By first words, what `_heads` knows by the first four: most words of a text are none."""
         self.fragments = Fragments()
+        self.secrets = Secrets()
         self._dates: dict[tuple[int, int], list[tuple[int, Date]]] = {}
         self._free: deque[int] = deque()
         self._short: deque[int] = deque()
@@ -67,6 +71,8 @@ class Postings:
         self.chars += _weight(span)
         (self._free if span.free_text else self._short).append(span.span_id)
         self._index(span)
+        if span.sensitive and not span.rest:
+            self.secrets.add(span)
 
     def _index(self, span: Span) -> None:
         at, canon = span.span_id, span.canonical
@@ -83,10 +89,13 @@ class Postings:
             self._words.put(word, at)
         for identity in identity_keys(canon):
             self._identities.put(identity, at)
-        if _DIGIT.search(canon):
-            self.fragments.put(canon, at)
-            for number in numbers_in(canon):
+        digits = _DIGIT.search(canon)
+        for number in numbers_in(canon):
+            # Small numbers in words stand in every English text.
+            if digits or number >= SPOKEN:
                 self._numbers.put(number, at)
+        if digits:
+            self.fragments.put(canon, at)
             for date in dates_in(canon):
                 self._dates.setdefault(date[:2], []).append((at, date))
 

@@ -31,6 +31,7 @@ _SCALE = {
     **dict.fromkeys(word_set("bn billion milliarde milliarden milliard milliards mrd"), 10**9),
 }
 _CURRENCY = "$€£¥ "
+_CODE = re.compile(r"\A(?:eur|usd|gbp|chf|euro) (?=\d)")
 
 Number = int | float
 
@@ -49,7 +50,7 @@ def readings(canon: str) -> set[Number]:
 
     `1.234,56 €`, `12k`, `two hundred and fifty`, `$1,200`.
     """
-    bare = canon.strip(_CURRENCY)
+    bare = _CODE.sub("", canon.strip(_CURRENCY))
     if not bare or len(bare) > 120:
         return set()
     plain = as_number(bare)

@@ -1,7 +1,7 @@
 """Values spread over several arguments, list items or calls: put together again, then looked up.
 
 Sees: neighbouring short values of one call, in the order written; the values that the last calls
-gave for the same argument, in the order sent and in the reverse order.
+gave for the same argument, in the order sent and in the reverse order; of an address, its cargo.
 Does not see: pieces in any other order, or with more than `KEPT` values between them.
 """
 
@@ -17,12 +17,15 @@ from gatling_guard.trace.canonical import canonical
 from gatling_guard.trace.fragments import compact
 from gatling_guard.trace.lookup import is_trivial, origin_of
 from gatling_guard.trace.postings import Postings
+from gatling_guard.trace.secrets import cargo
 from gatling_guard.trace.types import Lineage, Origin
 
 KEPT = 32
 """Values that are remembered per argument, and arguments that are remembered."""
 SHORT = 40
 """Longer values are pieces by themselves (`fragments.py`)."""
+LONGEST = 2_000
+"""Characters of the longest address that is taken apart."""
 MAX_GLUED = 20_000
 """Characters put together for one look-up."""
 
@@ -38,7 +41,7 @@ class Sent:
     def add(self, lineage: Sequence[Lineage]) -> None:
         """Remember the unexplained short values of a call that runs."""
         for leaf, text in _short(lineage):
-            if any(o.span and o.match != "split" for o in leaf.origins):
+            if any(o.span and o.match != "split" and not o.partial for o in leaf.origins):
                 continue
             held = self._values.pop(_argument(leaf), None)
             held = deque(maxlen=KEPT) if held is None else held
@@ -51,7 +54,7 @@ class Sent:
         self, lineage: tuple[Lineage, ...], stores: Sequence[Postings]
     ) -> tuple[Lineage, ...]:
         """The lineage, with an origin more where a value continues what stands or came before."""
-        if not any(store.fragments for store in stores):
+        if not any(store.fragments or store.secrets for store in stores):
             return lineage
         short = list(_short(lineage))
         found: dict[str, list[Origin]] = {}
@@ -77,11 +80,18 @@ class Sent:
 
 def _short(lineage: Sequence[Lineage]) -> Iterator[tuple[Lineage, str]]:
     for leaf in lineage:
-        if is_trivial(leaf.value) or len(str(leaf.value)[: SHORT + 1]) > SHORT:
-            continue
-        text = compact(canonical(scalar_text(leaf.value)))
+        text = "" if is_trivial(leaf.value) else _said(scalar_text(leaf.value))
         if text:
             yield leaf, text
+
+
+def _said(text: str) -> str:
+    """A short text, or what an address says beyond its page; "" for long ones."""
+    if len(text) > LONGEST:
+        return ""
+    canon = canonical(text)
+    said = cargo(canon) or compact(canon)
+    return said if len(said) <= SHORT else ""
 
 
 def _argument(leaf: Lineage) -> str:
@@ -99,8 +109,10 @@ def _look(
         owners.append((len(glued), len(glued) + len(text), path))
         glued += text
     for store in stores:
-        for piece in store.fragments.pieces(glued):
-            span = store.spans.get(piece.span_id)
+        found_here = [(p, store.spans.get(p.span_id)) for p in store.fragments.pieces(glued)]
+        secret = store.secrets
+        found_here += [(p, secret.span(p.span_id)) for p in secret.fragments.pieces(glued)]
+        for piece, span in found_here:
             touched = [p for start, end, p in owners if start < piece.end and end > piece.start]
             if span is None or len(touched) < 2:
                 continue

@@ -167,6 +167,9 @@ _BEFORE_NOUN = word_set(
     "recent new unread received which what no incoming previous next same"
 )
 """Behind these, a word that may be a noun is one. Not behind `a`: "give them a call" asks."""
+_TELL = word_set("tell let inform say dis dites sag sage informiere laat vertel zeg")
+_ME = word_set("me us mir uns mich moi nous mij ons")
+"""`Tell me` asks for the answer, which the user gets anyway, not for a message to anybody."""
 _PAYMENT = word_set(
     "payment payments rent transfer transfers transaction transactions subscription zahlung "
     "zahlungen überweisung miete dauerauftrag paiement virement loyer pago pagos transferencia "
@@ -279,6 +282,8 @@ def asks_of(sentence: str) -> tuple[Ask, ...]:
         for i, word in enumerate(words):
             effects, behind = _asked_by(word)
             if not effects or _is_noun(words, i) or _negated(words, i, behind=behind):
+                continue
+            if word in _TELL and _ME.intersection(words[i + 1 : i + 2]):
                 continue
             # "How much is it, and send it to Bob": a question asks where a verb opens a clause.
             if informs and not (number and _FIRST.issuperset(words[:i])):
