@@ -95,7 +95,7 @@ def _copied(value: object) -> Any:
 
     Its format 2 knows no references: what stands in two places is copied twice.
     """
-    return marshal.loads(marshal.dumps(value, 2))
+    return marshal.loads(marshal.dumps(value, 2))  # type: ignore[arg-type]
 
 
 class _Cleaner:

@@ -11,6 +11,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from gatling_guard.trace.readable import readable
 
@@ -50,6 +51,8 @@ _BITS = re.compile(r"(?<!\d)(?:[01]{8}(?:, ?|\s)?){4,}+")
 _CODES = re.compile(rf"(?<![\d.])\d{{2,3}}(?:{_GAP}\d{{2,3}}(?![\d.])){{5,}}+")
 _WORD_LIKE = 16
 """Shorter runs of nothing but small letters are words; base64 of text almost never is one."""
+_CACHED = 128
+"""Characters of the longest word of which the answer is kept."""
 _AROUND = ".,;:!?()[]{}<>'\""
 _LONG_LINE = 4_000
 _LEAST_DIGITS = 12
@@ -182,19 +185,27 @@ def _from_tokens(text: str) -> Iterator[str]:
     for word in words:
         if len(word) < 8 or (len(word) < _WORD_LIKE and not alone and _plain_word(word)):
             continue
-        for token in _TOKEN.findall(word):
-            if alone or len(token) >= _WORD_LIKE or not _plain_word(token):
-                yield from _token(token)
-        if word.count(".") > 1:
-            for block in _LABELS.findall(word):
-                labels = block.split(".")[:-1]
-                for last in range(len(labels), max(1, len(labels) - 3), -1):
-                    yield from _bases("".join(labels[:last]))
+        yield from (_of_word if len(word) <= _CACHED else _of_word.__wrapped__)(word, alone)
     if "\n" in text:
         for block in _WRAPPED.findall(text):
             yield from _bases("".join(block.replace(">", " ").split()))
     if not alone and _SPACED.match(text):
         yield from _bases("".join(words))
+
+
+@lru_cache(maxsize=4096)
+def _of_word(word: str, alone: bool) -> tuple[str, ...]:
+    """What is encoded in one word. Ids and addresses recur, in outputs and then in arguments."""
+    found: list[str] = []
+    for token in _TOKEN.findall(word):
+        if alone or len(token) >= _WORD_LIKE or not _plain_word(token):
+            found += _token(token)
+    if word.count(".") > 1:
+        for block in _LABELS.findall(word):
+            labels = block.split(".")[:-1]
+            for last in range(len(labels), max(1, len(labels) - 3), -1):
+                found += _bases("".join(labels[:last]))
+    return tuple(found)
 
 
 def _plain_word(word: str) -> bool:
