@@ -35,6 +35,7 @@ from gatling_guard.ledger.survey import (
 MAX_ID = 200
 """Characters of a run or call id."""
 _ROUNDS = 4
+_ID = re.compile(r"[A-Za-z0-9_.:@=-]+")
 _LONG = re.compile(RANDOM.source)
 
 
@@ -83,11 +84,17 @@ class Redactor:
         return any(is_random(token) for text in long for token in _LONG.findall(text))
 
     def replaced(self, text: str, *, reference: bool) -> str:
-        """`text` after one run of every pattern; references are spared the test for randomness."""
+        """`text` after one run of every pattern.
+
+        A `reference` is spared the test for randomness, and that only: what has a secret's own
+        shape goes under every name. A reference is one word; a text beside an id is no id, and
+        keys are written with `/` and `+`, which ids avoid.
+        """
         if self.custom or compiled(self._anywhere).search(text) is not None:
             for pattern in self.patterns:
                 text = pattern(text)
-        return text if reference or len(text) < 32 else RANDOM(text)
+        spared = len(text) < 32 or (reference and _ID.fullmatch(text))
+        return text if spared else RANDOM(text)
 
 
 def _copied(value: object) -> Any:

@@ -28,6 +28,8 @@ MAX_DEPTH = 64
 """Containers within containers, as in `plan`."""
 _KNOWN = 64
 _MOST_NAMES = 32
+_CARD = 10**12
+"""The number of a card is no smaller."""
 _CUT = re.compile(r"\[cut: [0-9]+ characters\]")
 _NAMES = ("name", "key", "field", "header")
 _PLACE = re.compile(r"[^\s@]+@[^\s@]+\.[A-Za-z]+|[A-Za-z][A-Za-z0-9+.-]*://\S*|/\S*")
@@ -61,7 +63,13 @@ def texts_of(value: object) -> list[str] | None:
                     texts.append(child)
                 elif kind is dict or kind is list:
                     below.append(child)
-                elif not (child is None or kind is bool or _plain_number(child)):
+                elif kind is int:
+                    if not -_CARD < child < _CARD:
+                        return None
+                elif kind is float:
+                    if not math.isfinite(child):
+                        return None
+                elif not (child is None or kind is bool):
                     return None
         if not below:
             sizes = [len(text) for text in texts]
@@ -78,12 +86,6 @@ def _plain_names(*names: object) -> bool:
         and all(secret_kind(str(name)) is None for name in names)
         and not ("value" in names and any(name in names for name in _NAMES))
     )
-
-
-def _plain_number(value: object) -> bool:
-    if type(value) is float:
-        return math.isfinite(value)
-    return type(value) is int and abs(value) < 10**12
 
 
 class Survey:
@@ -126,7 +128,7 @@ class Survey:
             return value if math.isfinite(value) else f"[cut: {value}]"
         if value.bit_length() > MAX_INT_BITS:
             return f"[cut: integer of {value.bit_length()} bits]"
-        self.plain = self.plain and abs(value) < 10**12
+        self.plain = self.plain and -_CARD < value < _CARD
         return value
 
     def _dict(self, value: dict[Any, object], depth: int) -> dict[str, Any]:
