@@ -33,6 +33,7 @@ from gatling_guard.pipeline import (
     slim,
     stopped,
     trimmed,
+    warm_up,
 )
 from gatling_guard.plan import ExecutionPlan, Provenance
 from gatling_guard.policy import AnsweredGrant, Grant, GrantTerms, Policy
@@ -61,6 +62,7 @@ class Session:
     """
 
     def __init__(self, monitor: Monitor, run_id: str, role: str | None) -> None:
+        warm_up()
         self.run_id, self.role = run_id, role
         self._monitor = monitor
         self._state = SessionState(run_id, literals=monitor.policy.literals())

@@ -35,7 +35,11 @@ def flat(schema: Any) -> Valid | None:
         return None
     named, required = schema.get("properties", {}), schema.get("required", [])
     others = schema.get("additionalProperties", True)
-    if schema.get("type") != "object" or not isinstance(named, dict) or not isinstance(others, bool):
+    if (
+        schema.get("type") != "object"
+        or not isinstance(named, dict)
+        or not isinstance(others, bool)
+    ):
         return None
     if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
         return None
