@@ -461,10 +461,10 @@ class Session:
             except Exception as fault:
                 state.blind = f"the history of {call_id} was not understood: {fault}"[:500]
                 return
-            record = Record(work.argument_digest, None, work.spec, self._output_floor(work), "ran")
             record = Record(
-                work.argument_digest, None, work.spec, work.floor, "ran", charges=charges
-            )
+                work.argument_digest, None, work.spec, self._output_floor(work), "ran",
+                charges=charges,
+            )  # fmt: skip
             state.add(call_id, record, work.call, work.edges)
             self._remember_sent(work)
             self.settle(call_id, output)

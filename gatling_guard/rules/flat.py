@@ -1,4 +1,4 @@
-"""The everyday tool schema, an object of plain values, checked without the machinery of JSON Schema.
+"""The everyday tool schema, an object of plain values, without the machinery of JSON Schema.
 
 Says only that arguments are surely valid; what it does not know, or finds fault with, goes through
 `validator`. Knows: `type`, `properties`, `required`, `additionalProperties` as a truth value,
@@ -35,11 +35,7 @@ def flat(schema: Any) -> Valid | None:
         return None
     named, required = schema.get("properties", {}), schema.get("required", [])
     others = schema.get("additionalProperties", True)
-    if (
-        schema.get("type") != "object"
-        or not isinstance(named, dict)
-        or not isinstance(others, bool)
-    ):
+    if schema.get("type") != "object" or not isinstance(named, dict) or type(others) is not bool:
         return None
     if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
         return None
