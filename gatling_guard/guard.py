@@ -15,7 +15,7 @@ from gatling_guard.decision import Decision
 from gatling_guard.energy import STRUCTURAL, Composite
 from gatling_guard.errors import ConfigurationError, PolicyError
 from gatling_guard.ledger import Ledger
-from gatling_guard.pipeline import STAGES, Monitor, Notary, Stage, ToolRequest, check_plan
+from gatling_guard.pipeline import STAGES, Monitor, Notary, Stage, ToolRequest, check_plan, warm_up
 from gatling_guard.plan import ExecutionPlan, digest, parse_plan
 from gatling_guard.policy import BUILTIN, Policy, PolicyFile, load_policy
 from gatling_guard.session import Session
@@ -261,6 +261,7 @@ class Guard:
 
         The decision is the worst of those on its calls (`parts`); nothing of it is remembered.
         """
+        warm_up()
         monitor, run_id = self._monitor, "plan"
         monitor.refresh()
         parsed: ExecutionPlan | None = None

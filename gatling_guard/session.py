@@ -33,6 +33,7 @@ from gatling_guard.pipeline import (
     slim,
     stopped,
     trimmed,
+    warm_up,
 )
 from gatling_guard.plan import ExecutionPlan, Provenance
 from gatling_guard.policy import AnsweredGrant, Grant, GrantTerms, Policy
@@ -61,6 +62,7 @@ class Session:
     """
 
     def __init__(self, monitor: Monitor, run_id: str, role: str | None) -> None:
+        warm_up()
         self.run_id, self.role = run_id, role
         self._monitor = monitor
         self._state = SessionState(run_id, literals=monitor.policy.literals())
@@ -461,10 +463,10 @@ class Session:
             except Exception as fault:
                 state.blind = f"the history of {call_id} was not understood: {fault}"[:500]
                 return
-            record = Record(work.argument_digest, None, work.spec, self._output_floor(work), "ran")
             record = Record(
-                work.argument_digest, None, work.spec, work.floor, "ran", charges=charges
-            )
+                work.argument_digest, None, work.spec, self._output_floor(work), "ran",
+                charges=charges,
+            )  # fmt: skip
             state.add(call_id, record, work.call, work.edges)
             self._remember_sent(work)
             self.settle(call_id, output)

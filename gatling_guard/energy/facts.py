@@ -124,7 +124,8 @@ class Composite:
 
 def _capped(shares: Iterable[Share], weight: float, cap: float) -> list[Share]:
     """Weigh the shares and, above the cap, shrink all alike: the sum stays monotone."""
-    found = list(shares)
+    if not (found := list(shares)):
+        return found
     raw = weight * sum(share.value for share in found)
     # A hair below the cap, so that rounding never puts the sum above it.
     factor = weight if raw <= cap else weight * cap / raw * (1 - 1e-12)

@@ -51,7 +51,7 @@ def secret_kind(name: str) -> str | None:
 
     Case, `-`, `_`, spaces and camelCase make no difference.
     """
-    return _kind(name if len(name) <= _WORDY else name[-_WORDY:])
+    return _kind(name[-_WORDY:])
 
 
 @functools.lru_cache(maxsize=4096)

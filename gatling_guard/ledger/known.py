@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from gatling_guard.ledger.checks import placeholder
@@ -21,6 +22,8 @@ _HEAD = 64
 """Characters by which a longer value is recognised, as the end of a text may cut it."""
 _VISITED = 100_000
 """Values looked at in one call; `plan.MAX_ITEMS`, so all of them."""
+_CACHED = 256
+"""Characters of the longest path that is kept: most calls have the same few arguments."""
 _SHORT = 4
 """Below it, a value is replaced where it stands alone only: else `4` would eat every number."""
 
@@ -59,12 +62,19 @@ class CallSecrets:
 
 def shown_path(path: str) -> str:
     """A JSON pointer up to the first secret's name: what stands below may be part of the secret."""
+    return (_short_path if len(path) <= _CACHED else _shown_path)(path)
+
+
+def _shown_path(path: str) -> str:
     kept: list[str] = []
     for part in path.split("/"):
         kept.append(part)
         if secret_kind(part) is not None:
             break
     return "/".join(kept)
+
+
+_short_path = lru_cache(maxsize=1024)(_shown_path)
 
 
 def _pattern(found: dict[str, str]) -> re.Pattern[str]:

@@ -243,7 +243,10 @@ class Ledger:
         return {**meta, "genesis": genesis(meta, self._seal)}
 
     def _time(self) -> str:
-        return self._clock().astimezone(dt.UTC).isoformat(timespec="microseconds")
+        now = self._clock()
+        if now.tzinfo is not dt.UTC:
+            now = now.astimezone(dt.UTC)
+        return now.isoformat(timespec="microseconds")
 
     def _ids(self, *ids: str | None) -> tuple[str | None, ...]:
         """Ids are looked at too: a call id is chosen by a model."""

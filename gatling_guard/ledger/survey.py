@@ -1,14 +1,16 @@
 """The first walk over a value: a copy as JSON, and what in it needs a closer look.
 
-Most values hold no secret; for them this walk and one search are the whole of redaction.
+Most values hold no secret; for them `texts_of` and one search are the whole of redaction. Whatever
+it does not know at a glance goes through `Survey`.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gatling_guard.errors import InputError
@@ -25,9 +27,65 @@ MAX_TOTAL = 131_072
 MAX_DEPTH = 64
 """Containers within containers, as in `plan`."""
 _KNOWN = 64
+_MOST_NAMES = 32
+_CARD = 10**12
+"""The number of a card is no smaller."""
 _CUT = re.compile(r"\[cut: [0-9]+ characters\]")
 _NAMES = ("name", "key", "field", "header")
 _PLACE = re.compile(r"[^\s@]+@[^\s@]+\.[A-Za-z]+|[A-Za-z][A-Za-z0-9+.-]*://\S*|/\S*")
+
+
+def texts_of(value: object) -> list[str] | None:
+    """All texts of a JSON value, keys included; None where a `Survey` has to look.
+
+    That is: for other types than those of JSON, names and lists that announce a secret, numbers as
+    long as a card's, and bounds that are hit.
+    """
+    texts: list[str] = []
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for item in level:
+            if type(item) is dict:
+                if len(item) > _MOST_NAMES or not _plain_names(*item):
+                    return None
+                texts += item
+                items: Iterable[Any] = item.values()
+            elif type(item) is list:
+                if any(type(name) is str and announces(name, item) for name in item):
+                    return None
+                items = item
+            else:
+                return None
+            for child in items:
+                kind = type(child)
+                if kind is str:
+                    texts.append(child)
+                elif kind is dict or kind is list:
+                    below.append(child)
+                elif kind is int:
+                    if not -_CARD < child < _CARD:
+                        return None
+                elif kind is float:
+                    if not math.isfinite(child):
+                        return None
+                elif not (child is None or kind is bool):
+                    return None
+        if not below:
+            sizes = [len(text) for text in texts]
+            return texts if sum(sizes) <= MAX_TOTAL and max(sizes, default=0) <= MAX_TEXT else None
+        level = below
+    return None
+
+
+@functools.lru_cache(maxsize=256, typed=True)
+def _plain_names(*names: object) -> bool:
+    """Whether the keys of a dict are names that announce nothing."""
+    return (
+        all(type(name) is str and len(name) <= 64 for name in names)
+        and all(secret_kind(str(name)) is None for name in names)
+        and not ("value" in names and any(name in names for name in _NAMES))
+    )
 
 
 class Survey:
@@ -70,7 +128,7 @@ class Survey:
             return value if math.isfinite(value) else f"[cut: {value}]"
         if value.bit_length() > MAX_INT_BITS:
             return f"[cut: integer of {value.bit_length()} bits]"
-        self.plain = self.plain and abs(value) < 10**12
+        self.plain = self.plain and -_CARD < value < _CARD
         return value
 
     def _dict(self, value: dict[Any, object], depth: int) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from gatling_guard.pipeline.state import (
     slim,
     stopped,
 )
+from gatling_guard.pipeline.warm import warm_up
 from gatling_guard.pipeline.whole import check_plan
 
 __all__ = [
@@ -58,4 +59,5 @@ __all__ = [
     "slim",
     "stopped",
     "trimmed",
+    "warm_up",
 ]

@@ -48,7 +48,8 @@ def apply_rules(facts: RuleFacts) -> tuple[Finding, ...]:
     found: list[Finding] = []
     for check in CHECKS:
         try:
-            found += _vetoes_first(islice(check(facts), 1000))
+            if some := list(islice(check(facts), 1000)):
+                found += _vetoes_first(some)
         except Exception as error:
             text = f"{check.__name__} failed: {type(error).__name__}"
             found.append(Finding("rule.error", "block", text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,6 +15,7 @@ from gatling_guard.policy import Flow, Hold, Policy, Role, ToolRule, match_any
 from gatling_guard.rules.budget import Bill, Charge, Spent, bills_of
 from gatling_guard.rules.cache import Bounded
 from gatling_guard.rules.constraint import Constraint
+from gatling_guard.rules.references import listed_only
 from gatling_guard.rules.validator import BrokenSchemaError, Compiled, compile_schema
 from gatling_guard.trace.types import Lineage
 
@@ -77,6 +79,11 @@ class ToolView:
     def schema(self) -> Compiled | BrokenSchemaError | None:
         """The tool's own schema; None for an unknown tool."""
         return _compiled(self.spec.parameters, anchored=False) if self.spec else None
+
+    @cached_property
+    def listed(self) -> Mapping[str, Any] | None:
+        """The only arguments of the tool; None where its schema says nothing of others."""
+        return listed_only(self.spec.parameters) if self.spec else None
 
     @cached_property
     def constraints(self) -> tuple[Constraint, ...]:

@@ -45,6 +45,22 @@ def properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
+def listed_only(schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The arguments that a schema lists, None where there may be others beside them."""
+    top, listed = resolved_ref(schema, schema), properties(schema)
+    named = listed or isinstance(top.get("properties"), Mapping)
+    return listed if named and not _open(top) else None
+
+
+def _open(schema: Mapping[str, Any]) -> bool:
+    """Whether arguments beyond `properties` are described elsewhere or allowed."""
+    more = schema.get("additionalProperties")
+    return (more is not None and more is not False) or any(
+        key in schema
+        for key in ("patternProperties", "allOf", "anyOf", "oneOf", "$ref", "if", "$dynamicRef")
+    )
+
+
 def default_of(schema: Any, root: Mapping[str, Any]) -> tuple[bool, Any]:
     """Whether an argument has a default, and which."""
     found = resolved_ref(schema, root)

@@ -23,7 +23,6 @@ from gatling_guard.rules.finding import Finding, RuleAction
 from gatling_guard.rules.keywords import TooComplexError
 from gatling_guard.rules.names import pointer
 from gatling_guard.rules.quote import quote
-from gatling_guard.rules.references import properties, resolved_ref
 from gatling_guard.rules.validator import (
     BrokenSchemaError,
     Compiled,
@@ -65,27 +64,16 @@ def _unchecked(compiled: Compiled) -> Iterator[Finding]:
 
 def _extra(facts: RuleFacts) -> Iterator[Finding]:
     """Arguments that the schema does not list, unless it says that there may be others."""
-    assert facts.spec is not None
-    schema = resolved_ref(facts.spec.parameters, facts.spec.parameters)
-    listed = properties(facts.spec.parameters)
-    if not (listed or isinstance(schema.get("properties"), Mapping)) or _open(schema):
+    listed = facts.view.listed
+    if listed is None:
         return
-    action = _extra_action(facts)
     for name in list(facts.call.arguments)[:200]:
         if name not in listed:
+            action = _extra_action(facts)
             near = nearest(name, listed)
             text = f"; is it meant as {near!r}?" if near else ""
             message = f"no argument {quote(name)} in the tool's schema{text}"
             yield Finding("schema.extra", action, message, pointer([name]))
-
-
-def _open(schema: dict[str, Any]) -> bool:
-    """Whether arguments beyond `properties` are described elsewhere or allowed."""
-    more = schema.get("additionalProperties")
-    return (more is not None and more is not False) or any(
-        key in schema
-        for key in ("patternProperties", "allOf", "anyOf", "oneOf", "$ref", "if", "$dynamicRef")
-    )
 
 
 def _extra_action(facts: RuleFacts) -> RuleAction:

@@ -52,6 +52,10 @@ class _Text:
     canon: str
 
     @cached_property
+    def bare(self) -> str:
+        return trimmed(self.canon)
+
+    @cached_property
     def words(self) -> frozenset[str]:
         return frozenset(words_of(self.canon))
 
@@ -69,7 +73,7 @@ class _Text:
 
     def match(self, key: str, words: Sequence[str]) -> tuple[Match, int] | None:
         """How, and at which place, `key` stands in this text."""
-        if key == trimmed(self.canon):
+        if key == self.bare:
             return "exact", 0
         at = _standing(key, self.canon)
         if at >= 0:
@@ -99,10 +103,12 @@ class _Text:
         """Whether `key` is a date or time and this text names all of it."""
         if len(key) > 40:
             return False
-        days, times = dates_in(key), times_in(key)
+        days = dates_in(key)
         if not days:
             return False
-        return times <= self.times and all(any(same_day(d, o) for o in self.dates) for d in days)
+        return times_in(key) <= self.times and all(
+            any(same_day(d, o) for o in self.dates) for d in days
+        )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ Does not see: relative dates, weekdays, time zones, times in words, days without
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 # Patterns begin with a digit and look back from there: that way the search skips to digits.
@@ -28,7 +29,8 @@ _MONTH.update({name[:3]: i + 1 for i, name in enumerate(_MONTHS[0].split())})
 _MONTH |= {"sept": 9, "jänner": 1, "maerz": 3, "fevrier": 2, "aout": 8, "decembre": 12}
 _MONTH |= {"mär": 3, "okt": 10, "dez": 12, "janv": 1, "févr": 2, "avr": 4, "juil": 7, "déc": 12}
 _MONTH |= {"setiembre": 9, "ene": 1, "abr": 4, "ago": 8, "dic": 12}
-_NAME = r"([a-zäéû]{3,10})"
+_STARTS = "|".join(sorted({name[:3] for name in _MONTH}))
+_NAME = rf"((?:{_STARTS})[a-zäéû]{{0,7}})"
 _MONTH_FIRST = re.compile(
     rf"\b{_NAME}\.? (\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,? (?:of )?(\d{{4}})(?!\d))?"
 )
@@ -43,6 +45,11 @@ _SPOKEN = re.compile(
 )
 _SHORT_SPOKEN = re.compile(r"(\d(?<![\d:.]\d)\d?)h(\d{2})(?!\w)")
 _HALF_DAY = re.compile(r"(\d(?<![\d:]\d)\d?)\.(\d{2}) ?([ap])\.?m\b")
+
+
+_FIGURES = re.compile(r"\d[-/.] ?\d|\d{8}|年")
+_NAMED = re.compile(_STARTS)
+"""A text without figures side by side, or without the start of a month, needs no closer look."""
 
 
 class Date(NamedTuple):
@@ -62,21 +69,32 @@ def dates_in(canon: str, *, strict: bool = True) -> set[Date]:
     """
     if not _DIGIT.search(canon):
         return set()
-    found = {Date(int(m), int(d), int(y)) for y, m, d in _ISO.findall(canon)}
-    found.update(Date(int(m), int(d), int(y)) for d, m, y in _DOTTED.findall(canon))
+    found: set[Date] = set()
+    if _FIGURES.search(canon):
+        found.update(_in_figures(canon, strict=strict))
+    if _NAMED.search(canon):
+        found.update(_with_names(canon))
+    return {date for date in found if 1 <= date.month <= 12 and 1 <= date.day <= 31}
+
+
+def _in_figures(canon: str, *, strict: bool) -> Iterator[Date]:
+    yield from (Date(int(m), int(d), int(y)) for y, m, d in _ISO.findall(canon))
+    yield from (Date(int(m), int(d), int(y)) for d, m, y in _DOTTED.findall(canon))
     if "年" in canon:
-        found.update(Date(int(m), int(d), int(y)) for y, m, d in _EAST.findall(canon))
+        yield from (Date(int(m), int(d), int(y)) for y, m, d in _EAST.findall(canon))
+    for one, _, other, year in _EITHER.findall(canon):
+        yield from _either(int(one), int(other), year, strict=strict)
+    if not strict:
+        yield from (Date(int(m), int(d), int(y)) for y, m, d in _COMPACT.findall(canon))
+
+
+def _with_names(canon: str) -> Iterator[Date]:
     for name, day, year in _MONTH_FIRST.findall(canon):
         if name in _MONTH:
-            found.add(Date(_MONTH[name], int(day), int(year) if year else None))
+            yield Date(_MONTH[name], int(day), int(year) if year else None)
     for day, name, year in _DAY_FIRST.findall(canon):
         if name in _MONTH:
-            found.add(Date(_MONTH[name], int(day), int(year) if year else None))
-    for one, _, other, year in _EITHER.findall(canon):
-        found.update(_either(int(one), int(other), year, strict=strict))
-    if not strict:
-        found.update(Date(int(m), int(d), int(y)) for y, m, d in _COMPACT.findall(canon))
-    return {date for date in found if 1 <= date.month <= 12 and 1 <= date.day <= 31}
+            yield Date(_MONTH[name], int(day), int(year) if year else None)
 
 
 def _either(one: int, other: int, year: str, *, strict: bool) -> set[Date]:

@@ -2,7 +2,7 @@
 
 Escapes are resolved where they stand: such a decoder yields the lines that hold one, resolved and
 joined. Encoded tokens (base64, hex) yield what they hold, without the text around them.
-Every decoder first looks for its mark by a plain search, so that prose costs next to nothing.
+A decoder runs only where its mark stands in the text, so that prose costs next to nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from gatling_guard.trace.readable import readable
 
@@ -50,6 +51,8 @@ _BITS = re.compile(r"(?<!\d)(?:[01]{8}(?:, ?|\s)?){4,}+")
 _CODES = re.compile(rf"(?<![\d.])\d{{2,3}}(?:{_GAP}\d{{2,3}}(?![\d.])){{5,}}+")
 _WORD_LIKE = 16
 """Shorter runs of nothing but small letters are words; base64 of text almost never is one."""
+_CACHED = 128
+"""Characters of the longest word of which the answer is kept."""
 _AROUND = ".,;:!?()[]{}<>'\""
 _LONG_LINE = 4_000
 _LEAST_DIGITS = 12
@@ -80,8 +83,6 @@ def _as_text(data: bytes) -> str:
 
 
 def _from_url(text: str) -> Iterator[str]:
-    if "%" not in text:
-        return
     plain = _resolved(text, _PERCENT, lambda m: _as_text(bytes.fromhex(m.group().replace("%", ""))))
     if plain:
         yield plain
@@ -90,10 +91,9 @@ def _from_url(text: str) -> Iterator[str]:
 
 
 def _from_html(text: str) -> Iterator[str]:
-    if "&" in text:
-        plain = _resolved(text, _ENTITY, _entity)
-        if plain and not _ENTITY.fullmatch(plain):
-            yield plain
+    plain = _resolved(text, _ENTITY, _entity)
+    if plain and not _ENTITY.fullmatch(plain):
+        yield plain
 
 
 def _entity(found: re.Match[str]) -> str:
@@ -119,12 +119,11 @@ def _meaning(found: re.Match[str]) -> str:
 
 
 def _from_escapes(text: str) -> Iterator[str]:
-    if "\\" in text:
-        plain = "\n".join(map(unescaped, _units(text, _ESCAPED)))
-        if plain:
-            yield plain
-        if "\\x" in text and (bytewise := _as_bytes(plain)) != plain:
-            yield bytewise
+    plain = "\n".join(map(unescaped, _units(text, _ESCAPED)))
+    if plain:
+        yield plain
+    if "\\x" in text and (bytewise := _as_bytes(plain)) != plain:
+        yield bytewise
 
 
 def _as_bytes(text: str) -> str:
@@ -137,8 +136,6 @@ def _as_bytes(text: str) -> str:
 
 def _from_mail(text: str) -> Iterator[str]:
     """Quoted-printable and MIME words; one `x=20` is a query and no escape."""
-    if "=" not in text:
-        return
     if "=?" in text and (plain := _resolved(text, _MIME_WORD, _mime_word)):
         yield plain
     runs = _QUOTED.findall(text)
@@ -182,19 +179,27 @@ def _from_tokens(text: str) -> Iterator[str]:
     for word in words:
         if len(word) < 8 or (len(word) < _WORD_LIKE and not alone and _plain_word(word)):
             continue
-        for token in _TOKEN.findall(word):
-            if alone or len(token) >= _WORD_LIKE or not _plain_word(token):
-                yield from _token(token)
-        if word.count(".") > 1:
-            for block in _LABELS.findall(word):
-                labels = block.split(".")[:-1]
-                for last in range(len(labels), max(1, len(labels) - 3), -1):
-                    yield from _bases("".join(labels[:last]))
+        yield from (_of_word if len(word) <= _CACHED else _of_word.__wrapped__)(word, alone)
     if "\n" in text:
         for block in _WRAPPED.findall(text):
             yield from _bases("".join(block.replace(">", " ").split()))
     if not alone and _SPACED.match(text):
         yield from _bases("".join(words))
+
+
+@lru_cache(maxsize=4096)
+def _of_word(word: str, alone: bool) -> tuple[str, ...]:
+    """What is encoded in one word. Ids and addresses recur, in outputs and then in arguments."""
+    found: list[str] = []
+    for token in _TOKEN.findall(word):
+        if alone or len(token) >= _WORD_LIKE or not _plain_word(token):
+            found += _token(token)
+    if word.count(".") > 1:
+        for block in _LABELS.findall(word):
+            labels = block.split(".")[:-1]
+            for last in range(len(labels), max(1, len(labels) - 3), -1):
+                found += _bases("".join(labels[:last]))
+    return tuple(found)
 
 
 def _plain_word(word: str) -> bool:
@@ -272,12 +277,13 @@ def _from_bytes(text: str) -> Iterator[str]:
             yield from readable(bytes(codes))
 
 
-DECODERS: tuple[Decoder, ...] = (
-    _from_escapes,
-    _from_url,
-    _from_html,
-    _from_mail,
-    _from_punycode,
-    _from_tokens,
-    _from_bytes,
+DECODERS: tuple[tuple[str, Decoder], ...] = (
+    ("\\", _from_escapes),
+    ("%", _from_url),
+    ("&", _from_html),
+    ("=", _from_mail),
+    ("--", _from_punycode),
+    ("", _from_tokens),
+    ("", _from_bytes),
 )
+"""Each with a mark without which it finds nothing: most texts have none of them."""

@@ -44,7 +44,9 @@ def decode(text: str) -> Decoded:
     for _ in range(DEPTH):
         below: list[str] = []
         for outer in layer:
-            for decoder in DECODERS:
+            for mark, decoder in DECODERS:
+                if mark not in outer:
+                    continue
                 for plain in decoder(outer):
                     if plain in found or plain == text or len(plain.strip()) < LEAST:
                         continue

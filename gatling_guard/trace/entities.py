@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from gatling_guard.trace.canonical import plain, word_set
 from gatling_guard.trace.hosts import host_keys, host_of, mail_keys, revealed
@@ -62,6 +63,10 @@ def identity_keys(canon: str, *, strict: bool = False) -> frozenset[str]:
     Two texts that share a key name the same party. `strict` leaves out what only may be the same
     (plus-addressing, dots outside Gmail): for deciding that the trusted side named a value.
     """
+    return (_known if len(canon) <= _CACHED else _keys)(canon, strict)
+
+
+def _keys(canon: str, strict: bool) -> frozenset[str]:
     found: set[str] = set()
     for text in {canon} if strict else {canon, revealed(canon)}:
         if "@" in text:
@@ -76,6 +81,11 @@ def identity_keys(canon: str, *, strict: bool = False) -> frozenset[str]:
         if not strict:
             found.update(_codes(canon))
     return frozenset(found)
+
+
+_CACHED = 256
+"""Characters of the longest text of which the keys are kept: a span is asked for them twice."""
+_known = lru_cache(maxsize=4096)(_keys)
 
 
 def identity(text: str) -> str | None:

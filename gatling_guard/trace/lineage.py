@@ -15,10 +15,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from gatling_guard.plan import Leaf, Provenance, leaves
+from gatling_guard.plan.values import MAX_TOKEN, schema_like
 from gatling_guard.trace.authority import Authority
 from gatling_guard.trace.canonical import find_bounded, fitting, hidden_text, trimmed, words_of
 from gatling_guard.trace.entities import identity_keys
@@ -189,9 +191,12 @@ class LineageIndex:
             arguments: JSON values, already bounded by `plan.to_json`.
             authority: the trusted side, searched as well.
         """
-        found: list[tuple[str, Leaf]] = [
-            (name, leaf) for name, value in arguments.items() for leaf in leaves({name: value})
-        ]
+        found: list[tuple[str, Leaf]] = []
+        for name, value in arguments.items():
+            if type(value) is str and (path := _path_of(name)):  # most arguments
+                found.append((name, Leaf(path, value)))
+            else:
+                found += ((name, leaf) for leaf in leaves({name: value}))
         origins = self._all_origins([leaf.value for _, leaf in found], authority)
         lineage = tuple(
             Lineage(leaf.path, name, leaf.value, origins[_kind(leaf.value)], is_trivial(leaf.value))
@@ -207,7 +212,6 @@ class LineageIndex:
         self, values: Sequence[Any], authority: Authority
     ) -> dict[_Kind, tuple[Origin, ...]]:
         """The origins of each distinct value. Short ones first: no long text uses up their room."""
-        assumed = (self._assumed(),)
         known: dict[_Kind, tuple[Origin, ...]] = {}
         room = MAX_TRACED
         for value in sorted(values, key=_length):
@@ -219,7 +223,7 @@ class LineageIndex:
                 continue
             cost = _length(value)
             fits = len(known) < MAX_LEAVES and cost <= room and _folds_into(value, room)
-            known[kind] = self._origins(value, authority) if fits else assumed
+            known[kind] = self._origins(value, authority) if fits else (self._assumed(),)
             room -= cost
         return known
 
@@ -313,6 +317,12 @@ def _distrust(origins: tuple[Origin, ...]) -> int:
         return 0
     whole = [o.tier for o in origins if o.source == "output" and o.vouches]
     return min(whole) if whole else max((o.tier for o in origins), default=1)
+
+
+@lru_cache(maxsize=1024)
+def _path_of(name: str) -> str:
+    """The path of an argument; "" for a name that is data, or is not to be kept."""
+    return f"/{name}" if len(name) <= MAX_TOKEN and schema_like(name) else ""
 
 
 _Kind = tuple[type, Any]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from gatling_guard.trace.authority import scalar_text
@@ -37,6 +38,8 @@ SHORT = 64
 MOST_OF_A_NAME = 8
 """A value of more words holds an address, and is none itself."""
 
+_CACHED = 256
+"""Characters of the longest value whose forms are kept."""
 _DIGIT = re.compile(r"\d")
 _STOP = word_set(
     "a an and are as at be by for from i in is it me my of on or our that the this to us was we "
@@ -60,13 +63,14 @@ class Query:
     """What stands encoded in it."""
 
     @classmethod
-    def of(cls, value: Any, *, plain: bool = False) -> Query:
-        """All forms of a value.
+    def of(cls, value: Any) -> Query:
+        """All forms of a value, a JSON scalar. The same one is often given to call after call."""
+        long = isinstance(value, str) and len(value) > _CACHED
+        return cls._made(value) if long else _known(value)
 
-        Args:
-            value: a JSON scalar.
-            plain: it was decoded already; encodings in it are not looked at again.
-        """
+    @classmethod
+    def _made(cls, value: Any, *, plain: bool = False) -> Query:
+        """`plain`: it was decoded already; encodings in it are not looked at again."""
         text = scalar_text(value)
         canon = canonical(text)
         key = trimmed(canon)
@@ -81,13 +85,18 @@ class Query:
             tuple(sorted(dates_in(key), key=str)) if short else (),
             _mentions(canon, key, words) if len(words) > 1 else (),
             identity_keys(canon),
-            tuple(cls.of(t, plain=True) for t in inner if canonical(t) != canon),
+            tuple(cls._made(t, plain=True) for t in inner if canonical(t) != canon),
         )
 
     @property
     def content(self) -> list[str]:
         """Its words that say something, each once."""
         return [w for w in dict.fromkeys(self.words) if w not in _STOP and len(w) > 1]
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _known(value: Any) -> Query:
+    return Query._made(value)
 
 
 def _mentions(canon: str, key: str, words: Sequence[str]) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ def sensitive_file(value: object) -> bool:
     """Whether an argument names a file or an entry that holds secrets: `.env`, `db_password`."""
     if not isinstance(value, str) or len(value) > 512:
         return False
-    last = re.split(r"[/\\]", value)[-1]
+    last = value.replace("\\", "/").rpartition("/")[2]
     return bool(_FILES.search(value)) or (" " not in value and sensitive_name(last))
 
 

@@ -91,10 +91,10 @@ class Lineage:
     @property
     def named(self) -> bool:
         """The trusted side itself gave this value (exactly, or as a part of its text)."""
-        return any(
-            o.source in ("instruction", "system", "policy") and o.match in ("exact", "substring")
-            for o in self.origins
-        )
+        for o in self.origins:  # asked for many times a check, and a generator costs more
+            if o.match in ("exact", "substring") and o.source not in ("output", "model"):
+                return True
+        return False
 
     @property
     def spans(self) -> tuple[Span, ...]:

@@ -324,7 +324,12 @@ def _is_noun(words: list[str], at: int) -> bool:
 def asks_for(words: Iterable[str], name: str, effect: Effect) -> bool:
     """Whether canonical words hold a verb of an effect, in any language, or of a tool's name."""
     own = _own_verbs(name)
-    return any(word in own or effect in _asked_by(word)[0] for word in words)
+    for word in words:
+        asked = _asked_by(word)[0]
+        # Most words ask for nothing, and to look for an effect in a set is a call of its own.
+        if word in own or (asked and effect in asked):
+            return True
+    return False
 
 
 @lru_cache(maxsize=1024)

@@ -300,10 +300,42 @@ def test_redaction_is_idempotent_and_never_raises(value: Any) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(JSON, st.sampled_from(sorted(PLANTED)))
+@example({"id": PLANTED["aws_secret"]}, "aws_secret")
+@example({"id": PLANTED["random"]}, "random")
+@example({"id": [f"x {PLANTED['random']}"]}, "random")
 def test_a_planted_secret_is_gone_wherever_it_is_put(value: Any, name: str) -> None:
+    """R145: only a random word without a shape may be an id, and stays under an id's name."""
     secret = PLANTED[name]
     wrapped = {"a": [value, {"b": f"x {secret} y"}], secret: value}
-    assert secret not in json.dumps(redact(wrapped), ensure_ascii=False)
+    cleaned = redact(wrapped)
+    shown = _without_ids(cleaned, secret) if name == "random" else cleaned
+    assert secret not in json.dumps(shown, ensure_ascii=False)
+
+
+def _without_ids(value: Any, word: str, name: str = "") -> Any:
+    """`value` without `word` where it is a whole text under `id`, also in a list there."""
+    if isinstance(value, dict):
+        return {key: _without_ids(item, word, key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_ids(item, word, name) for item in value]
+    return None if name == "id" and value == word else value
+
+
+@pytest.mark.parametrize("name", ["id", "file_id", "ids", "digest", "ref"])
+@pytest.mark.parametrize("secret", sorted(PLANTED.keys() - {"random"}))
+def test_a_secret_with_a_shape_goes_under_the_name_of_a_reference_too(
+    secret: str, name: str
+) -> None:
+    """R145."""
+    for value in (PLANTED[secret], [PLANTED[secret]], f"see {PLANTED[secret]}"):
+        assert PLANTED[secret] not in json.dumps(redact({name: value}), ensure_ascii=False)
+
+
+def test_only_one_word_is_a_reference() -> None:
+    """R145: what stands beside an id is no id, and base64 with `/` or `+` is most likely a key."""
+    assert redact({"id": PLANTED["random"]}) == {"id": PLANTED["random"]}
+    assert PLANTED["random"] not in redact({"id": f"see {PLANTED['random']}"})["id"]
+    assert redact({"id": PLANTED["aws_secret"]}) == {"id": "[redacted:token]"}
 
 
 @pytest.mark.parametrize(
