@@ -30,8 +30,8 @@ STEERED = 6.0
 STEERED_ASKED = 1.8
 """The same for an effect the user asked for, or delegated: grey once a value is not his either."""
 UNASKED = 1.8
-"""An effect the instruction does not ask for, once untrusted text was read: a note that turns grey with
-whatever else speaks against the call."""
+"""An effect the instruction does not ask for, once untrusted text was read: a note that turns grey
+with whatever else speaks against the call."""
 FETCH = 3.0
 """A read that goes where an untrusted sentence says to go: the request itself leaves."""
 REPLACED = 6.5
