@@ -1,7 +1,8 @@
 """What the guard costs: import, check and settle, on one thread, in one process.
 
-`make bench` runs it. Prints each figure with its bound and whether it holds, and exits with 1 where
-one does not. Machines are noisy: the ratios can be trusted, milliseconds only on an idle one.
+`make bench-latency` runs it. Prints each figure with its bound and whether it holds, and exits with
+1 where one does not. Machines are noisy: what is compared is measured in turns, in rounds, and the
+quietest third of them counts.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 from gatling_guard import Guard, ToolRequest
 from gatling_guard.plan import Provenance
 from gatling_guard.trace import Authority, LineageIndex, cut_spans
+
+Clock = Callable[[], float]
 
 TEXT = "the quarterly report of the northern office lists invoices and meetings for may"
 WORDS = TEXT.split()
@@ -29,52 +33,46 @@ def output(number: int, size: int = 2048) -> str:
     return " ".join(lines)[:size]
 
 
-def session_timings(
-    calls: int, clock: Callable[[], float] = time.perf_counter
-) -> tuple[list[float], list[float]]:
-    """Seconds per check and per settle of 2 KB in one session of `calls` calls."""
-    guard = Guard("standard")
-    guard.register(
-        {
-            "name": "read_file",
-            "description": "Read a file",
-            "parameters": {
-                "type": "object",
-                "properties": {"path": {"type": "string"}},
-                "required": ["path"],
-            },
-        }
-    )
-    guard.register(
-        {
-            "name": "send_email",
-            "description": "Send an email",
-            "parameters": {
-                "type": "object",
-                "properties": {k: {"type": "string"} for k in ("to", "subject", "body")},
-                "required": ["to"],
-            },
-        }
-    )
-    checks, settles = [], []
-    session = guard.session(instruction="Read the files and mail a summary to ann@corp.example.")
-    for i in range(calls):
+class Run:
+    """One session: three files are read, then a mail of 300 characters is sent, and again."""
+
+    def __init__(self) -> None:
+        guard = Guard("standard")
+        guard.register(_tool("read_file", "Read a file", "path"))
+        guard.register(_tool("send_email", "Send an email", "to", "subject", "body"))
+        self.calls = 0
+        self.session = guard.session(
+            instruction="Read the files and mail a summary to ann@corp.example."
+        )
+
+    def step(self, clock: Clock = time.perf_counter) -> tuple[float, float]:
+        """Seconds of the next check and of its settle with 2 KB of output."""
+        i, self.calls = self.calls, self.calls + 1
+        call = ToolRequest("read_file", {"path": f"/reports/{i}.txt"}, f"c{i}")
         if i % 4 == 3:
-            call = ToolRequest(
-                "send_email",
-                {"to": "ann@corp.example", "subject": f"Part {i}", "body": output(i, 300)},
-                f"c{i}",
-            )
-        else:
-            call = ToolRequest("read_file", {"path": f"/reports/{i}.txt"}, f"c{i}")
-        start = clock()
-        session.check(call)
-        checks.append(clock() - start)
+            body = {"to": "ann@corp.example", "subject": f"Part {i}", "body": output(i, 300)}
+            call = ToolRequest("send_email", body, f"c{i}")
         text = output(i)
         start = clock()
-        session.settle(f"c{i}", text)
-        settles.append(clock() - start)
-    return checks, settles
+        self.session.check(call)
+        checked = clock()
+        self.session.settle(f"c{i}", text)
+        return checked - start, clock() - checked
+
+
+def _tool(name: str, description: str, *arguments: str) -> dict[str, Any]:
+    properties = {argument: {"type": "string"} for argument in arguments}
+    schema = {"type": "object", "properties": properties, "required": [arguments[0]]}
+    return {"name": name, "description": description, "parameters": schema}
+
+
+def session_timings(
+    calls: int, clock: Clock = time.perf_counter
+) -> tuple[list[float], list[float]]:
+    """Seconds per check and per settle in one session of `calls` calls."""
+    run = Run()
+    times = [run.step(clock) for _ in range(calls)]
+    return [check for check, _ in times], [settle for _, settle in times]
 
 
 def import_time(statement: str) -> float:
@@ -118,44 +116,81 @@ def long_body_ms(calls: int, size: int = 3_000) -> float:
 BOUNDS: dict[str, float | None] = {
     "check_20_calls_p50_ms": 0.5,
     "check_20_calls_p99_ms": 5.0,
-    "check_20_calls_cpu_p50_ms": None,
     "check_20_calls_read_p50_ms": None,
     "check_20_calls_mail_p50_ms": None,
+    "check_20_calls_all_p50_ms": None,
+    "check_20_calls_cpu_p50_ms": None,
+    "check_20_calls_cpu_all_p50_ms": None,
     "check_at_1000_over_at_10": 1.5,
     "settle_p50_ms_per_kb": 2.0,
     "settle_p99_ms_per_kb": None,
+    "settle_cpu_p50_ms_per_kb": None,
     "settle_at_1000_ms_per_kb": 2.0,
     "session_1000_calls_mb": 32.0,
     "lineage_3000_characters_ms": None,
     "import_ms": None,
     "import_guard_ms": None,
 }
-"""Most that each figure may be; None: no target is set. `cpu`: processor time of all threads, which
-says what a check costs where others use the machine, too."""
+"""Most that each figure may be; None: no target is set.
+
+Taken from the quietest third of the rounds: what others do on the machine can only add to a time.
+`all`: over all rounds. `cpu`: processor time of all threads."""
+ROUNDS, SESSIONS = 15, 4
+Times = tuple[list[float], list[float]]
+
+
+def quiet(found: list[list[float]]) -> list[float]:
+    """The times of the third of the rounds with the lowest medians."""
+    return [t for times in sorted(found, key=statistics.median)[: len(found) // 3] for t in times]
+
+
+def rounds() -> tuple[list[Times], list[Times]]:
+    """Wall and processor times of sessions of 20 calls, round by round, in turns."""
+    wall: list[Times] = []
+    busy: list[Times] = []
+    for _ in range(ROUNDS):
+        for found, clock in ((wall, time.perf_counter), (busy, time.process_time)):
+            runs = [session_timings(20, clock) for _ in range(SESSIONS)]
+            found.append(([t for c, _ in runs for t in c], [t for _, s in runs for t in s]))
+    return wall, busy
+
+
+def at_both_ends(calls: int) -> tuple[float, list[float]]:
+    """Check time after `calls` calls over that after ten, and the settles there, in turns."""
+    long = Run()
+    for _ in range(calls):
+        long.step()
+    early, late, settles = [], [], []
+    for _ in range(30):
+        early.append(session_timings(16)[0][8:])  # as many mails as at the other end
+        steps = [long.step() for _ in range(8)]
+        late.append([check for check, _ in steps])
+        settles.append([settle for _, settle in steps])
+    return statistics.median(quiet(late)) / statistics.median(quiet(early)), quiet(settles)
 
 
 def measured() -> dict[str, float]:
     """Every figure of `BOUNDS`."""
     session_timings(50)  # warm-up
-    short = [session_timings(20) for _ in range(30)]
-    long_checks, long_settles = session_timings(1000)
-    checks = [t for run, _ in short for t in run]
-    settles = [t for _, run in short for t in run]
-    busy = [t for _ in range(20) for t in session_timings(20, time.process_time)[0]]
-    # Call by call: every fourth is a mail, so that both ends have as many of them.
-    at_10 = statistics.median(t for run, _ in short for t in run[8:16])
+    wall, busy = rounds()
+    checks = quiet([times for times, _ in wall])
+    settles = quiet([times for _, times in wall])
+    ratio, late_settles = at_both_ends(1000)
     return {
         "check_20_calls_p50_ms": percentile(checks, 0.5),
         "check_20_calls_p99_ms": percentile(checks, 0.99),
-        "check_20_calls_cpu_p50_ms": percentile(busy, 0.5),
         "check_20_calls_read_p50_ms": percentile(
             [t for i, t in enumerate(checks) if i % 4 < 3], 0.5
         ),
         "check_20_calls_mail_p50_ms": percentile(checks[3::4], 0.5),
-        "check_at_1000_over_at_10": statistics.median(long_checks[-200:]) / at_10,
+        "check_20_calls_all_p50_ms": percentile([t for times, _ in wall for t in times], 0.5),
+        "check_20_calls_cpu_p50_ms": percentile(quiet([times for times, _ in busy]), 0.5),
+        "check_20_calls_cpu_all_p50_ms": percentile([t for times, _ in busy for t in times], 0.5),
+        "check_at_1000_over_at_10": ratio,
         "settle_p50_ms_per_kb": percentile(settles, 0.5) / 2,
         "settle_p99_ms_per_kb": percentile(settles, 0.99) / 2,
-        "settle_at_1000_ms_per_kb": percentile(long_settles[-200:], 0.5) / 2,
+        "settle_cpu_p50_ms_per_kb": percentile(quiet([times for _, times in busy]), 0.5) / 2,
+        "settle_at_1000_ms_per_kb": percentile(late_settles, 0.5) / 2,
         "session_1000_calls_mb": memory(1000),
         "lineage_3000_characters_ms": long_body_ms(20),
         "import_ms": import_time("import gatling_guard"),
