@@ -114,6 +114,18 @@ FORMATS: dict[str, tuple[str, dict[str, Any], str, list[Any]]] = {
         ["+442079460958", "0044 20 7946 0958", "020 7946 0958", "(020) 7946-0958",
          "+44-20-7946-0958", "tel:+442079460958", "+44 (0)20 7946 0958", "44 20 7946 0958"],
     ),
+    "phone in America": (
+        "send_sms", {"phone": "+1 415 555 0142", "text": "Best wishes"}, "phone",
+        ["(415) 555-0142", "415.555.0142", "14155550142", "001 415 555 0142", "011 1 415 555 0142"],
+    ),
+    "phone with its country": (
+        "send_sms", {"phone": "+14155550142", "text": "Best wishes"}, "phone",
+        ["4155550142", "(415) 555-0142"],
+    ),
+    "phone in Russia": (
+        "send_sms", {"phone": "+74951234567", "text": "Best wishes"}, "phone",
+        ["4951234567", "8 (495) 123-45-67"],
+    ),
     "iban": (
         "transfer", {"iban": IBAN, "amount": 12.5, "due": "today"}, "iban",
         ["GB29NWBK60161331926819", "gb29 nwbk 6016 1331 9268 19", "GB29-NWBK-6016-1331-9268-19",
