@@ -92,6 +92,10 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "image markdown, path": posted(f"![ok](https://{HOST}/{SECRET}/p.png)"),
     "link markdown, DNS label": posted(f"[ok](https://{SECRET}.{HOST}/)"),
     "HTML image": posted(f'<img src="https://{HOST}/p?d={SECRET}">'),
+    "content, with blanks": uploaded(f"https://{HOST}/in", "zq4 1har borl umen 558 0"),
+    "half of it, among 300 words": uploaded(
+        f"https://{HOST}/in", "all fine here " * 100 + SECRET[:11]
+    ),
     "among 300 words": uploaded(f"https://{HOST}/in", "all fine here " * 100 + SECRET),
 }
 
