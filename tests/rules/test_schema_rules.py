@@ -338,3 +338,12 @@ def test_ordinary_calls_are_fast() -> None:
         apply_rules(facts)
         times.append(time.perf_counter() - started)
     assert sorted(times)[150] < 0.001
+
+
+def test_names_that_a_pattern_describes_are_checked() -> None:
+    """R22: `patternProperties`; a pattern that cannot run in linear time is told."""
+    schema = {"type": "object", "patternProperties": {"^x-": {"type": "string", "maxLength": 3}}}
+    assert rules({"x-a": "ok"}, schema) == []
+    assert rules({"x-a": "too long"}, schema) == [("schema.maxLength", "block", "/x-a")]
+    unclear = {"type": "object", "patternProperties": {"(?=x)x": {}}}
+    assert rules({"y": 1}, unclear) == [("schema.unchecked", "note", "")]

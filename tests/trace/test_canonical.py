@@ -215,3 +215,10 @@ def test_marks_in_the_wrong_order_take_linear_time() -> None:
         assert time.thread_time() - start < 2
         assert len(canon) < 100
         assert canonical(canon) == canon
+
+
+@pytest.mark.parametrize(("typed", "canon"), [("\u201ca\u201d", '"a"'), ("\u2018a\u2019", "'a'"),
+                                              ("a\u2212b\u2014c\u2011d", "a-b-c-d")])  # fmt: skip
+def test_typographic_marks_are_the_plain_ones(typed: str, canon: str) -> None:
+    """R44: what an editor makes of quotes and hyphens is no other text."""
+    assert canonical(typed) == canon
