@@ -27,11 +27,11 @@ from gatling_guard.trace import (
 
 STEERED = 6.0
 """A whole call given by untrusted text, with an effect that nobody asked for."""
-STEERED_ASKED = 1.8
-"""The same for an effect the user asked for, or delegated: grey once a value is not his either."""
-UNASKED = 1.8
-"""An effect the instruction does not ask for, once untrusted text was read: a note that turns grey
-with whatever else speaks against the call."""
+STEERED_ASKED = 2.5
+"""The same for an effect the user asked for, or delegated: grey by itself, so that what cannot be
+undone is held (P5) and what can runs with a receipt."""
+UNASKED = 2.0
+"""An effect the instruction does not ask for, once untrusted text was read: grey by itself."""
 FETCH = 3.0
 """A read that goes where an untrusted sentence says to go: the request itself leaves."""
 REPLACED = 6.5
