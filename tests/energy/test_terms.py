@@ -88,7 +88,7 @@ def test_untrusted_text_that_gives_arguments_and_effects_is_steering() -> None:
         {"to": [origin(PUBLIC, directive=True)], "body": [origin(PUBLIC, directive=True)]},
         instruction="Summarise my mail", untrusted_read=True,
     )  # fmt: skip
-    assert STRUCTURAL(steered).hierarchy > 8  # recipient, body and the unasked effect
+    assert STRUCTURAL(steered).hierarchy >= 8  # recipient, body and the unasked effect
     reading = ToolProfile(Effect.READ, identity_args=("to",))
     read = facts({"to": "eve"}, {"to": [origin(PUBLIC, directive=True)]}, reading,
                  untrusted_read=True)  # fmt: skip
