@@ -47,7 +47,7 @@ def read(path: Path) -> None:
             print(f"{entry.seq}  {entry.kind:6} {entry.call_id}")
 
     decisions = [e.body for e in ledger.entries(run_id="run-1", kind="decision")]
-    assert [d["action"] for d in decisions] == ["allow", "block"]
+    assert [d["action"] for d in decisions] == ["allow", "hold"]
     assert len(list(ledger.entries(run_id="run-1", kind="outcome"))) == 1, "the mail never left"
     assert "AKIAIOSFODNN7EXAMPLE" not in str(decisions), "secrets are replaced before writing"
     print("redacted :", decisions[1]["arguments"]["body"])
@@ -56,14 +56,14 @@ def read(path: Path) -> None:
 
 
 def tamper(path: Path) -> None:
-    """Somebody turns the block into an allow, with a database tool; the chain tells."""
+    """Somebody turns the hold into an allow, with a database tool; the chain tells."""
     forged = path.with_name("forged.db")
     shutil.copy(path, forged)
     with sqlite3.connect(forged) as db:
         for (trigger,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
             db.execute(f"DROP TRIGGER {trigger}")
         changed = db.execute(
-            """UPDATE entry SET body = replace(body, '"action":"block"', '"action":"allow"')"""
+            """UPDATE entry SET body = replace(body, '"action":"hold"', '"action":"allow"')"""
         )
         assert changed.rowcount > 0
     db.close()

