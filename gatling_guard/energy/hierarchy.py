@@ -27,9 +27,9 @@ from gatling_guard.trace import (
 
 STEERED = 6.0
 """A whole call given by untrusted text, with an effect that nobody asked for."""
-STEERED_ASKED = 2.5
-"""The same for an effect the user asked for, or delegated: grey by itself, so that what cannot be
-undone is held (P5) and what can runs with a receipt."""
+STEERED_ASKED = 3.5
+"""The same for an effect the user asked for, or delegated: grey as soon as the text gives more than
+half of the call, so that what cannot be undone is held (P5) and what can runs with a receipt."""
 UNASKED = 2.0
 """An effect the instruction does not ask for, once untrusted text was read: grey by itself."""
 FETCH = 3.0

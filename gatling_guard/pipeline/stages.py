@@ -76,12 +76,22 @@ class Work:
     charges: tuple[Charge, ...] = ()
     """What the call takes from budgets once it is let through."""
     energy: Energy = field(default_factory=Energy)
+    asked: bool = True
+    """The user asked for such an effect, or delegated."""
     decision: Decision | None = None
 
     @cached_property
     def argument_digest(self) -> str:
         """What the memo compares. Stays in memory: a digest gives away short secrets."""
         return digest([self.name, self.arguments])
+
+    @property
+    def foisted(self) -> bool:
+        """Nobody asked for the effect, and untrusted text gives a good part of the call.
+
+        That it can be undone is no reason then to let it run.
+        """
+        return not self.asked and _steered(self) >= 1.0
 
     @property
     def hold_id(self) -> str:
@@ -171,14 +181,14 @@ def energy(work: Work) -> None:
         return
     if work.grants is not None:
         work.grant = work.grants.cover(work)
-    work.energy = work.composite(
-        EnergyFacts(
+    facts = EnergyFacts(
             work.call, work.spec, work.lineage, work.authority,
             untrusted_read=bool(work.index.untrusted), inside=work.inside,
             around=work.index.around, continues=work.continues,
             visited=work.visited, grant=work.grant,
-        )
     )  # fmt: skip
+    work.energy = work.composite(facts)
+    work.asked = facts.asked
 
 
 def decide(work: Work) -> None:
@@ -219,9 +229,15 @@ def _scored(work: Work) -> tuple[Verdict, str]:
     if total < bands.allow_below or work.spec is None:
         return "allow", ""
     band = f"energy {total:.1f} between {bands.allow_below:g} and {bands.block_above:g}"
-    if _reversible(work.spec.profile, work.arguments):
+    if _reversible(work.spec.profile, work.arguments) and not work.foisted:
         return bands.grey_reversible, f"{band}: a reversible call"
     return bands.grey, f"{band}: a call that cannot be undone"
+
+
+def _steered(work: Work) -> float:
+    """The energy of untrusted text that asks for the call; a note that nobody did is none."""
+    shares = work.energy.shares
+    return sum(s.value for s in shares if s.term == "hierarchy" and s.edge is not None)
 
 
 def _reversible(profile: ToolProfile, arguments: dict[str, Any]) -> bool:
@@ -232,8 +248,7 @@ def _reversible(profile: ToolProfile, arguments: dict[str, Any]) -> bool:
 def caused(work: Work, decision: Decision) -> bool:
     """Whether untrusted content is why this call runs, and no person looked at it."""
     seen = isinstance(decision, Allowed) and decision.approved_by is not None
-    steered = (s.value for s in work.energy.shares if s.term == "hierarchy" and s.edge is not None)
-    return not seen and sum(steered) >= work.policy.energy.allow_below
+    return not seen and _steered(work) >= work.policy.energy.allow_below
 
 
 def reasons_of(work: Work, why: str) -> tuple[str, ...]:
