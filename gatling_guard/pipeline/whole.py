@@ -61,10 +61,11 @@ def check_plan(
         rules(work)
         if work.spec is not None:
             above = max((tiers[edge.source] for edge in edges), default=Provenance.INTERNAL)
-            work.energy = monitor.composite(
-                EnergyFacts(call, work.spec, work.lineage, authority,
-                            untrusted_read=above is Provenance.PUBLIC, inside=work.inside)
+            facts = EnergyFacts(
+                call, work.spec, work.lineage, authority,
+                untrusted_read=above is Provenance.PUBLIC, inside=work.inside,
             )  # fmt: skip
+            work.energy, work.asked = monitor.composite(facts), facts.asked
         decide(work)
         assert work.decision is not None
         parts[node] = work.decision
