@@ -12,7 +12,7 @@ from gatling_guard.catalog import ToolProfile, ToolSpec
 from gatling_guard.energy.types import TERMS, Energy, Share, TermName
 from gatling_guard.plan import Provenance, ToolCall
 from gatling_guard.policy import Grant
-from gatling_guard.trace import Authority, Lineage, Span
+from gatling_guard.trace import Authority, Lineage, Span, name_words
 
 CAPS: Mapping[TermName, float] = MappingProxyType(
     {"hierarchy": 12.0, "provenance": 7.5, "scope": 6.0, "flow": 7.5}
@@ -62,6 +62,18 @@ class EnergyFacts:
         """
         asks = self.authority.asks(self.profile.effect, self.spec)
         return asks or bool(self.authority.delegations)
+
+    @cached_property
+    def about(self) -> bool:
+        """Whether the user's words name what the tool works on, or delegate.
+
+        `make a plan` asks for a write; that a calendar gets an event it does not say.
+        """
+        if self.authority.delegations:
+            return True
+        nouns = name_words(self.spec.name)[1:] or name_words(self.spec.name)
+        forms = {form for noun in nouns for form in (noun, f"{noun}s", noun.removesuffix("s"))}
+        return not forms.isdisjoint(self.authority.words)
 
     def granted(self, leaf: Lineage) -> bool:
         """Whether a grant lets this value come from where it comes from."""

@@ -77,7 +77,7 @@ class Work:
     """What the call takes from budgets once it is let through."""
     energy: Energy = field(default_factory=Energy)
     asked: bool = True
-    """The user asked for such an effect, or delegated."""
+    """The user asked for such an effect on such a thing, or delegated."""
     decision: Decision | None = None
 
     @cached_property
@@ -188,7 +188,7 @@ def energy(work: Work) -> None:
             visited=work.visited, grant=work.grant,
     )  # fmt: skip
     work.energy = work.composite(facts)
-    work.asked = facts.asked
+    work.asked = facts.asked and facts.about
 
 
 def decide(work: Work) -> None:

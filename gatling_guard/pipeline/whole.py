@@ -65,7 +65,7 @@ def check_plan(
                 call, work.spec, work.lineage, authority,
                 untrusted_read=above is Provenance.PUBLIC, inside=work.inside,
             )  # fmt: skip
-            work.energy, work.asked = monitor.composite(facts), facts.asked
+            work.energy, work.asked = monitor.composite(facts), facts.asked and facts.about
         decide(work)
         assert work.decision is not None
         parts[node] = work.decision

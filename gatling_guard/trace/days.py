@@ -38,6 +38,14 @@ _DAY_FIRST = re.compile(
     rf"(\d(?<!\d\d)\d?)(?:st|nd|rd|th|er|o)?\.?[ -]?(?:of |de )?{_NAME}\b\.?"
     r"(?:,?[ -](?:de |del |of )?(\d{4})(?!\d))?"
 )
+_RANGE = re.compile(
+    rf"(\d(?<!\d\d)\d?)(?:st|nd|rd|th)?\.? ?(?:-|to|until|till|through|and|bis|au|al|a) ?(?:the |zum )?"
+    rf"(?=\d{{1,2}}(?:st|nd|rd|th)?\.? (?:of |de )?{_NAME}\b(?:,? (?:of |de )?(\d{{4}})(?!\d))?)"
+)
+_RANGE_BEHIND = re.compile(
+    rf"\b{_NAME}\.? \d{{1,2}}(?:st|nd|rd|th)? ?(?:-|to|until|till|through|and) ?(?:the )?"
+    r"(\d{1,2})(?:st|nd|rd|th)?(?![\d:])(?:,? (\d{4})(?!\d))?"
+)
 _CLOCK = re.compile(r"(\d(?<![\d:.]\d)\d?):(\d{2})(?::\d{2})?(?: ?([ap])\.?m\b)?")
 _HOUR = re.compile(r"(\d(?<![\d:.]\d)\d?) ?([ap])\.?m\b")
 _SPOKEN = re.compile(
@@ -93,6 +101,12 @@ def _with_names(canon: str) -> Iterator[Date]:
         if name in _MONTH:
             yield Date(_MONTH[name], int(day), int(year) if year else None)
     for day, name, year in _DAY_FIRST.findall(canon):
+        if name in _MONTH:
+            yield Date(_MONTH[name], int(day), int(year) if year else None)
+    for day, name, year in _RANGE.findall(canon):  # from the 1st to the 5th of May
+        if name in _MONTH:
+            yield Date(_MONTH[name], int(day), int(year) if year else None)
+    for name, day, year in _RANGE_BEHIND.findall(canon):  # May 1 to 5
         if name in _MONTH:
             yield Date(_MONTH[name], int(day), int(year) if year else None)
 
