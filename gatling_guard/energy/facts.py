@@ -8,11 +8,11 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from gatling_guard.catalog import ToolProfile, ToolSpec
+from gatling_guard.catalog import Effect, ToolProfile, ToolSpec
 from gatling_guard.energy.types import TERMS, Energy, Share, TermName
 from gatling_guard.plan import Provenance, ToolCall
 from gatling_guard.policy import Grant
-from gatling_guard.trace import Authority, Lineage, Span, name_words
+from gatling_guard.trace import Authority, Lineage, Span, identity, name_words, word_set
 
 CAPS: Mapping[TermName, float] = MappingProxyType(
     {"hierarchy": 12.0, "provenance": 7.5, "scope": 6.0, "flow": 7.5}
@@ -20,6 +20,30 @@ CAPS: Mapping[TermName, float] = MappingProxyType(
 """Largest energy of each term for one call, so that none drowns the others (R41). Provenance and
 flow alone end below the block band: data the user asked to have used may come from a stranger's
 text, and that is for a person to say (P5)."""
+
+
+_WORST = frozenset((Effect.DELETE, Effect.PAY, Effect.PERMIT, Effect.EXECUTE))
+_VAGUE = word_set(
+    "give giving let letting open opening clean cleaning clear clearing empty start starting turn "
+    "turning play book booking reserve reserving share sharing change changing update updating add "
+    "adding allow enable assign send sending follow following close closing click clicking call "
+    "calling test testing perform tip drop download downloading get compute calculate"
+)
+
+
+_SAME = {
+    "event": ("calendar", "meeting", "appointment"),
+    "calendar": ("event", "meeting", "appointment"),
+    "meeting": ("calendar", "event", "appointment"),
+    "email": ("mail", "message"),
+    "mail": ("email", "message"),
+    "message": ("mail", "email", "chat"),
+    "transaction": ("payment", "transfer", "bill", "invoice"),
+    "payment": ("bill", "invoice", "transaction", "fee"),
+    "money": ("payment", "bill", "invoice", "fee", "rent", "amount"),
+    "order": ("purchase", "item", "product"),
+}
+"""Other words for what tools are about."""
 
 
 @dataclass(frozen=True)
@@ -60,19 +84,43 @@ class EnergyFacts:
         A delegation only makes effects expected, and so a hold of what would be a block: the
         values that the text gives stay what they are (P5).
         """
-        asks = self.authority.asks(self.profile.effect, self.spec)
-        return asks or bool(self.authority.delegations)
+        return self.asked_itself or bool(self.authority.delegations)
+
+    @cached_property
+    def asked_itself(self) -> bool:
+        """Whether the instruction itself asks for this effect.
+
+        For what is worst to get wrong a verb of many uses (`open`, `give`, `book`) asks for it only
+        together with the thing, or where it is the tool's own.
+        """
+        effect = self.profile.effect
+        if not self.authority.asks(effect, self.spec):
+            return False
+        asks = self.authority.asked(effect) if effect in _WORST else ()
+        if not asks or not _VAGUE.issuperset(ask.verb for ask in asks):
+            return True
+        party = any(
+            leaf.named and isinstance(leaf.value, str) and identity(leaf.value) is not None
+            for leaf in self.lineage
+        )
+        return self.names_it or (party and effect in (Effect.PAY, Effect.PERMIT))
 
     @cached_property
     def about(self) -> bool:
-        """Whether the user's words name what the tool works on, or delegate.
+        """Whether the user's words name what the tool works on, who it is about, or delegate.
 
         `make a plan` asks for a write; that a calendar gets an event it does not say.
         """
-        if self.authority.delegations:
-            return True
+        identity = self.profile.identity_args
+        said = any(leaf.named and leaf.argument in identity for leaf in self.lineage)
+        return said or self.names_it or bool(self.authority.delegations)
+
+    @cached_property
+    def names_it(self) -> bool:
+        """Whether the user's words name the kind of thing that the tool works on."""
         nouns = name_words(self.spec.name)[1:] or name_words(self.spec.name)
-        forms = {form for noun in nouns for form in (noun, f"{noun}s", noun.removesuffix("s"))}
+        same = (word for noun in nouns for word in (noun, *_SAME.get(noun, ())))
+        forms = {form for word in same for form in (word, f"{word}s", word.removesuffix("s"))}
         return not forms.isdisjoint(self.authority.words)
 
     def granted(self, leaf: Lineage) -> bool:

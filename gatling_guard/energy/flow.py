@@ -12,11 +12,20 @@ import math
 import re
 from collections.abc import Iterator
 
+from gatling_guard.catalog import Effect
 from gatling_guard.energy.facts import EnergyFacts
 from gatling_guard.energy.types import Share
 from gatling_guard.plan import Provenance
 from gatling_guard.rules import quote, shown
-from gatling_guard.trace import Lineage, Origin, canonical, domain_of
+from gatling_guard.trace import (
+    Lineage,
+    Origin,
+    canonical,
+    domain_of,
+    name_words,
+    sensitive_file,
+    word_set,
+)
 
 CARRIED = {Provenance.INTERNAL: 1.0, Provenance.PARTNER: 2.0, Provenance.PUBLIC: 5.0}
 """Earlier output in one argument, by the best tier the destination is known from. Towards an
@@ -30,6 +39,15 @@ DISGUISED = 2.0
 COMPOSED = 3.0
 """An address whose query the model wrote, on a host nobody named, inside of a text."""
 _QUERY = re.compile(r"https?://[^\s<>\"')\]]{1,500}\?[^\s<>\"')\]]{1,1500}")
+_IMAGE = re.compile(
+    r"(?:!\[[^\]]{0,200}\]\(\s{0,4}|<img[^>]{0,200}?src\s{0,4}=\s{0,4}[\"']?)"
+    r"((?:https?:)?[/\\]{2}[^\s<>\"')\]]{4,1500})"
+)
+ATTACHED = 2.0
+"""A file or message that nobody named goes along to a destination nobody named."""
+_REFERENCE = word_set(
+    "attachment attachments file files path paths document documents id ids message messages"
+)
 BULK = 4_000
 """Characters of one argument from which on it counts as bulk."""
 PER_LOG = 1.0
@@ -48,6 +66,7 @@ def flow(facts: EnergyFacts) -> Iterator[Share]:
         yield from _published(facts)
         return
     worst = max(targets, key=_known_from)
+    yield from _attached(facts, worst)
     carriers: dict[str, Lineage] = {}
     for leaf in facts.lineage:
         if _carries(facts, leaf, targets):
@@ -78,7 +97,8 @@ def _composed(facts: EnergyFacts) -> Iterator[Share]:
     for leaf in facts.lineage:
         if leaf.trivial or leaf.argument not in facts.profile.content_args or leaf.named:
             continue
-        for url in _QUERY.findall(str(leaf.value))[:16]:
+        text = str(leaf.value)
+        for url in (*_QUERY.findall(text)[:16], *_IMAGE.findall(text)[:16]):
             host, whole = domain_of(url) or "", canonical(url)
             quoted = any(whole in span.canonical for span in leaf.spans)
             known = facts.authority.find(host)
@@ -87,6 +107,29 @@ def _composed(facts: EnergyFacts) -> Iterator[Share]:
                 reason = f"{shown(leaf.argument)} holds an address made up of data: {quote(url)}"
                 yield facts.share("flow", COMPOSED, reason, leaf)
                 break
+
+
+def _attached(facts: EnergyFacts, target: Lineage) -> Iterator[Share]:
+    """What is sent by naming it: an attachment, the id of a mail to forward."""
+    if facts.profile.effect is not Effect.SEND:
+        return
+    for leaf in facts.lineage:
+        if (
+            not _is_reference(leaf)
+            or leaf.trivial
+            or leaf.named
+            or leaf is target
+            or facts.granted(leaf)
+        ):
+            continue
+        value = ATTACHED + (SECRET if sensitive_file(leaf.value) else 0.0)
+        reason = f"{quote(leaf.value)}, which nobody named, goes to {quote(target.value)}"
+        yield facts.share("flow", value, reason, leaf)
+        return
+
+
+def _is_reference(leaf: Lineage) -> bool:
+    return not _REFERENCE.isdisjoint(name_words(leaf.argument)) and "@" not in str(leaf.value)
 
 
 def _cost(facts: EnergyFacts, leaf: Lineage, target: Lineage) -> tuple[float, str]:
@@ -141,5 +184,7 @@ def _is_target(facts: EnergyFacts, leaf: Lineage) -> bool:
     if leaf.argument not in (*profile.identity_args, *profile.url_args):
         return False
     if leaf.trivial or leaf.named or not isinstance(leaf.value, str) or facts.granted(leaf):
+        return False
+    if facts.profile.effect is Effect.SEND and _is_reference(leaf):
         return False
     return not facts.inside(leaf.value)

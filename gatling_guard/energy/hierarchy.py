@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gatling_guard.energy.facts import EnergyFacts
-from gatling_guard.energy.steering import directed_fetch, steering, untrusted_text
+from gatling_guard.energy.provenance import HIGH
+from gatling_guard.energy.steering import decisive, directed_fetch, steering, untrusted_text
 from gatling_guard.energy.types import Share
 from gatling_guard.rules import quote, shown
 from gatling_guard.trace import (
@@ -36,8 +37,13 @@ FETCH = 3.0
 """A read that goes where an untrusted sentence says to go: the request itself leaves."""
 REPLACED = 6.5
 """A value of untrusted text in the place of one that the user gave: with steering, it blocks."""
+BESIDE = 2.0
+"""A party out of untrusted text beside the one that the user named: grey by itself."""
 GROUNDLESS = 0.25
 """An identity that no text of the session holds: a note."""
+GROUNDLESS_HIGH = 2.0
+"""The same for a party or account, at the highest privileges, once untrusted text was read: it may
+have been put together from pieces that nothing recognises."""
 LINK = 2.0
 """An address nobody named inside of what is sent, out of a sentence that says to send it."""
 FOLLOW_UP = 3.0
@@ -59,11 +65,13 @@ def hierarchy(facts: EnergyFacts) -> Iterator[Share]:
         value = found.share * (STEERED_ASKED if asked else STEERED)
         reason = f"untrusted text {what}: {said}"
         yield facts.share("hierarchy", value, reason, found.leaves[0], found.span)
-    if facts.untrusted_read and not asked and facts.grant is None:
+    if facts.untrusted_read and not facts.asked_itself and facts.grant is None:
         effect = facts.profile.effect.value
-        yield facts.share("hierarchy", UNASKED, f"nobody asked for an effect of kind {effect!r}")
+        why = "only delegated" if asked else "nobody asked for"
+        yield facts.share("hierarchy", UNASKED, f"{why}: an effect of kind {effect!r}")
     yield from _groundless(facts)
     yield from _replaced(facts)
+    yield from _beside(facts)
     yield from _links(facts)
     yield from _follow_ups(facts)
 
@@ -80,6 +88,12 @@ def _groundless(facts: EnergyFacts) -> Iterator[Share]:
         leaf for leaf in facts.lineage
         if leaf.argument in facts.profile.identity_args and not leaf.trivial
     ]  # fmt: skip
+    for leaf in about:
+        high = facts.profile.privilege >= HIGH and facts.untrusted_read and decisive(leaf.value)
+        if high and all(origin.source == "model" for origin in leaf.origins):
+            reason = f"nothing that was said or read holds {shown(leaf.argument)}"
+            yield facts.share("hierarchy", GROUNDLESS_HIGH, reason, leaf)
+            return
     if about and all(origin.source == "model" for leaf in about for origin in leaf.origins):
         reason = f"nothing that was said or read holds {shown(about[0].argument)}"
         yield facts.share("hierarchy", GROUNDLESS, reason, about[0])
@@ -98,6 +112,17 @@ def _replaced(facts: EnergyFacts) -> Iterator[Share]:
                 f"{shown(leaf.argument)}={quote(leaf.value)} where the user said {quote(meant)}"
             )
             yield facts.share("hierarchy", REPLACED, reason, leaf)
+            return
+
+
+def _beside(facts: EnergyFacts) -> Iterator[Share]:
+    """A stranger's party or account beside the one that the user named."""
+    about = [leaf for leaf in facts.lineage if leaf.argument in facts.profile.identity_args]
+    named = [leaf for leaf in about if leaf.named and decisive(leaf.value)]
+    for leaf in about if named else ():
+        if leaf.only_untrusted and decisive(leaf.value) and not facts.granted(leaf):
+            reason = f"{quote(leaf.value)} beside {quote(named[0].value)}, which the user named"
+            yield facts.share("hierarchy", BESIDE, reason, leaf)
             return
 
 

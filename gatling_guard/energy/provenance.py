@@ -27,7 +27,7 @@ CHANCE = 0.4
 ASKED = 0.2
 """For an effect the user asked for: some value had to be found. `hierarchy` looks at whether the
 text that gives it also asks for the call. Of several discounts the largest counts, alone."""
-ASKED_HIGH = 0.3
+ASKED_HIGH = 0.32
 """The same from privilege `HIGH` on."""
 HIGH = 9
 """Privilege from which on (money, access, commands) a value of a stranger's is grey by itself."""

@@ -25,6 +25,8 @@ from gatling_guard.trace import (
     domain_of,
     fetch_verbs,
     find_bounded,
+    hidden_text,
+    identity,
     trimmed,
     word_set,
     words_of,
@@ -119,17 +121,31 @@ def untrusted_text(leaf: Lineage) -> Iterator[Span]:
     return (s for s in leaf.spans if s.free_text and s.tier is Provenance.PUBLIC)
 
 
+def decisive(value: object) -> bool:
+    """Whether a value names one party, account or place of the world, as a first name does not."""
+    if isinstance(value, str) and not value.isascii():
+        value = hidden_text(value) or value
+    return isinstance(value, str) and (
+        "@" in value
+        or sum(char.isdigit() for char in value) >= 6
+        or domain_of(value) is not None
+        or identity(value) is not None
+    )
+
+
 def _explained(profile: ToolProfile, leaves: Sequence[Lineage], held: Sequence[Lineage]) -> float:
     """Share of the call, or only of who and where it is about if that is more.
 
     Whoever decides the destination decides the call, whoever wrote the text that goes there.
     """
+    if any(leaf.argument in profile.identity_args and decisive(leaf.value) for leaf in held):
+        return 1.0  # however many other arguments stand beside it
     whole = sum(_weight(profile, leaf) for leaf in leaves)
-    identity = sum(leaf.argument in profile.identity_args for leaf in leaves)
+    who = sum(leaf.argument in profile.identity_args for leaf in leaves)
     given = sum(leaf.argument in profile.identity_args for leaf in held)
     return max(
         sum(_weight(profile, leaf) for leaf in held) / whole,
-        given / identity if identity else 0.0,
+        given / who if who else 0.0,
     )
 
 

@@ -9,7 +9,7 @@ stage that hangs or fails leaves nothing half-done behind.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -18,10 +18,10 @@ from gatling_guard.decision import Allowed, Blocked, Decision, Held
 from gatling_guard.energy import Composite, Energy, EnergyFacts
 from gatling_guard.errors import InputError
 from gatling_guard.pipeline.grants import GrantBook
-from gatling_guard.plan import Edge, Provenance, ToolCall, digest, to_json
+from gatling_guard.plan import Edge, Provenance, ToolCall, digest, leaves, to_json
 from gatling_guard.policy import Grant, Policy
 from gatling_guard.rules import Charge, Finding, RuleFacts, Spent, apply_rules
-from gatling_guard.trace import Authority, Lineage, LineageIndex
+from gatling_guard.trace import Authority, Lineage, LineageIndex, lasting_file
 
 VERSION = "structure-1"
 """Version of the decision logic; part of every decision id."""
@@ -122,9 +122,19 @@ def canonicalise(work: Work) -> None:
 
 def provenance(work: Work) -> None:
     """Lineage of every argument leaf, and the worst tier among those nobody vouches for."""
-    work.lineage = work.index.trace(work.arguments, work.authority)
+    found = work.index.trace(work.arguments, work.authority)
+    work.lineage = tuple(_unless_default(leaf, work.spec) for leaf in found)
     tiers = [leaf.tier for leaf in work.lineage if not leaf.named and not leaf.trivial]
     work.floor = max(tiers, default=Provenance.INTERNAL)
+
+
+def _unless_default(leaf: Lineage, spec: ToolSpec | None) -> Lineage:
+    """What the tool itself gives, unless told otherwise, tells nothing of a stranger."""
+    listed = spec.parameters.get("properties") if spec else None
+    schema = listed.get(leaf.argument) if isinstance(listed, dict) else None
+    default = schema.get("default") if isinstance(schema, dict) else None
+    same = default is not None and type(default) is type(leaf.value) and default == leaf.value
+    return replace(leaf, trivial=True) if same and leaf.path.count("/") == 1 else leaf
 
 
 def plan(work: Work) -> None:
@@ -242,7 +252,10 @@ def _steered(work: Work) -> float:
 
 def _reversible(profile: ToolProfile, arguments: dict[str, Any]) -> bool:
     """What a request carried cannot be taken back, nor what others were told."""
-    return profile.reversible and not profile.egress and not profile.notified(arguments)
+    if not profile.reversible or profile.egress or profile.notified(arguments):
+        return False
+    # A key, a start-up file or a build step does its harm before anybody undoes it.
+    return not any(lasting_file(leaf.value) for leaf in leaves(arguments))
 
 
 def caused(work: Work, decision: Decision) -> bool:

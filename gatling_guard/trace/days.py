@@ -39,7 +39,8 @@ _DAY_FIRST = re.compile(
     r"(?:,?[ -](?:de |del |of )?(\d{4})(?!\d))?"
 )
 _RANGE = re.compile(
-    rf"(\d(?<!\d\d)\d?)(?:st|nd|rd|th)?\.? ?(?:-|to|until|till|through|and|bis|au|al|a) ?(?:the |zum )?"
+    r"(\d(?<!\d\d)\d?)(?:st|nd|rd|th)?\.? ?(?:-|to|until|till|through|and|bis|au|al|a) ?"
+    r"(?:the |zum )?"
     rf"(?=\d{{1,2}}(?:st|nd|rd|th)?\.? (?:of |de )?{_NAME}\b(?:,? (?:of |de )?(\d{{4}})(?!\d))?)"
 )
 _RANGE_BEHIND = re.compile(

@@ -28,7 +28,7 @@ _SHAPES = re.compile(
     r"|(?<![\d-])(?:\d{4}[ -]){3}\d{4}(?![\d-])"
 )
 _ASSIGNED = re.compile(
-    r"(?i)(?:secret|token|passw(?:or)?d|passphrase|api[_-]?key|private[_-]?key|access[_-]?key|"
+    r"(?i)(?:secret|token|\bpin\b|\botp\b|passcode|\bssn\b|passw(?:or)?d|passphrase|api[_-]?key|private[_-]?key|access[_-]?key|"
     r"credentials?)[\"']{0,2}\s{0,3}(?:=|:|\bis\b)\s{0,3}\S{4}"
 )
 _FILES = re.compile(
@@ -60,6 +60,19 @@ def sensitive_file(value: object) -> bool:
         return False
     last = value.replace("\\", "/").rpartition("/")[2]
     return bool(_FILES.search(value)) or (" " not in value and sensitive_name(last))
+
+
+_LASTING = re.compile(
+    r"(?i)(?:^|[/\\])(?:\.ssh|authorized_keys|\.(?:bash|zsh|k?sh)(?:rc|_profile|_login|env)|\.profile|"
+    r"\.gitconfig|\.netrc|\.env|crontab|cron\.\w{1,10}|\.github|\.gitlab-ci\.ya?ml|jenkinsfile|"
+    r"autostart|startup|launchagents|systemd|hooks|sudoers|hosts|\.htaccess)(?:$|[/\\])"
+    r"|^[/\\]etc[/\\]"
+)
+
+
+def lasting_file(value: object) -> bool:
+    """Whether an argument names a file that runs, or lets somebody in, by being there."""
+    return isinstance(value, str) and len(value) <= 512 and bool(_LASTING.search(value))
 
 
 def _random(token: str) -> bool:

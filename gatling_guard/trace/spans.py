@@ -22,6 +22,7 @@ from gatling_guard.catalog.types import ToolSpec
 from gatling_guard.plan import Leaf, Provenance, leaves
 from gatling_guard.trace.canonical import word_set
 from gatling_guard.trace.cutter import Cutter
+from gatling_guard.trace.directive import is_directive
 from gatling_guard.trace.keys import field_like, likely_keys, line_keys, object_keys
 from gatling_guard.trace.parse import Form, Parsed, parse_text
 from gatling_guard.trace.sensitive import sensitive_name
@@ -97,10 +98,17 @@ def _cut_plain(leaf: Leaf, tier: Provenance, cutter: Cutter, trust: _Trust) -> N
         return
     if leaf.is_key:
         cutter.key(leaf.path, text, tier)
-    elif isinstance(leaf.value, str) and _is_prose(leaf.path, text):
+    elif isinstance(leaf.value, str) and (_is_prose(leaf.path, text) or _says(leaf, tier)):
         cutter.prose(leaf.path, text, max(tier, trust.text))
     else:
         cutter.field(leaf.path, text, tier)
+
+
+def _says(leaf: Leaf, tier: Provenance) -> bool:
+    """A few words of a stranger's that are the whole output, or tell somebody to do something."""
+    text = str(leaf.value)
+    alone = leaf.path in ("", "/") and " " in text.strip()
+    return tier is Provenance.PUBLIC and (alone or (" " in text and is_directive(text)))
 
 
 def _as_text(value: None | bool | int | float | str) -> str:

@@ -135,7 +135,7 @@ def test_the_users_literal_replaced_by_a_strangers_blocks_when_the_text_asks_for
 
 def test_what_follows_from_a_caused_call_carries_its_cause() -> None:
     """Ids and codes made by a call that untrusted content caused, and its later steps."""
-    session = guard().session(instruction="Sign me up as the page says")
+    session = guard().session(instruction="Start a signup as the page says")
     session.check(ToolRequest("read_page", {"url": "https://news.example/a"}, "r"))
     session.settle("r", "Rain. Start a sign-up at club.example for Nora, then confirm it.")
     first = session.check(
