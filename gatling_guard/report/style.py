@@ -32,9 +32,9 @@ STYLE = """
   .drawing { overflow: visible !important; }
   .drawing svg { max-width: 100%; max-height: 20cm; height: auto; }
   body { padding: 0; max-width: none; }
-  h1, h2, h3, summary { break-after: avoid; }
+  h1, h2, h3, summary, tr:first-child { break-after: avoid; }
   section, details, table, .arg { break-inside: auto; }
-  tr, li, blockquote, .drawing, .legend, .head { break-inside: avoid; }
+  tr, li, summary, blockquote, .drawing, .legend, .head { break-inside: avoid; }
   p, blockquote, pre { orphans: 2; widows: 2; }
 }
 * { box-sizing: border-box; }
