@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.segment import Segment, Segments
 from rich.table import Table
+from rich.text import Text
 
 from gatling_guard.errors import GatlingError, InputError, Issue, PlanError, ToolSpecError
 
@@ -124,11 +125,19 @@ def print_rows(table: Table, notes: Sequence[Sequence[str]], *, above: bool = Fa
 
 def print_note(text: str, *, indent: int = 4, style: str = "dim") -> None:
     """One paragraph of foreign text, wrapped and indented."""
-    out.print(Padding(plain(text), (0, 0, 0, indent), expand=False), style=style)
+    padded = Padding(Text.from_markup(plain(text), style=style), (0, 0, 0, indent), expand=False)
+    for line in out.render_lines(padded, pad=False):
+        out.print(_line(line))
 
 
 def _line(segments: list[Segment]) -> Segments:
-    return Segments([*segments, Segment.line()])
+    """One line, without the blanks that only fill its columns."""
+    kept = list(segments)
+    while kept and not kept[-1].text.strip():
+        kept.pop()
+    if kept:
+        kept[-1] = Segment(kept[-1].text.rstrip(), kept[-1].style)
+    return Segments([*kept, Segment.line()])
 
 
 def cell(text: object) -> str:

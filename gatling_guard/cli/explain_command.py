@@ -40,6 +40,7 @@ from gatling_guard.report import (
 from gatling_guard.trace import RecordedTrace, read_traces
 
 RUN = "replay"
+"""What a trace without an id is called."""
 
 
 def explain_verb(
@@ -124,7 +125,9 @@ def _from_ledger(
 def _from_trace(
     path: Path, id_: str | None, step: int | None, toolsets: Path | None, policy: str
 ) -> Explanation:
-    trace = _found(path, id_).with_tools(find_toolsets(path, toolsets)).visible()
+    recorded = _found(path, id_)
+    run = recorded.id or RUN
+    trace = recorded.with_tools(find_toolsets(path, toolsets)).visible()
     if step is not None and step > len(trace.steps):
         raise ConfigurationError(f"--step {step}: the trace has {len(trace.steps)} steps")
     loaded = load_policy(policy)
@@ -132,13 +135,13 @@ def _from_trace(
         update={"deadline_ms": 10_000}
     )  # a busy machine decides alike
     guard = Guard(loaded.model_copy(update={"limits": limits}), catalog=Catalog(trace.tools))
-    session = guard.session(run_id=RUN, instruction=trace.instruction, system=trace.system)
-    for number, recorded in enumerate(trace.steps[:step], start=1):
+    session = guard.session(run_id=run, instruction=trace.instruction, system=trace.system)
+    for number, done in enumerate(trace.steps[:step], start=1):
         call_id = f"call-{number}"
-        decision = session.check(ToolRequest(recorded.tool, recorded.arguments, call_id))
+        decision = session.check(ToolRequest(done.tool, done.arguments, call_id))
         if isinstance(decision, (Allowed, Repaired)):
-            session.settle(call_id, recorded.output)
-    return explain_run(guard.ledger, RUN) if step is None else explain_latest(guard.ledger)
+            session.settle(call_id, done.output)
+    return explain_run(guard.ledger, run) if step is None else explain_latest(guard.ledger)
 
 
 def _found(path: Path, id_: str | None) -> RecordedTrace:

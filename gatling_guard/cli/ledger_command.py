@@ -41,6 +41,10 @@ _SHOWN = 400
 """Characters of one reason."""
 _TOOL = 22
 """Width of the column of tools: a table of 80 columns holds it."""
+_SHADOW_TOOL = 9
+"""The same where an action may be `allow (would block)`."""
+_MOST = 1e9
+"""No energy is larger; a forged entry could fill the screen with digits."""
 
 
 @app.command(cls=Verb)
@@ -52,6 +56,8 @@ def show(
     as_json: JsonFlag = False,
 ) -> None:
     """Print the entries, oldest first. Does not verify them.
+
+    `gatling-guard explain PATH REF` tells why a call was stopped; `'#SEQ'` means any decision.
 
     Exit codes: 0 printed, also when no entry matched; 1 an entry cannot be one of a ledger; 2 bad
     usage, or no readable ledger.
@@ -113,12 +119,13 @@ def _print_table(entries: list[Entry]) -> None:
     table.add_column("time", no_wrap=True, min_width=19)
     table.add_column("kind", no_wrap=True, min_width=8, max_width=10)
     table.add_column("run", no_wrap=True, min_width=6, max_width=10)
-    table.add_column("tool", no_wrap=True, min_width=6, max_width=_TOOL)
+    room = _tool_room(entries)
+    table.add_column("tool", no_wrap=True, min_width=6, max_width=room)
     table.add_column("action", no_wrap=True, min_width=6)
     table.add_column("energy", justify="right", no_wrap=True, min_width=6)
     for entry in entries:
         table.add_row(*_row(entry))
-    print_rows(table, [_notes(entry) for entry in entries])
+    print_rows(table, [_notes(entry, room) for entry in entries])
 
 
 def _say_nothing_matched(path: Path, run: str | None, kind: str | None) -> None:
@@ -130,18 +137,32 @@ def _say_nothing_matched(path: Path, run: str | None, kind: str | None) -> None:
 def _row(entry: Entry) -> tuple[str, ...]:
     body = entry.body
     action = str(body.get("action") or body.get("status") or "")
+    would = f" (would {cell(_short(body['would']))})" if body.get("would") else ""
     time = entry.ts[:19].replace("T", " ")
     cells = (entry.kind, entry.run_id, body.get("tool") or "")
     safe = (cell(_short(value)) for value in cells)
-    return str(entry.seq), cell(time), *safe, styled(cell(_short(action))), _energy(body)
+    return str(entry.seq), cell(time), *safe, styled(cell(_short(action))) + would, _energy(body)
 
 
-def _notes(entry: Entry) -> list[str]:
-    """What stands under a row: the first reason, and the tool where its column cuts it."""
+def _tool_room(entries: list[Entry]) -> int:
+    """Width of the column of tools: in shadow mode the actions need some of it."""
+    return _SHADOW_TOOL if any(entry.body.get("would") for entry in entries) else _TOOL
+
+
+def _notes(entry: Entry, room: int) -> list[str]:
+    """What stands under a row: the tool where it is cut, the first reason, the way to `explain`."""
     tool = str(entry.body.get("tool") or "")
-    return [
-        _short(text) for text in (tool if len(tool) > _TOOL else "", _reason(entry.body)) if text
-    ]
+    texts = (tool if len(tool) > room else "", _reason(entry), _refs(entry))
+    return [_short(text) for text in texts if text]
+
+
+def _refs(entry: Entry) -> str:
+    """What `explain` finds a call by that was stopped, or would have been."""
+    body = entry.body
+    stopped = (body.get("would") or body.get("action")) in ("hold", "block")
+    code = str(body.get("decision_id") or "")[:8] if stopped else ""
+    hold = entry.ref or body.get("hold_id") or ""
+    return ", ".join(f"{name} {text}" for name, text in (("ref", code), ("hold", hold)) if text)
 
 
 def _short(value: Any) -> str:
@@ -152,17 +173,22 @@ def _short(value: Any) -> str:
 def _energy(body: dict[str, Any]) -> str:
     energy = body.get("energy")
     total = energy.get("total") if isinstance(energy, dict) else energy
-    known = isinstance(total, (int, float)) and not isinstance(total, bool)
-    return f"{total:.2f}" if known else ""
+    if isinstance(total, bool) or not isinstance(total, (int, float)):
+        return ""
+    return f"{total:.2f}" if abs(total) < _MOST else ">1e9"
 
 
-def _reason(body: dict[str, Any]) -> str:
+def _reason(entry: Entry) -> str:
     """The first reason of a decision; of other entries, what comes nearest."""
+    body = entry.body
     reasons = body.get("reasons")
     if isinstance(reasons, list) and reasons:
         return str(reasons[0])
-    found = (body.get(name) for name in ("error", "by", "reason", "instruction", "role"))
-    return next((str(value) for value in found if value), "")
+    if entry.kind == "policy":
+        return f"policy {body.get('policy')}, before {body.get('before')}"
+    names = ("error", "by", "reason", "instruction", "role")
+    found = next((name for name in names if body.get(name)), "")
+    return f"{'role ' if found == 'role' else ''}{body[found]}" if found else ""
 
 
 __all__ = ["app"]

@@ -6,21 +6,28 @@ values are an attacker's as likely as not. It is a fragment to merge, and loads 
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from gatling_guard.policy import Boundary
-from gatling_guard.report.types import Advice, Argument, Explanation, Rule
+from gatling_guard.report.remedies import about_rule, fragment, plain_name
+from gatling_guard.report.types import Advice, Argument, Explanation
 
 _HOST = re.compile(r"[a-z]{2,6}://([a-z0-9.-]{1,253})(?::\d+)?(?:[/?#]|\Z)", re.IGNORECASE)
 _CUT = ("...", "[cut:", "[redacted:")
 _FEW = 3
+_ADDRESS = re.compile(r"[^\s@]+@[^\s@]+\.\w{2,}")
+_ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9 -]{7,63}")
+_DATE = re.compile(r"\d{1,4}-\d{1,2}-\d{1,4}")
+_DIGITS = 6
+"""An account has as many; a word, a currency or a label has not."""
+_PLACEHOLDER = re.compile(r"\$[A-Za-z_{(]|\{\{|<\w{1,40}>")
+"""A value that is still to be filled in, as plans write it."""
+_ANSWERS = ("approval", "denial", "execution")
 
 
 def advise(found: Explanation) -> tuple[Advice, ...]:
@@ -32,21 +39,54 @@ def advise(found: Explanation) -> tuple[Advice, ...]:
     advice = list(_answer(found)) if found.verdict == "hold" else []
     for rule in found.rules:
         if rule.action in ("block", "hold"):
-            advice.extend(_about_rule(rule, found))
-    if found.by == "energy" or found.verdict == "hold":
+            advice.extend(about_rule(rule, found))
+    # Rules that ask for a person, or count, are not met by naming a value.
+    if found.by != "rule" or (found.verdict == "hold" and not _counts(found)):
         advice.extend(_about_values(found))
     return tuple(dict.fromkeys(advice))
 
 
 def _answer(found: Explanation) -> Iterator[Advice]:
-    if found.hold_id and found.mode == "enforce" and not found.approved_by:
+    if not found.hold_id or found.mode != "enforce" or found.approved_by or _answered(found):
+        return
+    directed = any(s.quote for leaf in found.arguments for s in leaf.sources)
+    quotes = " Whoever wrote what is quoted above may want this call." if directed else ""
+    yield Advice(
+        "Approve it once",
+        "It runs once, with exactly these arguments, when it is proposed again under the same "
+        f"call id{f' ({found.node})' if found.node else ''}.{quotes}",
+        f'session.approve("{found.hold_id}", by="your name")',
+    )
+    if _grantable(found):
         yield Advice(
-            "Approve it once",
-            "It runs once, with exactly these arguments, when it is proposed again. Read the "
-            "quotes below first: whoever wrote them may want this call.",
-            f'session.approve("{found.hold_id}", by="your name")',
+            "Approve it, and let the text that directed it direct further calls",
+            "For the rest of the session: this tool, the same recipients, amounts up to these. "
+            "Only if that text may steer the agent.",
+            f'session.approve("{found.hold_id}", by="your name", grant=True)',
         )
-        yield Advice("Refuse it", "", f'session.deny("{found.hold_id}", by="your name")')
+    yield Advice("Refuse it", "", f'session.deny("{found.hold_id}", by="your name")')
+
+
+def _answered(found: Explanation) -> bool:
+    """Whether a person answered the hold, or the call ran: it waits for nobody then."""
+    return any(item.split(" ")[1:2] == [kind] for item in found.history for kind in _ANSWERS)
+
+
+def _grantable(found: Explanation) -> bool:
+    """No grant clears a rule, and one needs a source: a call whose output directed this one."""
+    vetoed = any(rule.action in ("block", "hold") for rule in found.rules)
+    return not vetoed and any(
+        source.source == "output" and source.call
+        for leaf in found.arguments
+        if leaf.tier > 1 and not leaf.named
+        for source in leaf.sources
+    )
+
+
+def _counts(found: Explanation) -> bool:
+    """Whether only budgets and the policy's own holds stand against the call."""
+    vetoes = [rule.rule for rule in found.rules if rule.action in ("block", "hold")]
+    return bool(vetoes) and all(rule.startswith(("budget.", "hold.")) for rule in vetoes)
 
 
 def _about_values(found: Explanation) -> Iterator[Advice]:
@@ -65,15 +105,15 @@ def _about_values(found: Explanation) -> Iterator[Advice]:
                 f"If {leaf.value} is the user's own side: add it to the boundary",
                 "Data may then go there in every call from now on, whoever proposes it."
                 + ("" if _vouches(entry) else " The value itself still counts as unnamed."),
-                _yaml({"boundary": entry}),
+                fragment({"boundary": entry}),
             )
     names = list(dict.fromkeys(leaf.argument for leaf in suspects if leaf.tier == 3))[:_FEW]
-    if names and _plain(found.tool):
+    if names and plain_name(found.tool):
         wanted = ["instruction", "system", "policy", "internal"]
         yield Advice(
             "To stop such calls by a rule, whatever the score",
             "The value must then come from the user, the policy or own records.",
-            _yaml({"tools": {found.tool: {"origin": dict.fromkeys(names, wanted)}}}),
+            fragment({"tools": {found.tool: {"origin": dict.fromkeys(names, wanted)}}}),
         )
 
 
@@ -87,16 +127,16 @@ def _boundary(leaf: Argument) -> dict[str, list[str]] | None:
     value = leaf.value.strip()
     if not _whole(value) or value.replace(".", "").replace(",", "").isdigit() and len(value) < 8:
         return None
-    if "@" in value and "/" not in value:
+    if _ADDRESS.fullmatch(value) and "/" not in value:
         entry = {"addresses": [value]}
     elif host := _HOST.match(value):
         entry = {"domains": [host[1]]}
     elif value.startswith(("/", "~")):
         entry = {"paths": [posixpath.dirname(posixpath.normpath(value)) or value]}
-    elif " " in value.strip() and not any(char.isdigit() for char in value):
-        return None
-    else:
+    elif _is_account(value):
         entry = {"accounts": [value]}
+    else:
+        return None
     if entry.get("paths") in (["/"], ["~"]):
         return None
     try:
@@ -105,118 +145,28 @@ def _boundary(leaf: Argument) -> dict[str, list[str]] | None:
         return None
 
 
-def _about_rule(rule: Rule, found: Explanation) -> Iterator[Advice]:
-    head, _, tail = rule.rule.partition(".")
-    if rule.rule == "origin.required":
-        yield from _origin(rule, found)
-    elif head == "flow":
-        yield from _flow(tail, rule)
-    elif head == "argument":
-        yield Advice("Look at the constraint", f"`arguments` of the policy: {rule.message}")
-    elif rule.rule in _REMEDIES:
-        title, detail, entry = _REMEDIES[rule.rule]
-        sure = _plain(found.tool) and _plain(found.role or "ROLE")
-        code = _yaml(entry(found)) if sure else ""
-        yield Advice(title, detail, code)
-    elif head == "schema":
-        yield Advice("Look at the call", "It does not fit the tool's own schema.")
-    elif head == "hold" and found.verdict == "hold":
-        yield Advice("The policy wants a person to see such calls", "See its `holds` and `hold`.")
-
-
-def _for_tool(**entry: Any) -> Callable[[Explanation], dict[str, Any]]:
-    return lambda found: {"tools": {found.tool: entry}}
-
-
-def _for_role(**entry: Any) -> Callable[[Explanation], dict[str, Any]]:
-    return lambda found: {"roles": {found.role or "ROLE": {"tools": [found.tool], **entry}}}
-
-
-_ROLE = ("Give the role this tool", "Or use another role.", _for_role())
-_REMEDIES: Mapping[str, tuple[str, str, Callable[[Explanation], dict[str, Any]]]] = {
-    "tool.unknown": (
-        "Make the tool known",
-        "With `guard.register(tool)`, whose schema lets its calls be judged, or in the policy.",
-        _for_tool(effect="write", allow=True),
-    ),
-    "tool.denied": (
-        "Allow the tool",
-        "Where its entry says `allow: false`.",
-        _for_tool(allow=True),
-    ),
-    "role.tool": _ROLE,
-    "role.denied": _ROLE,
-    "role.unknown": _ROLE,
-    "role.missing": _ROLE,
-    "role.effect": (
-        "Give the role this effect",
-        "",
-        lambda found: _for_role(effects=[found.effect or "read"])(found),
-    ),
-    "scope.cap": ("Raise the scope of the role", "", _for_role(scope=10)),
-    "schema.extra": (
-        "Allow arguments that the schema lacks",
-        "Better: add the argument to the tool's schema.",
-        _for_tool(extra_arguments="allow"),
-    ),
-    "limit.tool_calls": ("Raise the limit", "Of calls per session.", _for_tool(max_calls=100)),
-    "limit.calls": ("Raise the limit", "", lambda _: {"limits": {"max_calls": 20_000}}),
-}
-"""By rule: title, detail and the fragment of a policy that would let the call pass the rule."""
-
-
-def _origin(rule: Rule, found: Explanation) -> Iterator[Advice]:
-    """What would have been needed for the value to be accepted."""
-    leaf = next((a for a in found.arguments if a.path == rule.where), None)
-    tools = [f"tool:{s.tool}" for s in leaf.sources if s.tool] if leaf else []
-    tools = [tool for tool in dict.fromkeys(tools) if _plain(tool)]
-    if leaf and tools and _plain(found.tool):
-        yield Advice(
-            f"Accept {leaf.argument} from {tools[0].removeprefix('tool:')}",
-            "Only if everything that this tool returns may say so.",
-            _yaml({"tools": {found.tool: {"origin": {leaf.argument: ["instruction", tools[0]]}}}}),
-        )
-    yield Advice("Ask the user", "What the user names needs no other origin, where `origin` lists "
-                 "`instruction`.")  # fmt: skip
-
-
-def _flow(path: str, rule: Rule) -> Iterator[Advice]:
-    source, _, target = path.partition("-")
-    if rule.action == "block" and source and target:
-        yield Advice(
-            "Have a person decide on this flow",
-            "In place of the policy's `deny:` line.",
-            _yaml({"flows": [f"hold: {source} -> {target}"]}),
-        )
-    yield Advice("Have the user name the value", "What the instruction names is no flow.")
+def _is_account(value: str) -> bool:
+    digits = sum(char.isdigit() for char in value)
+    return bool(_ACCOUNT.fullmatch(value)) and digits >= _DIGITS and not _DATE.search(value)
 
 
 def _tighten(found: Explanation) -> Iterator[Advice]:
     """For a call that ran and should not have: only where it does something."""
-    if found.effect in ("", "read", "state_changing_read") or not _plain(found.tool):
+    if found.effect in ("", "read", "state_changing_read") or not plain_name(found.tool):
         return
     yield Advice("Have a person see such calls", "", _tool(found.tool, hold=True))
     public = [a.argument for a in found.arguments
               if a.kind == "identity" and a.tier == 3 and not a.named]  # fmt: skip
     if public:
-        yield Advice("Or only where the value is a stranger's", "",
-                     _yaml({"flows": [f"hold: public -> {found.effect} (identity)"]}))  # fmt: skip
+        flow = f"hold: public -> {found.effect} (identity)"
+        yield Advice("Or only where the value is a stranger's", "", fragment({"flows": [flow]}))
 
 
 def _tool(tool: str, **entry: Any) -> str:
-    return _yaml({"tools": {tool: entry}})
-
-
-def _yaml(value: Any) -> str:
-    # Through JSON, so that equal lists are written out: an alias could not be merged by hand.
-    plain = json.loads(json.dumps(value))
-    return yaml.safe_dump(plain, sort_keys=False, width=10_000, default_flow_style=None).rstrip()
-
-
-def _plain(name: str) -> bool:
-    """Whether a tool's name may stand in a policy: globs would mean other tools as well."""
-    return bool(re.fullmatch(r"\w[\w.:/ -]{0,198}", name)) and name == name.strip()
+    return fragment({"tools": {tool: entry}})
 
 
 def _whole(value: str) -> bool:
-    return bool(value) and not any(mark in value for mark in _CUT) and value.isprintable()
+    """Whether the value is all there: not cut, not a placeholder, nothing hidden in it."""
+    cut = any(mark in value for mark in _CUT) or _PLACEHOLDER.search(value)
+    return bool(value) and not cut and value.isprintable()

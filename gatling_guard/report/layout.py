@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from gatling_guard.report.types import Link, Node
 
-WIDTH, HEIGHT = 206.0, 54.0
+WIDTH, HEIGHT = 206.0, 68.0
 """Of one call's box, in SVG user units."""
 SHOWN = 36
 """Most calls drawn."""

@@ -38,10 +38,9 @@ _TERMS = ("hierarchy", "provenance", "scope", "flow")
 
 def as_page(found: Explanation) -> str:
     """The whole page."""
-    title = f"{found.tool}: {VERDICTS.get(found.verdict, found.verdict)}"
-    body = "\n".join(
-        [_head(found), _drawing(found), *_sections(found), *_parts(found), _foot(found)]
-    )
+    title = f"{headline(found)}: {VERDICTS.get(found.verdict, found.verdict)}"
+    sections = _sections(found, legend=True)
+    body = "\n".join([_head(found), _drawing(found), *sections, *_parts(found), _foot(found)])
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8"/>\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"/>\n'
@@ -96,7 +95,7 @@ def _drawing(found: Explanation) -> str:
     )
 
 
-def _sections(found: Explanation) -> Iterable[str]:
+def _sections(found: Explanation, *, legend: bool = False) -> Iterable[str]:
     if found.arguments:
         yield _section("Arguments", (_argument(leaf) for leaf in found.arguments))
     if found.authority:
@@ -105,7 +104,8 @@ def _sections(found: Explanation) -> Iterable[str]:
     if found.rules:
         yield _section("Rules", [_rules(found.rules)])
     if found.shares or found.thresholds:
-        yield _section(f"Energy {found.total:.2f}", [_scale(found), _shares(found)])
+        told = _terms() if legend and found.shares else ""
+        yield _section(f"Energy {found.total:.2f}", [_scale(found), _shares(found), told])
     if found.actions:
         items = "".join(_advice(item) for item in found.actions)
         yield _section("What you can do", [f'<ol class="todo">{items}</ol>'])
@@ -220,6 +220,15 @@ def _shares(found: Explanation) -> str:
     )
 
 
+def _terms() -> str:
+    """One line: what the four terms mean."""
+    words = "; ".join(
+        f'<span class="dot term-{term}"></span><b>{term}</b> {esc(TERM_WORDS[term])}'
+        for term in _TERMS
+    )
+    return f'<p class="small soft">{words}.</p>'
+
+
 def _share(share: ShareOf) -> str:
     term = share.term if share.term in _TERMS else "other"
     flow = f" ({esc(share.edge[0], 40)} to {esc(share.edge[1], 40)})" if share.edge else ""
@@ -264,8 +273,10 @@ def _parts(found: Explanation) -> Iterable[str]:
 
 
 def _foot(found: Explanation) -> str:
+    made = f"receipt of decision <code>{_bdi(found.decision_id, 64)}</code>"
+    if not found.decision_id:
+        made = f"receipts of run <code>{_bdi(found.run, 64)}</code>"
     return (
         '<footer class="soft small">For operators: not for the model, nor for whoever wrote what '
-        f"it reads. Made by gatling-guard from the receipt of decision "
-        f"<code>{_bdi(found.decision_id or found.run, 64)}</code>; secrets are replaced.</footer>"
+        f"it reads. Made by gatling-guard from the {made}; secrets are replaced.</footer>"
     )

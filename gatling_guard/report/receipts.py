@@ -6,7 +6,6 @@ shares were cut is told as such, so that the shares still add up (R45).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -23,6 +22,8 @@ from gatling_guard.report.types import (
 )
 
 _EPSILON = 1e-9
+_MOST = 1e9
+"""Of one figure. Entries may be forged: sums of what is read must stay finite."""
 
 
 def explained(body: Mapping[str, Any], **fields: Any) -> Explanation:
@@ -67,7 +68,8 @@ def drawing(bodies: Mapping[str, Mapping[str, Any]]) -> tuple[tuple[Node, ...], 
                 if source.call and source.call != call:
                     nodes.setdefault(source.call, Node(source.call, source.tool, ""))
                     _link(links, Link(source.call, call, leaf.argument, source.tier))
-        nodes[call] = Node(call, _text(body.get("tool")), action, energy, worst)
+        by = _text(body.get("approved_by"))
+        nodes[call] = Node(call, _text(body.get("tool")), action, energy, worst, by)
     return tuple(nodes.values()), tuple(links.values())
 
 
@@ -201,8 +203,9 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _number(value: object) -> float:
-    sure = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if sure and math.isfinite(value) else 0.0  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        return 0.0
+    return float(max(-_MOST, min(_MOST, value)))
 
 
 def _tier(value: object) -> int:

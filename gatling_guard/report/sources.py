@@ -138,10 +138,16 @@ def _bodies(entries: Sequence[Entry]) -> dict[str, dict[str, Any]]:
 
 
 def _of_plan(body: dict[str, Any], **fields: Any) -> Explanation:
+    """The reason shown is that of the worst call; its own first reason may be another's."""
     nodes, links = planned(body)
-    calls = [explained(part) for part in parts_of(body)]
+    # No session waits for an answer to the calls of a plan: there is no hold to approve.
+    calls = [explained({**part, "hold_id": None}) for part in parts_of(body)]
+    whole = explained({**body, "hold_id": None}, **fields)
+    stopped = [call for call in calls if call.verdict in ("block", "hold") and call.reasons]
+    worst = min(stopped, key=lambda call: _WORST[call.verdict], default=None)
     return replace(
-        explained(body, **fields), nodes=nodes, links=links, actions=(),
+        whole, nodes=nodes, links=links, actions=(),
+        why=f"{worst.node}: {worst.why}" if worst else whole.why,
         parts=tuple(call for call in calls if call.decision_id),
         by="parts" if calls else "error",
     )  # fmt: skip

@@ -30,8 +30,12 @@ STYLE = """
   }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   .drawing { overflow: visible !important; }
-  .drawing svg { max-width: 100%; height: auto; }
-  section, tr, li, .share { break-inside: avoid; }
+  .drawing svg { max-width: 100%; max-height: 20cm; height: auto; }
+  body { padding: 0; max-width: none; }
+  h1, h2, h3, summary, tr:first-child { break-after: avoid; }
+  section, details, table, .arg { break-inside: auto; }
+  tr, li, summary, blockquote, .drawing, .legend, .head { break-inside: avoid; }
+  p, blockquote, pre { orphans: 2; widows: 2; }
 }
 * { box-sizing: border-box; }
 body {
@@ -82,6 +86,7 @@ pre {
 .call .box { fill: var(--page); stroke: var(--rule); stroke-width: 1.2; }
 .call .edge { fill: currentColor; }
 .call .tool { font: 600 13.5px system-ui, sans-serif; fill: var(--ink); }
+.call .id { font: 11.5px ui-monospace, SFMono-Regular, Menlo, monospace; fill: var(--soft); }
 .call .said { font: 12px system-ui, sans-serif; fill: currentColor; }
 .call.focus .box { stroke: currentColor; stroke-width: 3; }
 .table { overflow-x: auto; }

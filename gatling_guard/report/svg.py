@@ -13,8 +13,8 @@ from gatling_guard.report.layout import HEIGHT, WIDTH, Layout, Point, placed, se
 from gatling_guard.report.types import TIERS, Link, Node
 from gatling_guard.report.visible import visible
 
-_NAME, _LABEL = 22, 20
-"""Characters of a tool's name and of a link's label that fit."""
+_NAME, _LABEL, _ID, _PERSON = 22, 20, 24, 16
+"""Characters of a tool's name, a link's label, a call's id and a person's name that fit."""
 VERDICTS = {"allow": "allowed", "repair": "repaired", "hold": "held", "block": "blocked"}
 
 
@@ -127,6 +127,8 @@ def _box(layout: Layout, node: Node, focus: bool) -> str:
     verdict = VERDICTS.get(node.action, "no receipt")
     second = f"{verdict}, energy {node.energy:.1f}" if node.action else "no receipt"
     said = f"{node.tool} ({node.id}): {second}" + (", this decision" if focus else "")
+    if node.approved_by and node.action == "allow":
+        second = f"approved by {visible(node.approved_by, _PERSON)}"
     kind = node.action if node.action in VERDICTS else "unknown"
     return (
         f'<g class="call {kind}{" focus" if focus else ""}"><title>{esc(said, 500)}</title>'
@@ -134,5 +136,6 @@ def _box(layout: Layout, node: Node, focus: bool) -> str:
         f'rx="7"/><rect class="edge" x="{x:.1f}" y="{y + 7:.1f}" width="5" '
         f'height="{HEIGHT - 14:.0f}" rx="2"/>'
         f'<text class="tool" x="{x + 16:.1f}" y="{y + 23:.1f}">{esc(node.tool or "?", _NAME)}'
-        f'</text><text class="said" x="{x + 16:.1f}" y="{y + 41:.1f}">{second}</text></g>'
+        f'</text><text class="id" x="{x + 16:.1f}" y="{y + 39:.1f}">{esc(node.id, _ID)}</text>'
+        f'<text class="said" x="{x + 16:.1f}" y="{y + 56:.1f}">{esc(second)}</text></g>'
     )

@@ -98,6 +98,7 @@ class Node:
     energy: float = 0.0
     tier: int = 1
     """Worst tier of its own arguments."""
+    approved_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,7 @@ def test_a_trace_is_replayed_up_to_the_step(trace: Path) -> None:
     assert "pay call-2" in said(run("--trace", trace, "--id", "two", "--step", 2))
     assert "ALLOWED read_mail call-1" in said(run("--trace", trace, "--step", 1))
     whole = said(run("--trace", trace, "--id", "one"))
+    assert "Run one" in whole
     assert "2 calls, 1 of them held or blocked" in whole
 
 

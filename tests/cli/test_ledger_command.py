@@ -198,3 +198,26 @@ def test_a_ledger_under_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert run("verify", tmp_path / "l.db").exit_code == 1
     monkeypatch.setenv("GATLING_LEDGER_KEY", "short")
     assert run("verify", tmp_path / "l.db").exit_code == 2
+
+
+def test_show_leads_to_explain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R143, R146: shadow mode, references, digests and roles, and nothing at the ends of lines."""
+    monkeypatch.setattr(console.out, "width", 80)
+    where = tmp_path / "l.db"
+    with Ledger(where) as ledger:
+        body = {"action": "allow", "would": "block", "mode": "shadow", "tool": "send_email",
+                "decision_id": "1cb70b54aa", "reasons": ["a reason " * 20]}  # fmt: skip
+        ledger.append("session", run_id="r", call_id=None, body={"role": "clerk"})
+        ledger.append("decision", run_id="r", call_id="c", body=body)
+        held = {"action": "hold", "tool": "pay", "decision_id": "2db70b54aa", "hold_id": "0f0f"}
+        ledger.append("decision", run_id="r", call_id="d", body=held, ref="0f0f")
+        changed = {"policy": "ab12", "before": "cd34"}
+        ledger.append("policy", run_id="-", call_id=None, body=changed)
+        ledger.append("decision", run_id="r", call_id="e", body={"energy": {"total": 1e308}})
+    text = run("show", where).stdout
+    for part in ("allow (would block)", "ref 1cb70b54", "ref 2db70b54, hold 0f0f", "role clerk",
+                 "policy ab12, before cd34", "send_email", ">1e9"):  # fmt: skip
+        assert part in text, part
+    lines = text.split("\n")
+    assert all(line == line.rstrip() for line in lines)
+    assert max(map(len, lines)) <= 80

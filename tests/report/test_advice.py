@@ -112,3 +112,82 @@ def test_no_entry_for_a_value_that_is_not_whole(value: str) -> None:
             "named": False, "origins": []}  # fmt: skip
     found = explained({"action": "block", "tool": "t", "lineage": [leaf]})
     assert not any("boundary" in item.code for item in found.actions)
+
+
+def told(rule: str, action: str = "hold", **fields: Any) -> str:
+    """All advice on a receipt, as one text."""
+    body = {"action": action, "tool": "pay", "role": "clerk", "hold_id": "0f" * 16,
+            "findings": [[rule, action, "amount of role clerk: 12 with this call, at most 10", ""]],
+            **fields}  # fmt: skip
+    actions = explained(body).actions
+    return "\n".join(f"{a.title}\n{a.detail}\n{a.code}" for a in actions)
+
+
+def test_what_was_denied_is_taken_out_of_the_list() -> None:
+    """R50: `deny` wins, so a line under `tools` would change nothing."""
+    text = told("role.denied", "block")
+    assert "Remove it from `deny`" in text
+    assert "tools:" not in text
+
+
+def test_an_unknown_tool_is_to_be_registered() -> None:
+    """R50: nothing is allowed unseen, and no effect is guessed."""
+    text = told("tool.unknown", "block")
+    assert "Register the tool" in text
+    assert "allow" not in text
+    assert "effect" not in text
+    assert "effect='read'" in told("tool.unknown", "block", profile={"effect": "read"})
+
+
+def test_a_list_of_a_role_is_added_to() -> None:
+    """R50: the line that is shown would otherwise take all else from the role."""
+    assert "Add to the list" in told("role.tool", "block")
+
+
+@pytest.mark.parametrize(
+    ("action", "answer"), [("hold", "A person has to"), ("block", "No answer")]
+)
+def test_a_budget_is_named(action: str, answer: str) -> None:
+    """R50: naming a value does not enlarge a budget."""
+    text = told("budget.amount", action, lineage=[STRANGE])
+    assert "amount of role clerk: 12" in text
+    assert answer in text
+    assert "Ask the user" not in text
+
+
+STRANGE = {
+    "path": "/to", "argument": "to", "kind": "identity", "value": "EUR", "tier": 3, "named": False,
+    "origins": [{"source": "output", "match": "exact", "tier": 3, "call": "c", "tool": "mail"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["EUR", "general", "$a.email", "${a}@b.example", "{{to}}", "<name>@b.example", "2026-11-21",
+     "room 12", "@ann", "4,900.00"],
+)  # fmt: skip
+def test_no_entry_for_a_word_or_a_placeholder(value: str) -> None:
+    """R50: an entry of the boundary counts in every call from then on."""
+    leaf = {**STRANGE, "value": value}
+    shares = [["flow", "n", 3.0, "why", "/to"]]
+    found = explained({"action": "block", "tool": "t", "lineage": [leaf], "shares": shares})
+    assert not any("boundary" in item.code for item in found.actions)
+
+
+def test_a_hold_by_untrusted_text_offers_the_grant_that_works() -> None:
+    """R50: only where no rule holds, because a grant clears none."""
+    text = "The contact is ann@partner.example."
+    guard = Guard({"version": 1, "limits": {"deadline_ms": 20_000}})
+    guard.register(PAGE, effect="read", third_party=("*",), url_args=())
+    guard.register(SEND, effect="send", identity_args=("to",), reversible=False)
+    session = guard.session(instruction="Read the page and send an email.")
+    session.check(ToolRequest("fetch_page", {"url": "x"}, "f"))
+    session.settle("f", text)
+    held = session.check(ToolRequest("send_email", {"to": "ann@partner.example"}, "s"))
+    assert isinstance(held, Held)
+    codes = [a.code for a in explain(held, ledger=guard.ledger).actions if "grant=True" in a.code]
+    eval(codes[0], {"session": session})
+    assert len(session.grants) == 1
+    after = explain(held, ledger=guard.ledger).actions
+    assert not any(a.code.startswith("session.") for a in after)
+    assert "grant=True" not in told("hold.tool", lineage=[STRANGE])

@@ -249,3 +249,47 @@ def test_a_receipt_that_was_changed_is_still_shown(body: dict[str, Any], leaves:
     found = explained({**body, "lineage": leaves})
     assert sum(s.value for s in found.shares) == pytest.approx(found.total, abs=1e-6, rel=1e-9)
     found.html(), found.text(width=40), json.dumps(found.as_dict())
+
+
+def test_the_reason_of_a_plan_is_that_of_its_worst_call() -> None:
+    """R45: what blocked it, not what an earlier call would have been held for."""
+    guard = guarded()
+    nodes = [
+        {"node_id": "a", "tool_name": "pay", "arguments": {"account": "AT1", "amount": 1}},
+        {"node_id": "b", "tool_name": "no_such_tool", "arguments": {}},
+    ]
+    declared = {"provenance_tier": 1, "scope_level": 2}
+    decision = guard.check({"nodes": [{**n, **declared} for n in nodes], "edges": []})
+    assert decision.reasons[0].startswith("a: hold.")
+    found = explain(decision, ledger=guard.ledger)
+    assert found.why.startswith("b: tool.unknown")
+    every = [item for part in (found, *found.parts) for item in part.actions]
+    assert not any("session." in item.code for item in every)
+    assert "<title>Whole plan: blocked</title>" in found.html()
+
+
+def test_the_page_of_a_run_says_who_approved() -> None:
+    """R50: title, boxes and footer are of the run; the terms are explained once."""
+    guard = guarded()
+    session = guard.session(run_id="r", instruction=ASKED)
+    request = ToolRequest("pay", {"account": "AT611904300234573201", "amount": 120}, "call-7")
+    held = session.check(request)
+    assert isinstance(held, Held)
+    session.approve(held.hold_id, by="<ann>")
+    session.check(request)
+    session.check(ToolRequest("read_mail", {"sender": "Dana"}, "m"))
+    page = explain_run(guard.ledger, "r").html()
+    assert "<title>Run r: held</title>" in page
+    assert "approved by &lt;ann&gt;" in page
+    assert ">call-7</text>" in page
+    assert "receipts of run <code><bdi>r</bdi>" in page
+    assert page.count("more than the task needs.</p>") <= 1
+
+
+@pytest.mark.parametrize("huge", [1e308, -1e308, float("inf"), 10**400])
+def test_a_forged_energy_is_shown(huge: float) -> None:
+    """Two shares of 1e308 sum to no finite number."""
+    shares = [["flow", "n", huge, "x"], ["scope", "n", huge, "y"], ["flow", "n", huge, "z"]]
+    energy = {"flow": huge, "scope": huge, "total": huge}
+    found = explained({"energy": energy, "shares": shares, "thresholds": [huge, huge]})
+    found.html(), found.text(width=40), json.dumps(found.as_dict(), allow_nan=False)
