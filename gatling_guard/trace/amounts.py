@@ -1,8 +1,8 @@
 """Amounts as a value states them: the largest size that it may mean, and of which currencies.
 
-Sees: numbers in the usual notations, magnitudes (`5m`, `12 Mrd`, `500 TEUR`), ISO 4217 codes, common
-names and signs of currencies. Any other word beside a number makes it unreadable (None), for nobody
-knows what it multiplies by. Does not see: numbers in words.
+Sees: numbers in the usual notations, magnitudes (`5m`, `12 Mrd`, `500 TEUR`), ISO 4217 codes, names
+and signs of common currencies. Any other word beside a number makes it unreadable (None), for
+nobody knows what it multiplies by. Does not see: numbers in words.
 """
 
 from __future__ import annotations
