@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -43,9 +44,32 @@ T = TypeVar("T")
 LOST = "the session was dropped for room, and its history with it"
 
 
+_NO_ANSWER = re.compile(
+    "[Tt]imed?_?[Oo]ut|Time[Ll]imit|Expired|[Cc]onnect|Protocol|Remote|Read|Write|Network"
+    "|Transport|Socket|Incomplete|Chunk|Closed|Deadline|Gateway|Unavailable|R[Pp][Cc]|S[Ss][Ll]"
+    "|Payload|EOF|Pipe|Abort|Cancel|Interrupt|URLError|HTTP"
+)
+"""In the name of an error's class: the request went out, and no answer of the tool is known."""
+_MAX_CAUSES = 16
+
+
 def _cut_short(error: BaseException) -> bool:
-    """Whether nobody can tell if the tool did its work: a payment that timed out may be made."""
-    return not isinstance(error, Exception) or isinstance(error, (TimeoutError, ConnectionError))
+    """Whether nobody can tell if the tool did its work: a payment that timed out may be made.
+
+    HTTP libraries have time-outs of their own; their names say it, or those of what they wrap.
+    """
+    seen: list[BaseException] = [error]
+    for fault in seen:  # grows while it is walked
+        names = (kind.__name__ for kind in type(fault).__mro__)
+        if not isinstance(fault, Exception) or any(map(_NO_ANSWER.search, names)):
+            return True
+        inner = getattr(fault, "exceptions", ())
+        for other in (fault.__cause__, fault.__context__, *(inner if type(inner) is tuple else ())):
+            if isinstance(other, BaseException) and all(other is not known for known in seen):
+                if len(seen) >= _MAX_CAUSES:
+                    return True
+                seen.append(other)
+    return False
 
 
 async def in_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:

@@ -12,27 +12,22 @@ from gatling_guard.errors import ConfigurationError
 from gatling_guard.ledger import CallSecrets
 from gatling_guard.policy import AnsweredGrant, Grant, GrantSource, GrantTerms
 from gatling_guard.trace import Lineage, LineageIndex
-from gatling_guard.trace.canonical import word_set
+from gatling_guard.trace.amounts import names_amount, names_party
 from gatling_guard.trace.grants import (
     GrantFacts,
     SourceCall,
     Sources,
-    amount_of,
+    amount_called,
     covering,
     directed_leaves,
     expired,
+    fixed_values,
     origin_spans,
+    own_name,
 )
-from gatling_guard.trace.verbs import name_words
 
 if TYPE_CHECKING:
     from gatling_guard.pipeline.stages import Work
-
-_AMOUNTS = word_set(
-    "amount price sum total value quantity qty number count limit cost fee tip betrag menge "
-    "montant importe importo valor bedrag"
-)
-"""Names of arguments that say how much. Any other number may be an id, and is compared exactly."""
 
 
 @dataclass
@@ -106,6 +101,8 @@ def answered_grant(
         raise ConfigurationError("nothing is known of the held tool, so nothing can be granted")
     calls = _sources_of(held.lineage, index, sources)
     recipients, limits = _bounds(held.lineage, spec)
+    limits = limits if terms.limits is None else terms.limits
+    fixed = fixed_values(held.lineage, spec, (*limits, *terms.free))
     return AnsweredGrant.model_construct(
         source=GrantSource.model_construct(
             tool=tuple(dict.fromkeys(c.tool for c in calls)), where={}, fields={}
@@ -113,7 +110,7 @@ def answered_grant(
         effects=terms.effects or (spec.profile.effect,),
         tools=terms.tools,
         to=terms.to,
-        limits=limits if terms.limits is None else terms.limits,
+        limits=limits,
         calls=terms.calls,
         expires_s=terms.expires_s,
         roles=None,
@@ -124,6 +121,8 @@ def answered_grant(
         digests=tuple(dict.fromkeys(c.digest for c in calls)),
         tool_name="" if terms.tools else spec.name,
         recipients=None if terms.to else recipients,
+        fixed=None if terms.tools else fixed,
+        free=terms.free,
     )
 
 
@@ -147,15 +146,16 @@ def _sources_of(
 def _bounds(
     lineage: tuple[Lineage, ...], spec: ToolSpec
 ) -> tuple[tuple[str, ...], dict[str, float]]:
-    """The held call's recipients, and its amounts as the largest ones."""
+    """The held call's recipients, and its amounts, each the sum of all under its name."""
     identity = {*spec.profile.identity_args, *spec.profile.url_args}
     recipients: dict[str, None] = {}
     limits: dict[str, float] = {}
     for leaf in lineage:
-        number = amount_of(leaf.value)
-        if number is not None and number >= 0 and _AMOUNTS.intersection(name_words(leaf.argument)):
-            limits[leaf.argument] = max(number, limits.get(leaf.argument, 0.0))
-        elif leaf.argument in identity and not leaf.trivial:
+        name = leaf.argument if names_amount(leaf.argument) else own_name(leaf)
+        total = amount_called(name, lineage) if names_amount(name) else None
+        if total is not None:
+            limits[name] = total
+        elif leaf.argument in identity and names_party(leaf.argument) and not leaf.trivial:
             recipients[str(leaf.value)] = None
     return tuple(recipients), limits
 
@@ -166,4 +166,6 @@ def grant_body(grant: Grant, arguments: Any = None) -> dict[str, Any]:
     body = grant.model_dump(mode="json")
     for key in ("recipients", "to"):
         body[key] = [hide(text) for text in body[key]] if body.get(key) else body.get(key)
+    if body.get("fixed"):
+        body["fixed"] = [[path, hide(text)] for path, text in body["fixed"]]
     return {"id": grant.grant_id, "basis": grant.basis, **body, "reason": hide(grant.reason)}

@@ -128,6 +128,8 @@ class GrantTerms(_Section):
     limits: dict[Text, Number] | None = None
     calls: Uses | None = None
     expires_s: Seconds | None = None
+    free: Annotated[tuple[Text, ...], BeforeValidator(_listed)] = ()
+    """Switches (`urgent`, `recurring`, a currency) that may differ from the held call's."""
     reason: Annotated[str, Strict(), Field(max_length=1000)] = ""
 
 
@@ -206,8 +208,14 @@ class AnsweredGrant(Grant):
     tool_name: str = ""
     """The held call's tool, compared exactly; "" where the person named tools."""
     recipients: tuple[str, ...] | None = None
-    """The held call's identity values, compared exactly; None where the person named them or the
-    call had none."""
+    """The held call's parties, compared exactly; None where the person named them or the call had
+    none."""
+
+    fixed: tuple[tuple[str, str], ...] | None = None
+    """The held call's switches, path and value, compared exactly; None where the person named
+    tools."""
+    free: tuple[str, ...] = ()
+    """Arguments that are not bound so."""
 
     @property
     def basis(self) -> Basis:

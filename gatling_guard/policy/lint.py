@@ -30,8 +30,9 @@ _FILES = re.compile(
     "(?:pdf|txt|[ct]sv|jsonl?|ya?ml|xml|md|rst|html?|docx?|xlsx?|pptx?|od[ts]|png|jpe?g|gif|svg|zip"
     "|tar|gz|log|py|js|ts|sh|ini|toml|cfg|conf|sql|db|bak|tmp|eml|ics)\\Z"
 )
+_OCTETS = re.compile(r"(?:[0-9]{1,3}\.){2,3}[0-9]{0,3}\Z")
 _INSIDE = (  # what may stand in the room of a pattern, so that the value leads elsewhere
-    "evil", f".{_EVIL}", f".{_EVIL}/", f"@{_EVIL}/", f"@{_EVIL}",
+    "evil", "x", ".co", "@e", f".{_EVIL}", f".{_EVIL}/", f"@{_EVIL}/", f"@{_EVIL}",
     f"{_EVIL}/", f"{_EVIL}/?x=", f"{_EVIL}?", f"{_EVIL}#", f"{_EVIL}\\", f"{_EVIL}:443/",
     f"https://{_EVIL}/?x=", f"https://{_EVIL}/",
 )  # fmt: skip
@@ -44,11 +45,14 @@ class Flaw(NamedTuple):
 
     severity: Severity
     message: str
-    example: str
-    """A value that the pattern lets through (a negated one: fails to stop)."""
+    example: str | None
+    """A value that the pattern lets through (a negated one: fails to stop); None where the pattern
+    was not understood."""
 
     def __str__(self) -> str:
         """The message with its counter-example."""
+        if self.example is None:
+            return self.message
         return f"{self.message}: it lets {self.example!r} through"
 
 
@@ -101,6 +105,9 @@ def pattern_flaws(pattern: str, *, deny: bool = False) -> list[Flaw]:
     """
     first: dict[Severity, Flaw] = {}
     try:
+        if not samples(pattern):
+            full_match(pattern, "")
+            return [Flaw("warning", "a pattern that cannot be examined; write it simpler", None)]
         for flaw in _denying(pattern) if deny else _allowing(pattern):
             first.setdefault(flaw.severity, flaw)
             if "error" in first:
@@ -184,12 +191,13 @@ def _hosts(text: str, sample: Sample) -> frozenset[str]:
 
 
 def _half_host(sample: Sample) -> bool:
-    """Whether the host of a URL begins in the pattern and ends in room: `https://corp.*`."""
+    """Whether a host begins in the pattern and ends in room: `https://corp.*`, `10.0.0.*`."""
     run = ""
     for piece in sample:
         if piece.room:
             head, _, rest = run.rpartition("://")
-            return bool(head) and bool(rest) and not set(rest) & set("/?#")
+            cut = bool(head) and bool(rest) and not set(rest) & set("/?#")
+            return cut or bool(_OCTETS.match(rest))
         run += piece.text
     return False
 
@@ -204,6 +212,7 @@ def _judged(value: str, sample: str, hosts: frozenset[str]) -> Flaw | None:
     if given and not mail and not _known(given, hosts):
         # A pattern for a host that takes a whole URL: only for some tools it leads elsewhere.
         foreign = ("://" in value) is not ("://" in sample) or ("@" in value and "@" not in sample)
+        foreign = foreign or (not hosts and "://" not in sample)  # an address, or a version
         said = f"the value leads to {given!r}, not to where the pattern says"
         return Flaw("warning" if foreign else "error", said, value)
     mails = re.findall(r"@([a-z0-9.-]+)", value, re.IGNORECASE) if "://" not in value else []

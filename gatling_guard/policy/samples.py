@@ -19,6 +19,15 @@ MAX_SAMPLES = 16
 """Ways through the alternatives of one pattern; more are not tried."""
 MAX_NODES = 4000
 _FILL = ("a", "1", "-", "/", ".", "@", " ", ":", "A", "x", "_", "\u00e4")
+_SPLITS = (".", "@", ",", " ")
+"""Members of a class that part a name from what is beside it; tried beside a plain one."""
+_POSIX = {
+    "alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z", "lower": "a-z",
+    "word": r"\w", "space": r"\s", "blank": r" \t", "punct": "!-/:-@\\[-`{-~",
+    "xdigit": "0-9a-fA-F",
+    "graph": "!-~", "print": " -~", "ascii": r"\x00-\x7f", "cntrl": r"\x00-\x1f\x7f",
+}  # fmt: skip
+_IN_CLASS = re.compile(r"\[:([a-z]{4,6}):\]")
 _RE2_ONLY = re.compile(r"\\(?:x\{([0-9A-Fa-f]{1,6})\}|(z)|([pP])(?:\{\^?[A-Za-z_]+\}|[A-Z]))")
 
 
@@ -38,12 +47,16 @@ Sample = tuple[Piece, ...]
 
 
 def samples(pattern: str) -> tuple[Sample, ...]:
-    """At most `MAX_SAMPLES` samples of a pattern, the same ones every time."""
+    """At most `MAX_SAMPLES` samples of a pattern, the same ones every time.
+
+    None at all: it was not understood.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             parser: Any = importlib.import_module("re._parser")
-            tree = parser.parse(_RE2_ONLY.sub(_translated, pattern))
+            plain = _IN_CLASS.sub(lambda m: _POSIX.get(m[1], m[0]), pattern)
+            tree = parser.parse(_RE2_ONLY.sub(_translated, plain))
         return tuple(islice(_Walk().sequence(list(tree)), MAX_SAMPLES))
     except (re.error, RecursionError, OverflowError, ValueError, _TooManyError):
         return ()
@@ -87,7 +100,11 @@ class _Walk:
         elif kind == "ANY":
             yield (Piece(".", dot=True),)
         elif kind in ("IN", "NOT_LITERAL"):
-            yield (Piece(_member(kind, value)),)
+            one = _member(kind, value)
+            yield (Piece(one),)
+            if kind == "IN":
+                others = (char for char in _SPLITS if char != one)
+                yield from ((Piece(c),) for c in others if _within(kind, value, ord(c)))
         elif kind == "SUBPATTERN":
             yield from self.sequence(list(value[-1]))
         elif kind == "ATOMIC_GROUP":
@@ -101,16 +118,31 @@ class _Walk:
             yield ()
 
     def repeat(self, value: Any) -> Iterator[Sample]:
-        low, high, inner = int(value[0]), int(value[1]), list(value[2])
-        kind = str(inner[0][0]) if len(inner) == 1 else ""
-        if kind in ("ANY", "IN", "NOT_LITERAL") and high > 3:
-            one = "a" if kind == "ANY" else _member(kind, inner[0][1])
+        low, high, inner = int(value[0]), int(value[1]), _bare(list(value[2]))
+        chars = [node for node in inner if str(node[0]) in _CHARS] if len(inner) == 1 else []
+        if len(inner) == 1 and str(inner[0][0]) == "BRANCH":  # `(?:.|\n)*`
+            branches = [_bare(list(branch)) for branch in inner[0][1][1]]
+            chars = [b[0] for b in branches if len(b) == 1 and str(b[0][0]) in _CHARS]
+        if chars and high > low and (high > 3 or str(chars[0][0]) == "ANY"):
+            kind, members = str(chars[0][0]), chars[0][1]
+            one = "a" if kind == "ANY" else _member(kind, members)
             yield (Piece(one * min(max(low, 1), 64), room=True),)
             return
         for sample in self.sequence(inner):
             yield sample * min(max(low, 1), 8)
         if low == 0:
             yield ()
+
+
+_CHARS = ("ANY", "IN", "NOT_LITERAL")
+
+
+def _bare(nodes: list[Any]) -> list[Any]:
+    """What a group holds that is all there is: `((.))`."""
+    while len(nodes) == 1 and str(nodes[0][0]) in ("SUBPATTERN", "ATOMIC_GROUP"):
+        value = nodes[0][1]
+        nodes = list(value[-1] if str(nodes[0][0]) == "SUBPATTERN" else value)
+    return nodes
 
 
 def _member(kind: str, value: Any) -> str:

@@ -20,6 +20,7 @@ from gatling_guard.rules.hidden import layers
 from gatling_guard.rules.names import same_name
 from gatling_guard.rules.quote import quote
 from gatling_guard.rules.references import default_of, properties
+from gatling_guard.trace.amounts import names_party
 from gatling_guard.trace.canonical import canonical
 
 if TYPE_CHECKING:
@@ -140,7 +141,8 @@ def _bills(
         yield Bill(owner, kind, budget, Charge(key, figures.size(facts.call.arguments)), most)
     elif kind == "recipients":
         profile = facts.view.profile
-        names = budget.args or (profile.identity_args if profile else ()) or _names(facts)
+        identity = profile.identity_args if profile else ()
+        names = budget.args or tuple(filter(names_party, identity)) or _names(facts)
         parties = figures.recipients(values, names)
         if parties is None:
             yield none._replace(why="too many to be told apart")
@@ -158,7 +160,8 @@ def _bills(
 
 def _amount(owner: str, budget: Budget, values: figures.Found, defaults: Mapping[str, Any]) -> Bill:
     none = Bill(owner, "amount", budget, None)
-    total = figures.amount(values, budget.args, defaults)
+    amounts = figures.amounts(values, budget.args, defaults)
+    total = figures.total(amounts)
     if total is None:
         return none._replace(why="no amount that can be read")
     if not isinstance(budget.most, dict):
@@ -170,6 +173,8 @@ def _amount(owner: str, budget: Budget, values: figures.Found, defaults: Mapping
         why = f"{quote(budget.per)} should be one of {', '.join(budget.most)}"
         return none._replace(why=why)
     (code,) = named
+    if not figures.agree(amounts, code):
+        return none._replace(why=f"the amount is not in {quote(code)}")
     charge = Charge((owner, "amount", code), total)
     return Bill(owner, "amount", budget, charge, Decimal(repr(known[code])))
 
@@ -192,8 +197,8 @@ def _concerns(facts: RuleFacts, kind: BudgetKind) -> bool:
 def _names(facts: RuleFacts) -> tuple[str, ...]:
     """All arguments, where nobody said which of them name a party."""
     content = facts.view.profile.content_args if facts.view.profile else ()
-    return tuple(name for name in facts.call.arguments if name not in content)
+    return tuple(n for n in facts.call.arguments if n not in content and names_party(n))
 
 
 def _shown(size: Decimal) -> str:
-    return f"{size:f}" if abs(size) < Decimal("1e18") else f"{size:.3e}"
+    return f"{size.normalize():f}" if abs(size) < Decimal("1e18") else f"{size:.3e}"

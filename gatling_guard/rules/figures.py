@@ -10,12 +10,13 @@ Does not see: numbers in words, what a query will return that names no limit (co
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from gatling_guard.plan import canonical_json, leaves
 from gatling_guard.rules.names import same_name
+from gatling_guard.trace.amounts import currencies_of, number
 from gatling_guard.trace.canonical import canonical
 from gatling_guard.trace.entities import identity_keys
 
@@ -29,12 +30,6 @@ AMOUNT_NAMES = frozenset(
 )
 MAX_RECIPIENTS = 1000
 """Recipients of one call that are told apart; more cannot be read."""
-_LARGEST, _SMALLEST = Decimal("1e18"), Decimal("1e-9")
-"""What is larger is above every budget, what is smaller counts as this: so that sums are exact in
-the 28 digits of a `Decimal`, and nothing is lost when a charge is given back."""
-_NUMBER = re.compile(r"[-+]?[0-9][0-9.,' _]{0,60}(?:e[-+]?[0-9]{1,4})?\Z")
-_GROUPED = re.compile(r"[-+]?[0-9]{1,3}(?:\.[0-9]{3})+\Z")
-_CURRENCY = re.compile(r"\A[^\W\d]{1,4}[ .]?(?=[-+0-9])|(?<=[0-9])[ ]?[^\W\d]{1,4}\Z|[$€£¥₹]")
 _SPLIT = re.compile(r"[,;\n]|\s(?=\S+@)")
 
 Found = list[tuple[str, Any]]
@@ -56,39 +51,6 @@ def named_values(value: Any) -> Found:
     return found
 
 
-def number(value: Any) -> Decimal | None:
-    """The largest size that a value may mean, without its sign; None where it is no number."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    texts = _readings(value) if isinstance(value, str) else [repr(value)]
-    found = [size for text in texts if (size := _decimal(text)) is not None]
-    return max(found, default=None)
-
-
-def _readings(value: str) -> Iterator[str]:
-    if len(value) > 200:
-        return
-    text = _CURRENCY.sub("", canonical(value)).strip()
-    if not _NUMBER.match(text):
-        return
-    plain = text.replace("'", "").replace(" ", "").replace("_", "")
-    yield plain.replace(",", "")
-    if "," in plain or _GROUPED.match(plain):
-        yield plain.replace(".", "").replace(",", ".")
-
-
-def _decimal(text: str) -> Decimal | None:
-    try:
-        found = Decimal(text)
-    except (InvalidOperation, ValueError):
-        return None
-    if not found.is_finite():
-        return None
-    if found.adjusted() >= 18:
-        return _LARGEST
-    return max(found.copy_abs(), _SMALLEST) if found else Decimal(0)
-
-
 def rows(found: Found, names: Iterable[str], defaults: Mapping[str, Any]) -> Decimal | None:
     """The limit a call names, or the default of one, or the items it lists; at least one."""
     wanted = frozenset(map(same_name, names)) or LIMIT_NAMES
@@ -108,22 +70,22 @@ def _limit(value: Any) -> Decimal | None:
     return None if not found or str(value).strip().startswith(("-", "\u2212")) else found
 
 
-def amount(found: Found, names: Iterable[str], defaults: Mapping[str, Any]) -> Decimal | None:
-    """The sum of all amounts; None where there is none or one cannot be read."""
+def amounts(found: Found, names: Iterable[str], defaults: Mapping[str, Any]) -> list[Any]:
+    """Every value that is an amount by its name."""
     wanted = frozenset(map(same_name, names)) or AMOUNT_NAMES
     given = {name for name, _ in found}
     values = [v for name, v in found if name in wanted and not isinstance(v, dict)]
     values += [v for name, v in defaults.items() if name in wanted and name not in given]
-    total, some = Decimal(0), False
-    for value in values:
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, (dict, list)):  # what it holds is looked at by its own names
-                continue
-            size = number(item)
-            if size is None:
-                return None
-            total, some = total + size, True
-    return total if some else None
+    items = [item for value in values for item in (value if isinstance(value, list) else [value])]
+    # What an object or a list inside holds is looked at by its own names.
+    return [item for item in items if not isinstance(item, (dict, list))]
+
+
+def total(values: Iterable[Any]) -> Decimal | None:
+    """The sum of amounts; None where there is none or one cannot be read."""
+    sizes = [number(value) for value in values]
+    known = [size for size in sizes if size is not None]
+    return sum(known, Decimal(0)) if known and len(known) == len(sizes) else None
 
 
 def currency(found: Found, name: str, defaults: Mapping[str, Any]) -> set[str] | None:
@@ -133,6 +95,12 @@ def currency(found: Found, name: str, defaults: Mapping[str, Any]) -> set[str] |
     if not all(isinstance(value, str) for value in values):
         return None
     return {canonical(value) for value in values}
+
+
+def agree(values: Iterable[Any], code: str) -> bool:
+    """Whether no amount states a currency of its own that is another one (`500 USD`)."""
+    stated = [codes for value in values if (codes := currencies_of(value)) is not None]
+    return all(code in codes for codes in stated)
 
 
 def recipients(found: Found, names: Iterable[str]) -> frozenset[str] | None:

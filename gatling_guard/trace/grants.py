@@ -18,6 +18,7 @@ from typing import Any
 from gatling_guard.catalog.types import ToolSpec
 from gatling_guard.plan import Provenance, digest
 from gatling_guard.policy import AnsweredGrant, Grant, match_any, party_match, where_match
+from gatling_guard.trace.amounts import currencies_of, names_party, number
 from gatling_guard.trace.authority import scalar_text, sole_identity
 from gatling_guard.trace.canonical import canonical, find_bounded, trimmed
 from gatling_guard.trace.lineage import LineageIndex
@@ -28,6 +29,11 @@ from gatling_guard.trace.types import Lineage, Span
 MAX_FIELDS = 5_000
 """Spans of one output among which a field is looked for."""
 _NOT_NAME = re.compile(r"[\W_]+")
+_WORD = re.compile(r"[^\W\d][\w-]{0,31}\Z|\Z")
+"""One word, as the values of an enum are."""
+
+Fixed = tuple[tuple[str, str], ...]
+"""Path and value, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +148,15 @@ def _covers(grant: Grant, directed: Sequence[Lineage], facts: GrantFacts) -> boo
         _within(grant.limits, facts.lineage)
         and _addressed(grant, facts)
         and all(_given_by(leaf, facts, granted) for leaf in directed)
+        and _switched_as_held(grant, facts)
     )
+
+
+def _switched_as_held(grant: Grant, facts: GrantFacts) -> bool:
+    """Whether what decides how the tool works is what the person saw; a policy says nothing."""
+    if not isinstance(grant, AnsweredGrant) or grant.fixed is None:
+        return True
+    return fixed_values(facts.lineage, facts.spec, (*grant.limits, *grant.free)) == grant.fixed
 
 
 def _given_by(leaf: Lineage, facts: GrantFacts, granted: Callable[[int], bool]) -> bool:
@@ -185,9 +199,9 @@ def _holds(span: Span, key: str) -> bool:
     """Whether the whole value stands in a span, in its own form or by value."""
     if find_bounded(key, span.canonical) >= 0:
         return True
-    number = as_number(key)
-    if number is not None:
-        return abs(number) in numbers_in(span.canonical)
+    figure = as_number(key)
+    if figure is not None:
+        return abs(figure) in numbers_in(span.canonical)
     days = dates_in(key) if len(key) <= 40 else set()
     return bool(days) and all(
         any(same_day(day, other) for other in dates_in(span.canonical)) for day in days
@@ -242,32 +256,80 @@ def _spans(call: SourceCall, index: LineageIndex) -> Iterator[Span]:
 
 
 def _within(limits: Mapping[str, float], lineage: Sequence[Lineage]) -> bool:
-    """Every limited argument is there, and every number under its name is within the limit."""
-    for name, most in limits.items():
-        values = [leaf.value for leaf in lineage if _is_called(name, leaf)]
-        if not values or not all(_at_most(value, most) for value in values):
-            return False
-    return True
+    """Every limited argument is there, and all numbers under its name together are within it."""
+    return all(
+        (total := amount_called(name, lineage)) is not None and total <= most
+        for name, most in limits.items()
+    )
+
+
+def amount_called(name: str, lineage: Iterable[Lineage]) -> float | None:
+    """The sum of all values under a name, those of nested lines too.
+
+    None where there is none, or one that is negative or no number.
+    """
+    sizes = [amount_of(leaf.value) for leaf in lineage if _is_called(name, leaf)]
+    known = [size for size in sizes if size is not None and size >= 0]
+    return math.fsum(known) if known and len(known) == len(sizes) else None
+
+
+def own_name(leaf: Lineage) -> str:
+    """What a leaf is called where it stands: the last name of its path that is no index."""
+    last = next((p for p in reversed(leaf.path.split("/")) if p and not p.isdigit()), "")
+    return last or leaf.argument
 
 
 def _is_called(name: str, leaf: Lineage) -> bool:
     folded = _NOT_NAME.sub("", name.casefold())
-    last = next((p for p in reversed(leaf.path.split("/")) if not p.isdigit()), "")
-    return folded in (_NOT_NAME.sub("", part.casefold()) for part in (leaf.argument, last))
-
-
-def _at_most(value: object, most: float) -> bool:
-    number = amount_of(value)
-    return number is not None and 0 <= number <= most
+    parts = (leaf.argument, own_name(leaf))
+    return folded in (_NOT_NAME.sub("", part.casefold()) for part in parts)
 
 
 def amount_of(value: object) -> float | None:
-    """The number that a value is, also as text; None for everything else."""
+    """The number that a value is; of a text the most that it may mean; None for everything else.
+
+    None too for a text that names a currency: a limit is in the currency of the call.
+    """
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        value = as_number(canonical(value))
+        size = number(value) if currencies_of(value) is None else None
+        if size is None:
+            return None
+        return -float(size) if canonical(value).replace("e-", "").count("-") else float(size)
     return value if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def fixed_values(lineage: Iterable[Lineage], spec: ToolSpec, free: Iterable[str]) -> Fixed:
+    """The switches of a call: values that no source states and that decide what it does.
+
+    Booleans, null, short words (`monthly`, `EUR`) outside of content, identity values that name
+    no party, numbers that say neither who nor how much.
+
+    Args:
+        lineage: of the call's arguments.
+        spec: of its tool.
+        free: arguments that are bound otherwise, or not at all.
+    """
+    profile = spec.profile
+    parties = {n for n in (*profile.identity_args, *profile.url_args) if names_party(n)}
+    return tuple(
+        sorted(
+            (leaf.path, f"{type(leaf.value).__name__} {leaf.value}")
+            for leaf in lineage
+            if not any(_is_called(name, leaf) for name in free)
+            and (_is_switch(leaf.value) if leaf.argument in profile.content_args
+                 else leaf.argument not in parties and _is_choice(leaf.value))
+        )
+    )  # fmt: skip
+
+
+def _is_switch(value: object) -> bool:
+    return value is None or isinstance(value, bool)
+
+
+def _is_choice(value: object) -> bool:
+    return not isinstance(value, str) or _WORD.match(value.strip()) is not None
 
 
 def _addressed(grant: Grant, facts: GrantFacts) -> bool:
@@ -283,6 +345,12 @@ def _addressed(grant: Grant, facts: GrantFacts) -> bool:
         and not leaf.trivial
         and not any(_is_called(name, leaf) for name in grant.limits)
     ]
+    if grant.addressed:  # a currency is no recipient: an answer fixes it, or a source states it
+        others = [leaf for leaf in judged if not names_party(leaf.argument)]
+        judged = [leaf for leaf in judged if names_party(leaf.argument)]
+        fixed = isinstance(grant, AnsweredGrant) and grant.fixed is not None
+        if not fixed and not all(leaf.named or _stands_somewhere(leaf) for leaf in others):
+            return False
     if not grant.addressed:
         return all(leaf.named or _stands_somewhere(leaf) for leaf in judged)
     if not judged:  # nothing says where this goes: fine only where the held call did not either

@@ -47,6 +47,8 @@ MAX_LEAVES = 1_000
 """Different values that are looked up one by one; the others are taken to come from anywhere."""
 MAX_TRACED = 400_000
 """Characters of argument text that are looked up in one call, for the same reason."""
+MANY = 64
+"""Spans that name one party; of more nobody looks for the first."""
 
 _NOBODY = Authority()
 _MODEL = Origin("model", "none", Provenance.INTERNAL)
@@ -97,7 +99,7 @@ class LineageIndex:
         return self._bad.spans.get(span_id) or self._good.spans.get(span_id)
 
     def first_untrusted(self, value: Any) -> int | None:
-        """Id of the oldest untrusted span in which `value` stands as a whole.
+        """Id of the oldest untrusted span in which `value` stands as a whole, however written.
 
         -1 where that may be one that is no longer held, or where a bound was hit; None: nowhere.
         """
@@ -108,6 +110,12 @@ class LineageIndex:
         if any(find_bounded(query.key, span.canonical) < 0 for span in found):
             return -1  # assumed, or across sentences
         found += self._bad.equal(query.key)
+        found += self._bad.alike(query.key, query.words)
+        if keys := identity_keys(query.key):
+            named = self._bad.identified(keys, MANY)
+            if len(named) == MANY:
+                return -1
+            found += [span for span in named if keys <= identity_keys(span.canonical)]
         if query.number is not None:
             found += self._bad.number(query.number, 1)
         for date in query.dates:

@@ -273,6 +273,50 @@ def test_no_grant_clears_a_rule() -> None:
 # ------------------------------------------------------------- grants of an answer
 
 
+def transfer(
+    account: str, amount: float, currency: str = "EUR", recurring: bool = False, rate: str = "once",
+    lines: list[dict[str, float]] | None = None, months: int = 1,
+) -> str:  # fmt: skip
+    """Pay an amount of money to an account."""
+    return account
+
+
+def transferring(grant: bool | GrantTerms = True) -> tuple[Run, AnsweredGrant, dict[str, Any]]:
+    guard = new_guard()
+    identity = ["account", "amount", "currency"]
+    guard.register(transfer, effect="pay", reversible=False, identity_args=identity)
+    run = Run(guard)
+    run.read("read_file", "bill-12.txt", BILL)
+    call = {**PAY, "currency": "EUR", "recurring": False, "rate": "once", "lines": [{"amount": 2}]}
+    held = run.act(call, "transfer")
+    assert isinstance(held, Held)
+    given = run.session.approve(held.hold_id, by="Ann", grant=grant)
+    assert given is not None
+    return run, given, call
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"recurring": True}, {"currency": "USD"}, {"rate": "monthly"}, {"months": 12},
+        {"lines": [{"amount": 2}, {"amount": 2}]}, {"amount": "98.700"},
+    ],
+)  # fmt: skip
+def test_an_answer_binds_the_switches_and_the_sum(change: dict[str, Any]) -> None:
+    """The person saw one payment of so much; none each month, none in another currency."""
+    run, given, call = transferring()
+    assert given.recipients == (IBAN,)
+    assert given.limits == {"amount": pytest.approx(100.7)}
+    assert isinstance(run.act(call, "transfer"), Allowed)
+    assert isinstance(run.act({**call, **change}, "transfer"), Held)
+
+
+def test_terms_free_a_switch() -> None:
+    run, _, call = transferring(GrantTerms(free=("recurring",)))
+    assert isinstance(run.act({**call, "recurring": True}, "transfer"), Allowed)
+    assert isinstance(run.act({**call, "rate": "monthly"}, "transfer"), Held)
+
+
 def test_an_answer_grants_the_same_again_and_is_recorded() -> None:
     run, grant = answered()
     assert isinstance(run.act(PAY), Allowed)

@@ -33,12 +33,21 @@ from gatling_guard.policy.samples import samples, text_of
         (r"[a-z]+@.*\.ourcompany\.com", None),
         ("https://ourcompany.com/.*", None),
         ("report.pdf", "reportXpdf"),
+        (r"https://corp\.example[/.].*", None),
+        (r"https://corp\.example(.)*", None),
+        (r"https://corp\.example((?:.))*", None),
+        (r"https://corp\.example(?:.|\n)*", None),
+        (r"https://corp\.example.{0,3}/.*", None),
+        (r"https://corp\.example.?/.*", None),
+        (r"[[:alpha:]]+@[[:alpha:]]*corp\.example", None),
+        (r"https://10\.0\.0\..*", None),
     ],
 )
 def test_a_pattern_that_leads_elsewhere_is_refused(pattern: str, lets: str | None) -> None:
     """R22, P5, evidence 6: unanchored patterns, suffix domains. The counter-example really runs."""
     (flaw,) = pattern_flaws(pattern)
     assert flaw.severity == "error"
+    assert flaw.example is not None
     assert full_match(pattern, flaw.example)
     assert lets in (None, flaw.example)
     with pytest.raises(PolicyError) as caught:
@@ -52,6 +61,8 @@ def test_a_pattern_that_leads_elsewhere_is_refused(pattern: str, lets: str | Non
     ("pattern", "lets"),
     [
         (r".*@ourcompany\.com", "attacker@evil.example,a@ourcompany.com"),
+        (r"(?s:.)*@ourcompany\.com", "attacker@evil.example,a@ourcompany.com"),
+        (r"10\.0\.0\..*", "10.0.0.evil"),
         (r"\S+@ourcompany\.com", "attacker@evil.example,a@ourcompany.com"),
         (r"[^@]+@ourcompany\.com", "a\nb@ourcompany.com"),
         ("v1.2", "v1X2"),
@@ -81,6 +92,11 @@ def test_a_pattern_with_room_for_more_is_warned_of(pattern: str, lets: str) -> N
         r"report-\d+\.pdf",
         r"SELECT .* FROM [a-z]+",
         r"#[a-z-]{1,80}",
+        r"10\.0\.0\.[0-9]{1,3}",
+        r"v?[0-9]+\.[0-9]+\.[0-9]+",
+        r"[[:alpha:]]+@corp\.example",
+        r"https://corp\.example[/?].*",
+        r"(?s:.*)",
     ],
 )
 def test_honest_patterns_have_no_findings(pattern: str) -> None:
@@ -141,7 +157,14 @@ def test_the_search_for_counter_examples_is_bounded(pattern: str) -> None:
 def test_any_pattern_can_be_examined_and_findings_are_true(pattern: str) -> None:
     assert pattern_flaws(pattern) == pattern_flaws(pattern)
     for flaw in pattern_flaws(pattern):
-        assert full_match(pattern, flaw.example)
+        assert flaw.example is None or full_match(pattern, flaw.example)
+
+
+@pytest.mark.parametrize("pattern", [r"\C+@corp\.example", r"(?P<a>.)(?U).*@corp\.example"])
+def test_what_is_not_understood_is_warned_of(pattern: str) -> None:
+    (flaw,) = pattern_flaws(pattern)
+    assert (flaw.severity, flaw.example) == ("warning", None)
+    assert "it lets" not in str(flaw)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from gatling_guard import Allowed, Guard, ToolRequest
 from gatling_guard.errors import PolicyError
 from gatling_guard.policy import load_policy
 from gatling_guard.rules.figures import MAX_RECIPIENTS, number
+from gatling_guard.trace.amounts import names_party
 
 
 def pay(to: str, amount: Any = 0, currency: str = "EUR") -> str:
@@ -58,6 +59,11 @@ def rules(decision: Any) -> set[str]:
         ("1'000", "1000"), (10**300, "1e18"), ("9" * 60, "1e18"), (1e-300, "1e-9"), ("-5", "5"),
         ("NaN", None), ("inf", None), ("five", None), (True, None), (None, None), ("", None),
         ("1" * 300, None), ([1], None), ("1e99999", None),
+        ("1k", "1000"), ("1.5m", "1500000"), ("EUR 5m", "5000000"), ("5tsd", "5000"),
+        ("2kk", "2000000"), ("12 Mrd", "12e9"), ("500 TEUR", "500000"), ("$5m", "5000000"),
+        ("1.500k", "1500000"), ("5 Mio. EUR", "5000000"), ("2 billion", "2e12"), ("9t", "9e12"),
+        ("US$ 5", "5"), ("5 k EUR m", "5e9"), ("500 BTC", None), ("5 xyz", None), ("5e", None),
+        ("k5", "5000"), ("5%", None), ("5 cents", None), ("9 trillion k", "1e18"),
     ],
 )  # fmt: skip
 def test_a_number_counts_as_the_most_it_may_mean(value: Any, size: str | None) -> None:
@@ -85,6 +91,13 @@ CASES: list[tuple[str, dict[str, Any], str, list[dict[str, Any]], list[bool]]] =
       {"to": "a", "amount": 1, "currency": "USD"}, {"to": "a", "amount": 11},
       {"to": "a", "amount": 1, "currency": "Euro"}, {"to": "a", "amount": 10}],
      [True, True, False, False, False, True]),
+    ("currency in the text", {"amount": {"most": {"EUR": 1000, "BTC": 1}}}, "pay",
+     [{"to": "a", "amount": v, "currency": "EUR"}
+      for v in ("500 BTC", "500 USD", "USD 1", "$1", "1 EUR USD", "1 EUR", "\u20ac 1", "2k", "1")],
+     [False, False, False, False, False, True, True, False, True]),
+    ("magnitude", {"amount": 100}, "pay",
+     [{"to": "a", "amount": v} for v in ("1k", "EUR 5m", "500 TEUR", "2 xx", "90 EUR")],
+     [False, False, False, False, True]),
     ("one total", {"amount": 100}, "pay",
      [{"to": "a", "amount": 90}, {"to": "a", "amount": 50, "currency": "USD"}], [True, False]),
     ("recipients", {"recipients": 2}, "send",
@@ -137,6 +150,30 @@ def test_a_breach_holds_where_the_policy_says_so_and_names_the_figures() -> None
     assert session.check(ToolRequest("pay", {"to": "a", "amount": 1}, "2")).action == "hold"
 
 
+def test_figures_are_plain_and_a_currency_is_no_recipient() -> None:
+    """A budget of recipients counts parties; `500.0` is written as `500`."""
+    tools = {"pay": {"identity_args": ["to", "currency", "amount"], "budgets": {"recipients": 1}}}
+    session = guard(tools=tools).session()
+    for at, code in enumerate(("EUR", "USD")):
+        request = ToolRequest("pay", {"to": "a", "amount": at + 1, "currency": code}, code)
+        assert isinstance(session.check(request), Allowed)
+    second = session.check(ToolRequest("pay", {"to": "b", "amount": 1}, "b"))
+    assert rules(second) == {"budget.recipients"}
+    session = guard(tools={"pay": {"budgets": {"amount": 500}}}).session()
+    said = session.check(ToolRequest("pay", {"to": "a", "amount": 600.0}, "1")).reasons[0]
+    assert "600 with this call, at most 500" in said
+    assert ".0" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "party"),
+    [("to", True), ("account_number", True), ("feeAccount", True), ("unit_id", True),
+     ("currency", False), ("amount", False), ("totalAmount", False), ("unit", False)],
+)  # fmt: skip
+def test_names_of_parties(name: str, party: bool) -> None:
+    assert names_party(name) is party
+
+
 def paying(session: Any, amount: Any, call_id: str) -> bool:
     request = ToolRequest("pay", {"to": "a", "amount": amount}, call_id)
     return isinstance(session.check(request), Allowed)
@@ -153,9 +190,30 @@ def test_a_call_asked_about_twice_counts_once_and_a_replaced_one_not_at_all() ->
     assert not paying(session, 60, "1")  # it ran: the same id is one more call
 
 
+def wrapped(cause: Exception) -> Exception:
+    """An error of the tool's own, raised because of another."""
+    error = RuntimeError("payment failed")
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "back"),
-    [(ValueError("no"), True), (TimeoutError(), False), (ConnectionResetError(), False)],
+    [
+        (ValueError("no"), True),
+        (TimeoutError(), False),
+        (ConnectionResetError(), False),
+        (type("ReadTimeout", (Exception,), {})(), False),
+        (type("PoolTimeout", (Exception,), {})(), False),
+        (type("ConnectError", (Exception,), {})(), False),
+        (type("RemoteProtocolError", (Exception,), {})(), False),
+        (type("IncompleteRead", (Exception,), {})(), False),
+        (type("Mine", (type("ReadTimeout", (Exception,), {}),), {})(), False),
+        (type("AlreadyPaidError", (Exception,), {})(), True),
+        (ExceptionGroup("both", [ValueError(), TimeoutError()]), False),
+        (wrapped(TimeoutError()), False),
+        (wrapped(KeyError()), True),
+    ],
 )
 def test_a_failed_call_gives_back_unless_nobody_knows(error: Exception, back: bool) -> None:
     """A payment that timed out may have been made."""

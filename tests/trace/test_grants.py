@@ -127,6 +127,39 @@ def test_a_made_up_recipient_needs_to_be_listed() -> None:
     assert not seen.covers(DUE, grant(to=[OTHER], limits={"amount": 100}))
 
 
+@pytest.mark.parametrize(
+    ("more", "fits"),
+    [
+        ({}, True),
+        ({"lines": [{"amount": 1}]}, True),
+        ({"lines": [{"amount": 60}, {"amount": 1}]}, False),
+        ({"lines": [{"amount": -60}]}, False),
+        ({"amount": "98.700"}, False),
+        ({"amount": "98k"}, False),
+        ({"amount": [98.7, 98.7]}, False),
+    ],
+)
+def test_a_limit_is_for_the_whole_call(more: dict[str, Any], fits: bool) -> None:
+    """Nested lines add up, and a text counts as the most that it may mean."""
+    seen = Seen().add(MAIL, [f"Pay 98.70 to {IBAN}. Lines 60, 1, -60, 98.700, 98k."])
+    assert seen.covers({**DUE, **more}, grant(limits={"amount": 100})) is fits
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "Account GB29 NWBK 6016 1331 9268 19.",
+        "Account gb29-nwbk-6016-1331-9268-19 is the one.",
+        {"iban": "GB29 NWBK 6016 1331 9268 19"},
+    ],
+)
+def test_a_value_planted_in_another_spelling_is_not_the_sources(planted: Any) -> None:
+    """P4: the granted mail repeats, joined, what a page said with blanks."""
+    call = {"account": OTHER, "amount": 12.3}
+    assert Seen().add(MAIL, mails()).covers(call, grant())
+    assert not Seen().add(PAGE, [planted]).add(MAIL, mails()).covers(call, grant())
+
+
 def test_nothing_to_grant_is_no_grant() -> None:
     assert not Seen().covers(DUE, grant(to=[IBAN], limits={"amount": 100}))
 
@@ -231,7 +264,22 @@ def test_arguments_of_the_source(pattern: str, value: object, fits: bool) -> Non
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [(5, 5), ("5.5", 5.5), ("1e9", None), (True, None), ("", None), (None, None), ([1], None)],
+    [
+        (5, 5),
+        ("5.5", 5.5),
+        ("1e9", 1e9),
+        ("1.000", 1000),
+        ("500.000", 5e5),
+        ("-5", -5),
+        ("\u22125", -5),
+        ("5k", 5000),
+        ("5 EUR", None),
+        ("5 xx", None),
+        (True, None),
+        ("", None),
+        (None, None),
+        ([1], None),
+    ],
 )
 def test_amounts(value: object, number: float | None) -> None:
     assert amount_of(value) == number
