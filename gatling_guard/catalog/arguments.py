@@ -106,6 +106,7 @@ def argument_roles(schema: Any, effect: Effect, tool_words: tuple[str, ...]) -> 
     found = dict(properties(schema))
     tokens = {name: words(name) or (name.lower(),) for name in found}
     heads = {token for split in tokens.values() for token in split}
+    hands_on = any(_is_content(tokens[name], schema_of) for name, schema_of in found.items())
     place = not heads.isdisjoint({"street", "zip", "postal", "address1", "postcode"})
     objects = frozenset(singular(word) for word in tool_words if word not in lex.VERBS)
     created = not lex.NAMING.isdisjoint(tool_words)
@@ -114,12 +115,16 @@ def argument_roles(schema: Any, effect: Effect, tool_words: tuple[str, ...]) -> 
         if str(schema_of.get("type")) in _NO_NAME:
             continue
         split = tokens[name]
-        if _is_url(name, split, schema_of):
+        if _is_url(split, schema_of) or _is_relay(split, schema_of, effect, hands_on):
             url.append(name)
         to_party = _is_recipient(name, split, effect)
         if to_party:
             recipients.append(name)
-        if to_party or name in url or _is_identity(name, split, effect, objects, place, created):
+        written = _is_presentation(split, schema_of)
+        if to_party or (
+            not written
+            and (name in url or _is_identity(name, split, effect, objects, place, created))
+        ):
             identity.append(name)
         elif _is_content(split, schema_of):
             content.append(name)
@@ -174,16 +179,43 @@ def _holders(schema: Any, names: set[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _is_url(name: str, split: tuple[str, ...], schema: Mapping[str, Any]) -> bool:
+def _is_url(split: tuple[str, ...], schema: Mapping[str, Any]) -> bool:
     if schema.get("format") in lex.URL_FORMATS:
         return True
-    return split[-1] in lex.URL_HEADS or split[0] in {"url", "uri", "webhook"}
+    if split[-1] in lex.URL_HEADS or split[0] in {"url", "uri", "webhook"}:
+        return True
+    if schema.get("type") not in (None, "string") or "enum" in schema:
+        return False
+    said = words(str(schema.get("description") or "")[:80])
+    first = next((word for word in said if word not in lex.DETERMINERS), "")
+    return first in lex.URL_SAID
+
+
+def _is_relay(
+    split: tuple[str, ...], schema: Mapping[str, Any], effect: Effect, hands_on: bool
+) -> bool:
+    """Whether a read goes through a service that the argument names; a closed choice is none."""
+    if effect.side_effect or "enum" in schema or str(schema.get("type")) in _COUNTS:
+        return False
+    return split[-1] in lex.RELAYS or (hands_on and len(split) == 1 and split[0] in lex.SERVICES)
+
+
+def _is_presentation(split: tuple[str, ...], schema: Mapping[str, Any]) -> bool:
+    """Whether a value only says how another is written or counted: currency, unit, language.
+
+    `units: 5` is a quantity, and what a currency is exchanged for is the matter itself.
+    """
+    if split[-1] not in lex.PRESENTATION or str(schema.get("type")) in _COUNTS:
+        return False
+    return split[-1] != "currency" or lex.EXCHANGED.isdisjoint(split[:-1])
 
 
 def _is_recipient(name: str, split: tuple[str, ...], effect: Effect) -> bool:
     if not effect.side_effect:
         return False
     if name.lower() in lex.RECIPIENT_ARGS or split[-1] in lex.RECIPIENT_HEADS:
+        return True
+    if effect is Effect.SEND and name.lower() in lex.DESTINATIONS:
         return True
     return split[0] == "to" and not lex.IDENTITY_ANYWHERE.isdisjoint(split)
 
@@ -197,7 +229,7 @@ def _is_identity(
     created: bool,
 ) -> bool:
     lower = "_".join(split)
-    if lower in lex.NOT_IDENTITY or split[-1] in {"type", "format"}:
+    if lower in lex.NOT_IDENTITY or split[-1] == "type":
         return False
     if len(split) > 1 and split[-1] in lex.UNITS:
         split = split[:-1]  # "dose_mg" is a dose.
@@ -222,9 +254,9 @@ def _is_identity(
         return True
     if not effect.side_effect:
         return False
-    if created and _is_new_name(split, objects):
+    if created and effect is not Effect.EXECUTE and _is_new_name(split, objects):
         return False
-    return head in lex.WHICH_ONLY_IF_CHANGING or (
+    return head in lex.WHICH_ONLY_IF_CHANGING | {"currency"} or (
         singular(head) in objects and head not in lex.CONTENT_HEADS
     )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gatling_guard.catalog import lexicon as lex
 from gatling_guard.catalog.evidence import Evidence, from_description, from_name, from_prefix
-from gatling_guard.catalog.names import segments, sentence, singular, words
+from gatling_guard.catalog.names import base_form, segments, sentence, singular, words
 from gatling_guard.catalog.types import Effect
 
 
@@ -38,7 +38,12 @@ def guess_effect(
         arguments: names of the arguments, nested ones too.
         actions: verbs that an argument ("action") may say; the worst of them counts.
     """
-    guess = _plain_guess(name, description, frozenset(arguments))
+    args = frozenset(arguments)
+    guess = _plain_guess(name, description, args)
+    if _brings_code(name, guess.verb, args):
+        guess = Guess(Effect.EXECUTE, 0.8, guess.verb)
+    elif guess.effect is Effect.READ and _hands_over(name, guess.verb, args):
+        guess = Guess(Effect.SEND, min(guess.confidence, 0.7), guess.verb)
     chosen = [a for a in actions if a in lex.VERBS]
     worst = max(chosen, key=lambda a: lex.RISK[lex.VERBS[a]], default="")
     if worst and lex.RISK[lex.VERBS[worst]] > lex.RISK[guess.effect]:
@@ -94,6 +99,31 @@ def _also_changes(name: str, description: str, args: frozenset[str]) -> bool:
     return secret and opened
 
 
+def _brings_code(name: str, verb: str, args: frozenset[str]) -> bool:
+    """A packager that is told to fetch or run something: `pip_install`, `docker.pull`."""
+    tokens = words(name)
+    told = verb in lex.FETCHING_CODE or not lex.FETCHING_CODE.isdisjoint(tokens[-1:])
+    packagers = lex.PACKAGERS | (lex.MAYBE_PACKAGERS if args & lex.PACKAGES else frozenset())
+    return told and not packagers.isdisjoint(tokens)
+
+
+def _hands_over(name: str, verb: str, args: frozenset[str]) -> bool:
+    """A read whose result goes where an argument says: `export(destination)`, a webhook.
+
+    A look at rules or webhooks may be narrowed by where they lead.
+    """
+    tokens = {singular(token) for token in words(name)}
+    if not (lex.FORWARDERS | {"rule", "filter", "redirect"}).isdisjoint(tokens):
+        return False
+    split = {arg: words(arg) or (arg,) for arg in args}
+    posted = {a for a, s in split.items() if s[-1] in lex.URL_HEADS and s[0] in lex.TOWARDS}
+    if args & lex.FORWARDING or any("webhook" in split[arg] for arg in posted):
+        return True
+    handed = verb in lex.HANDING_OVER or not lex.HANDING_OVER.isdisjoint(words(name)[:1])
+    urls = {a for a, s in split.items() if s[-1] in lex.URL_HEADS}
+    return handed and bool(posted or args & lex.DESTINATIONS or (verb in lex.EXPORTING and urls))
+
+
 def _runs_code(name: str, description: str, args: frozenset[str]) -> Guess | None:
     """A tool that is handed code, a command or SQL executes it, however it is called."""
     parts = segments(name)
@@ -113,11 +143,23 @@ def _takes_code(tokens: Sequence[str], description: str, args: frozenset[str]) -
         return True
     if "query" in args and ("sql" in tokens or "sql" in sentence(description)):
         return True
-    running = verb in {"run", "execute", "exec", "eval", "invoke"}
+    if args & lex.EXPRESSIONS and _evaluates(tokens, verb, description):
+        return True
+    running = verb in lex.RUNNING
     commanded = "command" in tokens and lex.VERBS.get(verb) not in (None, Effect.READ)
     return bool(args & lex.CODE_ARGS) and (
         running or commanded or not lex.SHELLS.isdisjoint(tokens)
     )
+
+
+def _evaluates(tokens: Sequence[str], verb: str, description: str) -> bool:
+    """Whether an expression is code: anything evaluated is, unless it is said to be arithmetic."""
+    said = words(description[:2000])
+    if verb not in lex.RUNNING and all(base_form(w, lex.RUNNING) is None for w in said[:8]):
+        return False
+    if not (lex.LANGUAGES | {"eval"}).isdisjoint((*tokens, *said)):
+        return True
+    return verb in lex.RUNNING and lex.ARITHMETIC.isdisjoint((*tokens, *said))
 
 
 def _calls_http(args: frozenset[str]) -> Guess | None:

@@ -23,14 +23,15 @@ access acquire aggregate analyse analyze annotate answer articulate ask assess a
 benchmark blur browse calc calculate calculator calibrate cat categorize check choose classify
 cluster collect compare compile compose compute concat concatenate condense conjugate contain
 convert correlate count crawl debug decode decompress decrypt deduce define derive describe detect
-determine diagnose diff differentiate discover discuss display distinguish divide download du echo
+determine diagnose diff differentiate discover discuss display distinguish divide download du dump
+echo
 elaborate encode encrypt enumerate estimate evaluate examine exist expand expect explain explore
 export extract factor fetch filter find forecast format gather generate geocode get glob go greet
 grep group guess hash highlight identify infer inspect integrate interpolate interpret investigate
 learn lemmatize lint list load localize locate look lookup ls map match maximize measure minify
 minimize monitor multiply narrow navigate normalize observe obtain optimise optimize outline output
 paginate parse peek perceive pick ping plot poll predict preview probe produce profile pronounce
-proofread prove provide pwd query random rank read recall recognize recommend render respond
+proofread prove provide pull pwd query random rank read recall recognize recommend render respond
 retrieve retrive return reveal reverse roll round sample sanitize scale scan scrape screen search
 see segment select shorten show shuffle simplify simulate solve sort spell split standardize stat
 stem study subtract suggest sum summarise summarize supply synthesize tail test think tokenize trace
@@ -116,18 +117,18 @@ AMBIGUOUS = _words("""
 access address advance alert align answer attack author backup balance bash bet bid block book
 bookmark borrow broadcast burn call capture cast cat cd change charge clean clear close command
 comment commit compile complete contact control cool copy correct count cp craft crash cut deposit
-design dispatch dose download draft draw drop du email empty end exchange exploit factor fax file
-fill filter finish fire fix flag float focus follow fork format fund gift group guess hand hash heat
-highlight hire hold host import index input invite issue kick label land launch leave lend like link
-load lock log look mail map mark match measure mention message mint mix monitor move mute note open
-operate order output override pack park parse patch pause permit phone pick pilot pin pitch place
-plan plant play pledge payout poll pop post preview process profile program purchase push put query
-queue random rank rate record redeem refund release rent repair reply report request reserve respond
-return reverse review roll round run sample save scale scan schedule screen seal secure see segment
-sell setup shell shift ship show sign signup skip sms solve sort speed spell split stage stake star
-start stat stem step stop store stream study style sum supply swap switch tag tail tap terminal test
-text tip top touch trace track trade train transfer transition trigger trim tune turn tweet type
-upgrade visit volunteer vote wager wake warm watch webhook wire withdraw zip
+design dispatch dose download draft draw drop du dump email empty end exchange exploit factor fax
+file fill filter finish fire fix flag float focus follow fork format fund gift group guess hand hash
+heat highlight hire hold host import index input invite issue kick label land launch leave lend like
+link load lock log look mail map mark match measure mention message mint mix monitor move mute note
+open operate order output override pack park parse patch pause permit phone pick pilot pin pitch
+place plan plant play pledge payout poll pop post preview process profile program pull purchase push
+put query queue random rank rate record redeem refund release rent repair reply report request
+reserve respond return reverse review roll round run sample save scale scan schedule screen seal
+secure see segment sell setup shell shift ship show sign signup skip sms solve sort speed spell
+split stage stake star start stat stem step stop store stream study style sum supply swap switch tag
+tail tap terminal test text tip top touch trace track trade train transfer transition trigger trim
+tune turn tweet type upgrade visit volunteer vote wager wake warm watch webhook wire withdraw zip
 """)
 """Verbs that are nouns or adjectives as often."""
 
@@ -266,6 +267,15 @@ pod program server system task vm workflow
 """What is set going by starting it: from then on it acts by itself."""
 FIRMWARE = _words("firmware kernel os package software")
 """What runs as code once it is installed, by whatever word."""
+FOREIGN_CODE = _words("addon crate dependency extension gem npm_package pip_package plugin plugins")
+"""What brings code of strangers with it, and runs it sooner or later."""
+PACKAGERS = _words("apt conda dnf docker npm npx nuget pip pipx pnpm podman winget yum")
+"""Programs that fetch code of strangers and run it."""
+MAYBE_PACKAGERS = _words("brew cargo composer gem helm poetry uv yarn")
+"""The same, where an argument names a package: cargo is shipped and poetry read as often."""
+PACKAGES = _words("crate dependencies dependency module package packages requirements")
+FETCHING_CODE = _words("add execute install invoke pull require run start up update upgrade")
+"""What such a program is told to do in order to fetch or run it; a search does neither."""
 BINARIES = _words("apk binary container docker executable installer")
 COMMANDS = _words("command instruction")
 CAMPAIGNS = _words("ad advertisement campaign contest marketing promotion sale")
@@ -287,6 +297,7 @@ COUNTERPARTIES = _words("contractor device member supplier user vendor")
 REWARDS = _words("achievement cart feature level reward skin")
 """What is unlocked without anybody gaining access."""
 BY_OBJECT: dict[str, tuple[frozenset[str], Effect]] = {
+    "add": (FOREIGN_CODE, Effect.EXECUTE),
     "apply": (APPLIED_FOR, Effect.SEND),
     "approve": (COUNTERPARTIES, Effect.PERMIT),
     "begin": (MACHINES, Effect.EXECUTE),
@@ -307,6 +318,7 @@ BY_OBJECT: dict[str, tuple[frozenset[str], Effect]] = {
     "launch": (CAMPAIGNS, Effect.WRITE),
     "order": (GOODS, Effect.PAY),
     "perform": (MACHINES | _words("attack exploit injection"), Effect.EXECUTE),
+    "pull": (_words("container image"), Effect.EXECUTE),
     "remove": (
         _words("background noise outlier profanity punctuation stopword whitespace"),
         Effect.READ,
@@ -360,7 +372,19 @@ bash cmd console interpreter ipython kernel powershell python repl shell sql ssh
 """Names of things that run what they are given."""
 RUNNABLE = SHELLS | _words("code command javascript js notebook program script")
 CODE_ARGS = _words("command commands cmd code script sql shell_command bash python_code sql_query")
-RUN_ARGS = _words("args arguments argv backend function_name input query")
+EXPRESSIONS = _words("expr expression expressions")
+"""Code as well, unless the tool says that it only calculates."""
+RUNNING = _words("eval evaluate exec execute interpret invoke run")
+LANGUAGES = _words("code javascript js lua perl php powershell python ruby sandbox shell sql")
+"""What a description says of an expression that is more than arithmetic."""
+ARITHMETIC = _words("""
+algebra algebraic arithmetic boolean calculator calculus integral math mathematical maths numeric
+numerical polynomial
+""")
+RUN_ARGS = _words("""
+args arguments argv backend dependencies dependency expr expression expressions extension
+function_name image input module modules package packages plugin query requirement requirements
+""")
 """Arguments that say what is run and with what, where something is run."""
 CODE_AS_TEXT = _words("analyze debug edit explain format get lint review validate write")
 """Verbs that handle code without running it."""
@@ -373,6 +397,27 @@ HTTP_METHODS = {
 }
 HTTP_BODIES = _words("body content data headers json payload")
 """Of `POST` the method says nothing; the description does."""
+HANDING_OVER = _words("""
+archive backup deliver dump export migrate mirror publish push replicate sync
+synchronise synchronize upload
+""")
+"""Verbs that hand data over where an argument says to whom."""
+EXPORTING = _words("archive backup dump export mirror push replicate upload")
+"""Of these any URL among the arguments is where the data goes."""
+DESTINATIONS = _words("""
+dest destination destination_service endpoint remote remote_host remote_server service sink target
+""")
+"""Arguments that say where such a verb hands it to, beside URLs that say the same."""
+TOWARDS = _words("callback delivery dest destination export post push target upload webhook")
+"""What is said of a URL that something is delivered to: `target_url`, `upload_endpoint`."""
+FORWARDING = _words("""
+auto_forward auto_forward_to copy_to forward forward_address forward_email forward_to
+forwarding_address forwarding_email redirect redirect_to webhook webhook_uri webhook_url webhooks
+""")
+"""Arguments that say who gets a copy, from then on or of this result."""
+FORWARDERS = _words("autoforward forwarding hook webhook")
+"""What one sets up so that data leaves by itself from then on."""
+FORWARDED = _words("call email mail message sms text")
 ASKING_HTTP = _words("build execute issue make perform send")
 """What is done with a GET request that only asks."""
 READ_ONLY_PHRASES = ("read-only", "read only", "readonly", "select quer", "select statement")
@@ -486,12 +531,15 @@ InjectedStore InjectedToolArg InjectedToolCallId RunContext RunContextWrapper Ru
 Runtime ToolContext ToolRuntime
 """)
 """Types whose values a framework supplies: by name, so that no framework is imported."""
-RECIPIENT_ARGS = _words("""
+RECIPIENT_ARGS = (
+    _words("""
 addressee addressees attendee attendees audience_ids bcc cc channel channels contact_email e_mail
 email emails fax guest guests invitee invitees mailto member members mobile mobileno participant
 participants phone phone_number phone_numbers phones receiver receivers recipient recipient_email
 recipients to to_email webhook
 """)
+    | FORWARDING
+)
 """Arguments that name the other party a text goes to."""
 RECIPIENT_HEADS = _words("""
 attendee attendees channel email emails invitee invitees participant participants receiver
@@ -529,9 +577,15 @@ account_type airport_code api_version color_code country_code currency_code coup
 discount_code file_type include_id language_code language_id project_type promo_code referral_code
 response_code status_code user_agent user_type zip_code_format
 """)
+PRESENTATION = _words("""
+charset currency encoding format lang language locale type unit units
+""")
+"""Last words of arguments that say how a value is written or counted, not which one it is."""
+EXCHANGED = _words("base buy from quote sell source target to")
+"""Of these a currency is what is traded: `to_currency`."""
 ADDRESS_PARTS = _words("city state country address1 address2 street_address region province")
 WHICH_ONLY_IF_CHANGING = _words("""
-amount apikey artist audience book budget capital city cost count currency departure dest
+amount apikey artist audience book budget capital city cost count departure dest
 destination dosage dose drug dst environment event fee flight hotel item items label level location
 medication medicine movie name names number order origin pair percentage place playlist points
 position price procedure product program qty quantities quantity resource restaurant room salary
@@ -566,6 +620,12 @@ URL_HEADS = _words("""
 baseurl callback domain endpoint host hostname href link links site uri uris url urls webhook
 webpage website
 """)
+RELAYS = _words("gateway proxy relay remote upstream")
+"""Arguments that say through whom a call goes."""
+SERVICES = _words("backend server service")
+"""The same, where the tool is also given a text to hand on: `translate(text, service)`."""
+URL_SAID = _words("endpoint uri url webhook")
+"""What the description of an argument starts with where it holds an address."""
 URL_FORMATS = _words("uri url uri-reference iri hostname idn-hostname")
 OUTPUT_PLACES = _words("""
 dest_path destination_path download_path filename_to_save local_path out_file outfile
@@ -729,6 +789,7 @@ ORDERING = _words(
 )
 TAKEOVER_PRIVILEGE = 8
 """At least this much for a change that takes an account over or reaches a body."""
+FOREIGN_CODE_PRIVILEGE = 9
 OWN_SECRETS = _words("""
 2fa authentication bearer code door factor key lock mfa otp passcode password pin privacy secret
 token

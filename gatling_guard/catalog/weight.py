@@ -15,6 +15,8 @@ from gatling_guard.catalog.arguments import Roles
 from gatling_guard.catalog.names import base_form, nominal, sentence, singular
 from gatling_guard.catalog.types import Effect
 
+_CODE = lex.CODE_ARGS | lex.EXPRESSIONS
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -52,6 +54,28 @@ class Facts:
         return bool(named) or bool(lex.BANK_PHRASES.search(self.description[:300]))
 
     @property
+    def forwards(self) -> bool:
+        """Whether data leaves from then on: a mail rule, a forwarding, a webhook."""
+        if not self.effect.side_effect or self.effect is Effect.DELETE:
+            return False
+        if any(name.lower() in lex.FORWARDING for name in self.roles.recipients):
+            return True
+        if self.effect is not Effect.WRITE:
+            return False
+        told = {"forward", "forwarding"} & self.said and lex.FORWARDED & self.said
+        return bool(told) or not lex.FORWARDERS.isdisjoint(self.things)
+
+    @property
+    def brings_code(self) -> bool:
+        """Whether code of strangers runs: a package, a container image, a plugin."""
+        if self.effect is not Effect.EXECUTE:
+            return False
+        brought = self.verb in {"install", "pull"} or "install" in self.tokens
+        return brought or bool(
+            self.things & (lex.PACKAGERS | lex.MAYBE_PACKAGERS | lex.FOREIGN_CODE)
+        )
+
+    @property
     def medical(self) -> bool:
         """Whether it orders what is done to a body."""
         if self.effect not in (Effect.WRITE, Effect.SEND, Effect.EXECUTE):
@@ -81,6 +105,8 @@ def is_sink(facts: Facts) -> bool:
         return True
     if not effect.side_effect or effect is Effect.DELETE:
         return False
+    if facts.forwards:
+        return True
     if effect is Effect.PERMIT:
         return _lets_somebody_in(facts)
     # The address in a contact or a profile is what is stored, not where it goes.
@@ -89,7 +115,8 @@ def is_sink(facts: Facts) -> bool:
     # A host to connect to is a setting; an address to post to is none.
     posted = any(name.lower().split("_")[-1] not in lex.HOSTS for name in roles.url)
     published = not lex.PUBLISHED_OBJECTS.isdisjoint(t for t in facts.tokens if t != facts.verb)
-    return bool(parties) or posted or facts.verb == "upload" or published
+    handed = facts.verb in lex.HANDING_OVER and bool(facts.arguments & lex.DESTINATIONS)
+    return bool(parties) or posted or facts.verb == "upload" or published or handed
 
 
 def _lets_somebody_in(facts: Facts) -> bool:
@@ -104,10 +131,12 @@ def privilege(facts: Facts) -> int:
     """1 (reads public data) .. 10 (moves money, runs commands, grants access)."""
     effect, things = facts.effect, facts.things
     level = lex.PRIVILEGE[effect]
-    if effect is Effect.EXECUTE and (things & lex.RUNNABLE or facts.arguments & lex.CODE_ARGS):
+    if effect is Effect.EXECUTE and (things & lex.RUNNABLE or facts.arguments & _CODE):
         return 10
     if facts.takeover or facts.medical:
         return max(level, lex.TAKEOVER_PRIVILEGE)
+    least = lex.TAKEOVER_PRIVILEGE if facts.forwards else 1
+    least = lex.FOREIGN_CODE_PRIVILEGE if facts.brings_code else least
     if not lex.SENSITIVE.isdisjoint(things):
         level += 3 if not effect.side_effect else 1
     elif things & lex.PRIVATE and not effect.side_effect:
@@ -115,14 +144,12 @@ def privilege(facts: Facts) -> int:
     elif things & lex.LIGHT_OBJECTS and effect in (Effect.WRITE, Effect.DELETE):
         level -= 2
     bulk = not lex.BULK.isdisjoint(facts.tokens) and effect.side_effect
-    return max(1, min(10, level + bulk))
+    return max(least, min(10, level + bulk))
 
 
 def scope(facts: Facts) -> int:
     """How much one call can reach: one thing 2, a search 4, everything 6, a machine 9."""
-    if facts.effect is Effect.EXECUTE and (
-        facts.arguments & lex.CODE_ARGS or facts.things & lex.RUNNABLE
-    ):
+    if facts.effect is Effect.EXECUTE and (facts.arguments & _CODE or facts.things & lex.RUNNABLE):
         return 9
     level = 2
     if not lex.SEARCHING.isdisjoint(facts.tokens) or _returns_many(facts):
@@ -150,7 +177,7 @@ def reversible(facts: Facts) -> bool:
         return kept or _light(facts) or facts.verb in lex.UNDONE_VERBS
     if facts.effect in lex.LASTING or facts.verb in lex.LASTING_VERBS:
         return False
-    if facts.takeover or facts.medical:
+    if facts.takeover or facts.medical or facts.forwards:
         return False
     if facts.booking:
         return re.search(lex.FREE_TO_CANCEL, text, re.IGNORECASE) is not None
