@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from gatling_guard import Allowed, Guard, ToolRequest
 from gatling_guard.errors import PolicyError
 from gatling_guard.policy import load_policy
-from gatling_guard.rules.figures import MAX_RECIPIENTS, number
-from gatling_guard.trace.amounts import names_party
+from gatling_guard.rules.figures import MAX_RECIPIENTS
+from gatling_guard.trace.amounts import names_party, number
 
 
 def pay(to: str, amount: Any = 0, currency: str = "EUR") -> str:
