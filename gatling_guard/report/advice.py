@@ -41,7 +41,7 @@ def advise(found: Explanation) -> tuple[Advice, ...]:
         if rule.action in ("block", "hold"):
             advice.extend(about_rule(rule, found))
     # Rules that ask for a person, or count, are not met by naming a value.
-    if found.by != "rule" or (found.verdict == "hold" and not _counts(found)):
+    if found.by == "energy" or (found.verdict == "hold" and not _counts(found)):
         advice.extend(_about_values(found))
     return tuple(dict.fromkeys(advice))
 

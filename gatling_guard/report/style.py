@@ -31,7 +31,7 @@ STYLE = """
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   .drawing { overflow: visible !important; }
   .drawing svg { max-width: 100%; max-height: 20cm; height: auto; }
-  body { padding: 0; max-width: none; }
+  html body { padding: 0; max-width: none; }
   h1, h2, h3, summary, tr:first-child { break-after: avoid; }
   section, details, table, .arg { break-inside: auto; }
   tr, li, summary, blockquote, .drawing, .legend, .head { break-inside: avoid; }
