@@ -25,6 +25,7 @@ from gatling_guard.trace import (
     name_words,
     sensitive_file,
     word_set,
+    words_of,
 )
 
 CARRIED = {Provenance.INTERNAL: 1.0, Provenance.PARTNER: 2.0, Provenance.PUBLIC: 5.0}
@@ -34,6 +35,8 @@ ASKED = 0.4
 """For an effect that the user asked for: some destination had to be found."""
 SECRET = 3.0
 """On top for what looks like a secret or personal data, or was made from some."""
+UNSAID = 2.0
+"""A secret that the user did not speak of, towards a destination that he named."""
 DISGUISED = 2.0
 """On top for what is sent encoded, or in pieces: honest work has no reason to."""
 COMPOSED = 3.0
@@ -43,8 +46,9 @@ _IMAGE = re.compile(
     r"(?:!\[[^\]]{0,200}\]\(\s{0,4}|<img[^>]{0,200}?src\s{0,4}=\s{0,4}[\"']?)"
     r"((?:https?:)?[/\\]{2}[^\s<>\"')\]]{4,1500})"
 )
-ATTACHED = 2.0
-"""A file or message that nobody named goes along to a destination nobody named."""
+ATTACHED = {Provenance.INTERNAL: 0.5, Provenance.PARTNER: 1.0, Provenance.PUBLIC: 2.0}
+"""A file or message that nobody named goes along to a destination nobody named, by the best tier
+that knows the destination."""
 _REFERENCE = word_set(
     "attachment attachments file files path paths document documents id ids message messages"
 )
@@ -64,6 +68,7 @@ def flow(facts: EnergyFacts) -> Iterator[Share]:
     targets = [leaf for leaf in facts.lineage if _is_target(facts, leaf)]
     if not targets:
         yield from _published(facts)
+        yield from _unsaid(facts)
         return
     worst = max(targets, key=_known_from)
     yield from _attached(facts, worst)
@@ -88,6 +93,22 @@ def _published(facts: EnergyFacts) -> Iterator[Share]:
             reason = f"{shown(leaf.argument)} tells what looks like a secret"
             yield facts.share("flow", SECRET, reason, leaf)
             return
+
+
+def _unsaid(facts: EnergyFacts) -> Iterator[Share]:
+    """A secret that the user's words do not touch on, sent where he said, untrusted text read."""
+    if not (facts.untrusted_read and facts.profile.sink and facts.asked_itself):
+        return
+    for leaf in facts.lineage:
+        if leaf.argument not in facts.profile.content_args or leaf.named:
+            continue
+        for span in leaf.spans:
+            about = {*words_of(canonical(span.path)), *words_of(span.canonical[:400])}
+            said = any(len(w) > 3 for w in about & facts.authority.words)
+            if span.sensitive and span.tier < Provenance.PUBLIC and not said:
+                reason = f"{shown(leaf.argument)} tells {quote(span.path)}, of which nobody spoke"
+                yield facts.share("flow", UNSAID, reason, leaf, span)
+                return
 
 
 def _composed(facts: EnergyFacts) -> Iterator[Share]:
@@ -122,7 +143,7 @@ def _attached(facts: EnergyFacts, target: Lineage) -> Iterator[Share]:
             or facts.granted(leaf)
         ):
             continue
-        value = ATTACHED + (SECRET if sensitive_file(leaf.value) else 0.0)
+        value = ATTACHED[_known_from(target)] + (SECRET if sensitive_file(leaf.value) else 0.0)
         reason = f"{quote(leaf.value)}, which nobody named, goes to {quote(target.value)}"
         yield facts.share("flow", value, reason, leaf)
         return

@@ -33,6 +33,8 @@ STEERED_ASKED = 3.5
 half of the call, so that what cannot be undone is held (P5) and what can runs with a receipt."""
 UNASKED = 2.0
 """An effect the instruction does not ask for, once untrusted text was read: grey by itself."""
+DELEGATED = 1.9
+"""The same where the user delegated ("do what the page says"): grey with whatever else there is."""
 FETCH = 3.0
 """A read that goes where an untrusted sentence says to go: the request itself leaves."""
 REPLACED = 6.5
@@ -67,8 +69,8 @@ def hierarchy(facts: EnergyFacts) -> Iterator[Share]:
         yield facts.share("hierarchy", value, reason, found.leaves[0], found.span)
     if facts.untrusted_read and not facts.asked_itself and facts.grant is None:
         effect = facts.profile.effect.value
-        why = "only delegated" if asked else "nobody asked for"
-        yield facts.share("hierarchy", UNASKED, f"{why}: an effect of kind {effect!r}")
+        value, why = (DELEGATED, "only delegated") if asked else (UNASKED, "nobody asked for")
+        yield facts.share("hierarchy", value, f"{why}: an effect of kind {effect!r}")
     yield from _groundless(facts)
     yield from _replaced(facts)
     yield from _beside(facts)
