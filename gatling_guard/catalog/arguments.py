@@ -76,8 +76,9 @@ def _resolve(node: Any, root: Any) -> Any:
 
 
 def argument_names(schema: Any) -> frozenset[str]:
-    """Names of all arguments, nested ones too, in lower case."""
-    return frozenset(name.lower() for name, _ in properties(schema))
+    """Names of all arguments, nested ones too, in lower case: `sendTo` as `send_to` as well."""
+    names = [name for name, _ in properties(schema)]
+    return frozenset((*(name.lower() for name in names), *("_".join(words(n)) for n in names)))
 
 
 def action_words(schema: Any, description: str) -> tuple[str, ...]:
@@ -117,7 +118,7 @@ def argument_roles(schema: Any, effect: Effect, tool_words: tuple[str, ...]) -> 
         split = tokens[name]
         if _is_url(split, schema_of) or _is_relay(split, schema_of, effect, hands_on):
             url.append(name)
-        to_party = _is_recipient(name, split, effect)
+        to_party = _is_recipient(name, split, effect, not lex.HANDING_OVER.isdisjoint(tool_words))
         if to_party:
             recipients.append(name)
         written = _is_presentation(split, schema_of)
@@ -210,12 +211,13 @@ def _is_presentation(split: tuple[str, ...], schema: Mapping[str, Any]) -> bool:
     return split[-1] != "currency" or lex.EXCHANGED.isdisjoint(split[:-1])
 
 
-def _is_recipient(name: str, split: tuple[str, ...], effect: Effect) -> bool:
+def _is_recipient(name: str, split: tuple[str, ...], effect: Effect, handed: bool) -> bool:
     if not effect.side_effect:
         return False
-    if name.lower() in lex.RECIPIENT_ARGS or split[-1] in lex.RECIPIENT_HEADS:
+    names = {name.lower(), "_".join(split)}
+    if names & lex.RECIPIENT_ARGS or split[-1] in lex.RECIPIENT_HEADS:
         return True
-    if effect is Effect.SEND and name.lower() in lex.DESTINATIONS:
+    if (handed or effect is Effect.SEND) and names & lex.DESTINATIONS:
         return True
     return split[0] == "to" and not lex.IDENTITY_ANYWHERE.isdisjoint(split)
 

@@ -384,6 +384,7 @@ numerical polynomial
 RUN_ARGS = _words("""
 args arguments argv backend dependencies dependency expr expression expressions extension
 function_name image input module modules package packages plugin query requirement requirements
+snippet source
 """)
 """Arguments that say what is run and with what, where something is run."""
 CODE_AS_TEXT = _words("analyze debug edit explain format get lint review validate write")
@@ -398,21 +399,23 @@ HTTP_METHODS = {
 HTTP_BODIES = _words("body content data headers json payload")
 """Of `POST` the method says nothing; the description does."""
 HANDING_OVER = _words("""
-archive backup deliver dump export migrate mirror publish push replicate sync
+archive backup deliver dump export migrate mirror post publish push replicate sync
 synchronise synchronize upload
 """)
 """Verbs that hand data over where an argument says to whom."""
 EXPORTING = _words("archive backup dump export mirror push replicate upload")
 """Of these any URL among the arguments is where the data goes."""
 DESTINATIONS = _words("""
-dest destination destination_service endpoint remote remote_host remote_server service sink target
+bucket dest destination destination_service endpoint recipient recipients remote remote_host
+remote_server service sink target
 """)
 """Arguments that say where such a verb hands it to, beside URLs that say the same."""
 TOWARDS = _words("callback delivery dest destination export post push target upload webhook")
 """What is said of a URL that something is delivered to: `target_url`, `upload_endpoint`."""
 FORWARDING = _words("""
 auto_forward auto_forward_to copy_to forward forward_address forward_email forward_to
-forwarding_address forwarding_email redirect redirect_to webhook webhook_uri webhook_url webhooks
+forwarding_address forwarding_email deliver_to send_to redirect redirect_to
+webhook webhook_uri webhook_url webhooks
 """)
 """Arguments that say who gets a copy, from then on or of this result."""
 FORWARDERS = _words("autoforward forwarding hook webhook")

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from gatling_guard.catalog import lexicon as lex
 from gatling_guard.catalog.arguments import Roles
-from gatling_guard.catalog.names import base_form, nominal, sentence, singular
+from gatling_guard.catalog.names import base_form, nominal, sentence, singular, words
 from gatling_guard.catalog.types import Effect
 
 _CODE = lex.CODE_ARGS | lex.EXPRESSIONS
@@ -58,11 +58,12 @@ class Facts:
         """Whether data leaves from then on: a mail rule, a forwarding, a webhook."""
         if not self.effect.side_effect or self.effect is Effect.DELETE:
             return False
-        if any(name.lower() in lex.FORWARDING for name in self.roles.recipients):
+        if any("_".join(words(name)) in lex.FORWARDING for name in self.roles.recipients):
             return True
         if self.effect is not Effect.WRITE:
             return False
         told = {"forward", "forwarding"} & self.said and lex.FORWARDED & self.said
+        told = told or {"auto", "forward"} <= self.things
         return bool(told) or not lex.FORWARDERS.isdisjoint(self.things)
 
     @property
@@ -188,8 +189,8 @@ def _light(facts: Facts) -> bool:
     """Whether what is lost is light; where the name has no noun, the description names it."""
     if facts.things & lex.LIGHT_OBJECTS:
         return True
-    words = (token for token in facts.tokens if token not in lex.VAGUE_NOUNS)
-    named = any(base_form(word, lex.VERBS) is None for word in words)
+    nouns = (token for token in facts.tokens if token not in lex.VAGUE_NOUNS)
+    named = any(base_form(word, lex.VERBS) is None for word in nouns)
     return not named and bool(facts.said & lex.LIGHT_LISTS)
 
 

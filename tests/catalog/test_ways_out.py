@@ -27,6 +27,10 @@ def _of(name: str, arguments: str = "", description: str = "", **types: Any) -> 
         ("summarize_thread", "thread_id webhook", "webhook", ""),
         ("upload_log", "file destination", "destination", ""),
         ("backup_notes", "destination", "destination", ""),
+        ("sync_contacts", "remote", "remote", ""),
+        ("exportContacts", "destinationUrl", "destinationUrl", ""),
+        ("export_contacts", "recipient", "recipient", ""),
+        ("getReport", "sendTo", "sendTo", ""),
     ],
 )
 def test_what_is_handed_over_to_an_argument_leaves(
@@ -110,6 +114,8 @@ def test_plain_arithmetic_is_a_read(name: str, description: str) -> None:
     [
         ("create_mail_rule", "match forward_to", "forward_to", ""),
         ("create_filter", "match address", "", "Forwards matching mail to an address."),
+        ("createInboxRule", "conditions forwardTo", "forwardTo", ""),
+        ("enable_auto_forward", "email", "email", ""),
         ("add_webhook", "url", "url", ""),
         ("register_hook", "url", "url", ""),
         ("set_forwarding", "address", "", ""),
