@@ -62,9 +62,9 @@ class Facts:
             return True
         if self.effect is not Effect.WRITE:
             return False
-        told = {"forward", "forwarding"} & self.said and lex.FORWARDED & self.said
+        told = bool({"forward", "forwarding"} & self.said and lex.FORWARDED & self.said)
         told = told or {"auto", "forward"} <= self.things
-        return bool(told) or not lex.FORWARDERS.isdisjoint(self.things)
+        return told or not lex.FORWARDERS.isdisjoint(self.things)
 
     @property
     def brings_code(self) -> bool:
