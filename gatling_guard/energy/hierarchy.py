@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gatling_guard.catalog import Effect
 from gatling_guard.energy.facts import EnergyFacts
 from gatling_guard.energy.provenance import HIGH
 from gatling_guard.energy.steering import decisive, directed_fetch, steering, untrusted_text
@@ -35,6 +36,9 @@ UNASKED = 2.0
 """An effect the instruction does not ask for, once untrusted text was read: grey by itself."""
 DELEGATED = 1.9
 """The same where the user delegated ("do what the page says"): grey with whatever else there is."""
+_NEVER_IMPLIED = frozenset((Effect.DELETE, Effect.EXECUTE, Effect.PERMIT))
+"""No delegation implies these: what is deleted or run often has no value of a stranger's that would
+tell. (A payment has: its account.)"""
 FETCH = 3.0
 """A read that goes where an untrusted sentence says to go: the request itself leaves."""
 REPLACED = 6.5
@@ -69,7 +73,8 @@ def hierarchy(facts: EnergyFacts) -> Iterator[Share]:
         yield facts.share("hierarchy", value, reason, found.leaves[0], found.span)
     if facts.untrusted_read and not facts.asked_itself and facts.grant is None:
         effect = facts.profile.effect.value
-        value, why = (DELEGATED, "only delegated") if asked else (UNASKED, "nobody asked for")
+        why = "only delegated" if asked else "nobody asked for"
+        value = DELEGATED if asked and facts.profile.effect not in _NEVER_IMPLIED else UNASKED
         yield facts.share("hierarchy", value, f"{why}: an effect of kind {effect!r}")
     yield from _groundless(facts)
     yield from _replaced(facts)
