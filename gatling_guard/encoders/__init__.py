@@ -1,0 +1,1 @@
+"""Embedded encoders: policies and plans as vectors, one new node per call."""

@@ -1,0 +1,80 @@
+"""Layers that the encoders share. Imports torch: never imported by the ONNX path.
+
+Shapes: B plans or documents, N nodes, h `hidden_dim`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gatling_guard.encoders.config import EncoderConfig
+from gatling_guard.encoders.text import STATIC_DIM
+
+
+class TextProjection(nn.Module):
+    """Text features -> R^h: the one part of an encoder that depends on the tokeniser.
+
+    `static`: float32 `[..., STATIC_DIM]` times a matrix without bias, so that the empty text stays
+    zero. `md5`: int64 ids `[...]` into a learned table; id 0 is the empty text and stays zero.
+
+    The ONNX path does this in numpy and caches the result per text (`encoders.projected`).
+    """
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.static: nn.Linear | None = None
+        self.table: nn.Embedding | None = None
+        if config.tokenizer == "static":
+            self.static = nn.Linear(STATIC_DIM, config.hidden_dim, bias=False)
+        else:
+            self.table = nn.Embedding(config.vocabulary, config.hidden_dim, padding_idx=0)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """`[..., STATIC_DIM]` or ids `[...]` -> `[..., h]`."""
+        if self.static is not None:
+            return torch.as_tensor(self.static(features))
+        assert self.table is not None
+        return torch.as_tensor(self.table(features))
+
+    @property
+    def weight(self) -> Tensor:
+        """`[STATIC_DIM, h]` or `[vocabulary, h]`: what the ONNX path needs of this layer."""
+        if self.static is not None:
+            return self.static.weight.detach().T
+        assert self.table is not None
+        return self.table.weight.detach()
+
+
+class FeedForward(nn.Module):
+    """LayerNorm, widen, GELU, back: the residual half of every block."""
+
+    def __init__(self, dim: int, factor: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.up = nn.Linear(dim, factor * dim)
+        self.act = nn.GELU(approximate="tanh")
+        self.down = nn.Linear(factor * dim, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[..., h]` -> `[..., h]`, what is to be added to `x`."""
+        return torch.as_tensor(self.dropout(self.down(self.act(self.up(self.norm(x))))))
+
+
+def initialise(module: nn.Module) -> None:
+    """Weights of all linear and embedding layers, in place, from torch's generator.
+
+    Linear: normal with variance 1 / fan-in, so that an untrained network keeps distances; biases
+    zero. Embeddings: normal, 0.5: a typed difference must be seen beside the text.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.normal_(part.weight, std=part.in_features**-0.5)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.Embedding):
+            nn.init.normal_(part.weight, std=0.5)
+            if part.padding_idx is not None:
+                with torch.no_grad():
+                    part.weight[part.padding_idx].zero_()
