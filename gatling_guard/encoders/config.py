@@ -124,3 +124,11 @@ CONFIGS = {
     )
 }
 """`base` is what ships, `small` for tests and weak machines, `seed` the founding document's."""
+
+
+def config_of(config: EncoderConfig | str, **overrides: int | None) -> EncoderConfig:
+    """A config by name or as it is, with the overrides that are not None."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    if isinstance(config, str):
+        return EncoderConfig.named(config, **given)
+    return dataclasses.replace(config, **given) if given else config

@@ -46,15 +46,35 @@ class TextProjection(nn.Module):
         return self.table.weight.detach()
 
 
-class FeedForward(nn.Module):
-    """LayerNorm, widen, GELU, back: the residual half of every block."""
+class Gate(nn.Module):
+    """Multiplies each dimension by a weight of its own, which starts as a random sign.
 
-    def __init__(self, dim: int, factor: int, dropout: float) -> None:
+    Tells texts in different roles apart (a tool's name, its description, an argument's key) at the
+    price of one product per dimension: binding by signs keeps the distances within a role.
+    """
+
+    def __init__(self, dim: int) -> None:
         super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[..., dim]` -> `[..., dim]`."""
+        return x * self.weight
+
+
+class FeedForward(nn.Module):
+    """LayerNorm, widen, ReLU, back: the residual half of every block.
+
+    ReLU: the tanh form of GELU costs onnxruntime seven operators and a fifth of a step's time.
+    """
+
+    def __init__(self, dim: int, factor: float, dropout: float) -> None:
+        super().__init__()
+        width = int(factor * dim)
         self.norm = nn.LayerNorm(dim)
-        self.up = nn.Linear(dim, factor * dim)
-        self.act = nn.GELU(approximate="tanh")
-        self.down = nn.Linear(factor * dim, dim)
+        self.up = nn.Linear(dim, width)
+        self.act = nn.ReLU()
+        self.down = nn.Linear(width, dim)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,6 +93,9 @@ def initialise(module: nn.Module) -> None:
             nn.init.normal_(part.weight, std=part.in_features**-0.5)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
+        elif isinstance(part, Gate):
+            with torch.no_grad():
+                part.weight.bernoulli_(0.5).mul_(2.0).sub_(1.0)
         elif isinstance(part, nn.Embedding):
             nn.init.normal_(part.weight, std=0.5)
             if part.padding_idx is not None:

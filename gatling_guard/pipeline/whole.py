@@ -44,7 +44,8 @@ def check_plan(
     tiers = effective_tiers(plan, lambda name: monitor.spec(name, policy))
     into: dict[str, list[Edge]] = {}
     for edge in plan.edges:
-        into.setdefault(edge.target, []).append(edge)
+        if edge.kind != "temporal":
+            into.setdefault(edge.target, []).append(edge)
     parts: dict[str, Decision] = {}
     works: list[Work] = []
     counts: dict[str, int] = {}
@@ -106,7 +107,7 @@ def effective_tiers(plan: ExecutionPlan, lookup: Lookup) -> dict[str, Provenance
     for node in plan.order:
         call = plan.calls[node]
         own = max(call.provenance_tier, _tool_tier(lookup(call.tool_name)))
-        found[node] = max([own, *(found[parent] for parent in plan.parents[node])])
+        found[node] = max([own, *(found[parent] for parent in plan.flows[node])])
     return found
 
 
@@ -117,7 +118,7 @@ def sensitive_nodes(plan: ExecutionPlan) -> frozenset[str]:
         call = plan.calls[node]
         texts = [leaf.value for leaf in leaves(call.arguments) if isinstance(leaf.value, str)]
         own = sensitive_name(call.tool_name) or any(map(sensitive_file, texts))
-        if own or found.intersection(plan.parents[node]):
+        if own or found.intersection(plan.flows[node]):
             found.add(node)
     return frozenset(found)
 

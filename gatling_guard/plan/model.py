@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -84,8 +84,16 @@ class ToolCall(BaseModel):
         return digest(self.model_dump(mode="json", exclude={"node_id"}))
 
 
+EdgeKind: TypeAlias = Literal["data", "control", "temporal"]
+"""`data`: the output of the source is used in an argument; `control`: it decided whether the target
+runs; `temporal`: the target only ran after it, and no trust passes along."""
+
+
 class Edge(BaseModel):
-    """Data flow: the output of `source` is used in an argument of `target`."""
+    """Data flow: the output of `source` is used in an argument of `target`.
+
+    `kind` names the other ways in which one call can depend on another.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -95,6 +103,7 @@ class Edge(BaseModel):
     """JSON pointer inside the target's arguments."""
     output: str | None = None
     """JSON pointer inside the source's output."""
+    kind: EdgeKind = "data"
 
     @model_validator(mode="before")
     @classmethod
@@ -147,6 +156,15 @@ class ExecutionPlan(BaseModel):
         found: dict[str, dict[str, None]] = {node.node_id: {} for node in self.nodes}
         for edge in self.edges:
             found[edge.target][edge.source] = None
+        return {node: tuple(sources) for node, sources in found.items()}
+
+    @cached_property
+    def flows(self) -> Mapping[str, tuple[str, ...]]:
+        """As `parents`, without sources that a node only ran after: trust passes along these."""
+        found: dict[str, dict[str, None]] = {node.node_id: {} for node in self.nodes}
+        for edge in self.edges:
+            if edge.kind != "temporal":
+                found[edge.target][edge.source] = None
         return {node: tuple(sources) for node, sources in found.items()}
 
     @cached_property

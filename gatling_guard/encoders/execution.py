@@ -1,0 +1,300 @@
+"""ExecutionEncoder: a plan of tool calls -> z_e (design.md 4). Torch; see `execution_onnx`.
+
+Two networks. `CallNetwork` turns one call into x0 and into the call's own embedding. `PlanNetwork`
+lets every call attend to its ancestors and pools all calls. Attention runs from ancestors to
+descendants only and pooling keeps running sums, so a plan that grows by one call costs one node
+(`start`): full, batched and incremental encodings agree within 1e-5.
+
+Shapes: M calls, A argument rows, B plans, m new calls, n earlier calls, L blocks, H heads,
+P pooling heads, h `hidden_dim`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gatling_guard.encoders.batch import Texts, call_batches, plan_batch
+from gatling_guard.encoders.calls import CALL_DIM, LEAF_DIM, CallFeatures
+from gatling_guard.encoders.config import EncoderConfig, config_of
+from gatling_guard.encoders.graph import POSITION_DIM, RELATIONS, UNSEEN
+from gatling_guard.encoders.layers import FeedForward, Gate, TextProjection, initialise
+from gatling_guard.encoders.plans import Lookup, PlanEncoder, PlanLike, Prepared, prepared
+from gatling_guard.encoders.state import Pool, StepArrays
+from gatling_guard.encoders.text import text_features
+from gatling_guard.trace import Lineage
+
+MASKED = -1e9
+"""Added to a logit that must not count: exp() of it is exactly 0 in fp32."""
+
+
+class CallNetwork(nn.Module):
+    """One call -> x0 `[M, h]` for the plan network, and its own embedding `[M, call_dim]`."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        h = config.hidden_dim
+        self.heads = config.pool_heads
+        self.leaf = nn.Linear(LEAF_DIM, h)
+        self.key = Gate(h)
+        self.given = Gate(h)
+        self.leaf_norm = nn.LayerNorm(h)
+        self.leaf_mlp = FeedForward(h, 0.5, config.dropout)
+        self.pool_logits = nn.Linear(h, self.heads)
+        self.pool_out = nn.Linear(h, h)
+        self.name = Gate(h)
+        self.about = Gate(h)
+        self.scalars = nn.Linear(CALL_DIM, h)
+        self.norm = nn.LayerNorm(h)
+        self.mlp = FeedForward(h, 1, config.dropout)
+        self.embed_norm = nn.LayerNorm(h)
+        self.embed = nn.Linear(h, config.call_dim)
+
+    def forward(
+        self,
+        name: Tensor,
+        description: Tensor,
+        scalars: Tensor,
+        keys: Tensor,
+        texts: Tensor,
+        leaves: Tensor,
+        mask: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Texts come projected: `[M, h]` and `[M, A, h]`; see `CallBatch` for the rest."""
+        rows = self.leaf_norm(self.leaf(leaves) + self.key(keys) + self.given(texts))
+        rows = rows + self.leaf_mlp(rows)  # [M, A, h]
+        logits = self.pool_logits(rows) + (1.0 - mask).unsqueeze(-1) * MASKED  # [M, A, P]
+        weights = torch.softmax(logits, 1)
+        values = rows.unflatten(-1, (self.heads, -1))  # [M, A, P, h/P]
+        pooled = self.pool_out((weights.unsqueeze(-1) * values).sum(1).flatten(1))  # [M, h]
+        x = self.name(name) + self.about(description) + self.scalars(scalars) + pooled
+        x = self.norm(x)
+        x = x + self.mlp(x)
+        return x, nn.functional.normalize(self.embed(self.embed_norm(x)), dim=-1)
+
+
+class Block(nn.Module):
+    """Pre-norm attention over a call's ancestors with a bias per relation, then a feed-forward."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        h = config.hidden_dim
+        self.heads, self.scale = config.heads, (h // config.heads) ** -0.5
+        self.norm = nn.LayerNorm(h)
+        self.q = nn.Linear(h, h)
+        self.kv = nn.Linear(h, 2 * h)
+        self.relation = nn.Embedding(RELATIONS, config.heads)
+        self.out = nn.Linear(h, h)
+        self.dropout = nn.Dropout(config.dropout)
+        self.ffn = FeedForward(h, config.ffn, config.dropout)
+
+    def split(self, x: Tensor) -> Tensor:
+        """`[B, n, h]` -> `[B, H, n, h/H]`."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def forward(
+        self, x: Tensor, past: Tensor, relation: Tensor, masked: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """`x` [B, m, h], `past` [1, n, 2, h] shared by all plans of the batch.
+
+        Returns: the new states `[B, m, h]`, and keys and values to keep `[B, m, 2, h]`.
+        """
+        normed = self.norm(x)
+        q = self.split(self.q(normed)) * self.scale  # [B, H, m, d]
+        kv = self.kv(normed).unflatten(-1, (2, -1))  # [B, m, 2, h]
+        k, v = self.split(kv[:, :, 0]), self.split(kv[:, :, 1])
+        past_k, past_v = self.split(past[:, :, 0]), self.split(past[:, :, 1])
+        # Keys of the past are broadcast over the batch instead of copied into it.
+        logits = torch.cat([q @ past_k.transpose(-1, -2), q @ k.transpose(-1, -2)], -1)
+        bias = self.relation(relation).permute(0, 3, 1, 2)  # [B, H, m, n + m]
+        weights = torch.softmax(logits + bias + masked, -1)
+        n = past.shape[1]
+        mixed = weights[..., :n] @ past_v + weights[..., n:] @ v  # [B, H, m, d]
+        x = x + self.dropout(self.out(mixed.transpose(1, 2).flatten(2)))
+        return x + self.ffn(x), kv
+
+
+class PlanNetwork(nn.Module):
+    """New calls and what is kept of earlier ones -> z_e, and what is to be kept."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        h = config.hidden_dim
+        self.pool_heads = config.pool_heads
+        self.position = nn.Linear(POSITION_DIM, h)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
+        self.norm = nn.LayerNorm(h)
+        self.pool_logits = nn.Linear(h, self.pool_heads)
+        self.pool_values = nn.Linear(h, h)
+        self.z_norm = nn.LayerNorm(h)
+        self.z_up = nn.Linear(h, config.projection_dim)
+        self.act = nn.ReLU()
+        self.z_down = nn.Linear(config.projection_dim, config.latent_dim)
+
+    def forward(
+        self,
+        x0: Tensor,
+        position: Tensor,
+        relation: Tensor,
+        valid: Tensor,
+        past: Tensor,
+        pool_max: Tensor,
+        pool_sum: Tensor,
+        pool_acc: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """One step of m new calls.
+
+        Args:
+            x0: `[B, m, h]` from `CallNetwork`.
+            position: `[B, m, POSITION_DIM]`.
+            relation: `[B, m, n + m]` int64, of each new call to the past and to the new ones.
+            valid: `[B, m]` 1 for a call, 0 for padding.
+            past: `[1, n, L, 2, h]` keys and values of the n earlier calls that a new one sees.
+            pool_max: `[1, P]` largest pooling logit so far.
+            pool_sum: `[1, P]` sum of exp(logit - pool_max).
+            pool_acc: `[1, P, h/P]` the same sum over values.
+
+        Returns:
+            z_e `[B, latent_dim]` of the plan with its new calls, their states `[B, m, h]`, keys
+            and values to keep `[B, m, L, 2, h]`, and the three pooling sums `[B, ...]`.
+        """
+        x = x0 + self.position(position)
+        masked = ((relation == UNSEEN).to(x.dtype) * MASKED).unsqueeze(1)  # [B, 1, m, n + m]
+        kept = []
+        for i, block in enumerate(self.blocks):
+            x, kv = block(x, past[:, :, i], relation, masked)
+            kept.append(kv)
+        states = self.norm(x)
+        logits = self.pool_logits(states) + (1.0 - valid).unsqueeze(-1) * MASKED  # [B, m, P]
+        values = self.pool_values(states).unflatten(-1, (self.pool_heads, -1))  # [B, m, P, h/P]
+        new_max = torch.maximum(pool_max, logits.amax(1))
+        weights = torch.exp(logits - new_max.unsqueeze(1))
+        old = torch.exp(pool_max - new_max)
+        new_sum = pool_sum * old + weights.sum(1)
+        new_acc = pool_acc * old.unsqueeze(-1) + (weights.unsqueeze(-1) * values).sum(1)
+        pooled = (new_acc / new_sum.unsqueeze(-1)).flatten(1)  # [B, h]
+        z = self.z_down(self.act(self.z_up(self.z_norm(pooled))))
+        return z, states, torch.stack(kept, 2), new_max, new_sum, new_acc
+
+
+class ExecutionEncoder(nn.Module, PlanEncoder):
+    """A plan of tool calls -> z_e `[1, latent_dim]`.
+
+    Args:
+        config: a name from `CONFIGS`, or an `EncoderConfig`.
+        latent_dim: replaces the config's.
+        hidden_dim: replaces the config's.
+
+    A new encoder has random weights from torch's generator and is in eval mode.
+    """
+
+    def __init__(
+        self,
+        config: EncoderConfig | str = "base",
+        *,
+        latent_dim: int | None = None,
+        hidden_dim: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config_of(config, latent_dim=latent_dim, hidden_dim=hidden_dim)
+        self.features = text_features(self.config.tokenizer, vocabulary=self.config.vocabulary)
+        self.text = TextProjection(self.config)
+        self.calls = CallNetwork(self.config)
+        self.plan = PlanNetwork(self.config)
+        initialise(self)
+        self.eval()
+
+    @property
+    def id(self) -> str:
+        """Changes with every change of the weights in place, so that no stored state outlives them."""
+        total = sum(parameter._version for parameter in self.parameters())
+        return f"torch-{id(self)}-{total}"
+
+    def forward(
+        self,
+        plan: PlanLike,
+        specs: Lookup | None = None,
+        lineage: Mapping[str, Sequence[Lineage]] | None = None,
+    ) -> Tensor:
+        """z_e `[1, latent_dim]`; see `plans.prepared` for the arguments."""
+        return self.encode([prepared(plan, specs, lineage)])
+
+    def encode_batch(self, plans: Sequence[PlanLike], specs: Lookup | None = None) -> Tensor:
+        """z_e `[B, latent_dim]`, padded to the longest plan of each group."""
+        return self.encode([prepared(plan, specs) for plan in plans])
+
+    def encode(self, plans: Sequence[Prepared]) -> Tensor:
+        """z_e `[B, latent_dim]` of prepared plans, with gradients where torch records them."""
+        if not torch.is_grad_enabled():
+            return torch.from_numpy(self.arrays(plans)).to(self.device)
+        batch = plan_batch([plan.graph for plan in plans])
+        x0, _ = self.embed([call for plan in plans for call in plan.calls])
+        found = self.plan(
+            x0[self._tensor(batch.calls)],
+            *(self._tensor(a) for a in (batch.position, batch.relation, batch.valid)),
+            *self._start(),
+        )
+        return torch.as_tensor(found[0])
+
+    def embed(self, calls: Sequence[CallFeatures]) -> tuple[Tensor, Tensor]:
+        """x0 `[M, h]` and the calls' own embeddings `[M, call_dim]`, with gradients."""
+        texts = Texts()
+        batches = call_batches(calls, texts)
+        projected = self.text(self._tensor(self.features(texts.all())))
+        x0, own, order = [], [], []
+        for batch in batches:
+            name, about, keys, given = (
+                projected[self._tensor(index)]
+                for index in (batch.name, batch.description, batch.keys, batch.texts)
+            )
+            scalars, leaves, mask = (
+                self._tensor(array) for array in (batch.scalars, batch.leaves, batch.mask)
+            )
+            part = self.calls(name, about, scalars, keys, given, leaves, mask)
+            x0.append(part[0])
+            own.append(part[1])
+            order.append(batch.members)
+        back = self._tensor(np.argsort(np.concatenate(order)))
+        return torch.cat(x0)[back], torch.cat(own)[back]
+
+    def run_calls(
+        self, calls: Sequence[CallFeatures]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """See `PlanEncoder`."""
+        with torch.no_grad():
+            x0, own = self.embed(calls)
+        return x0.cpu().numpy(), own.cpu().numpy()
+
+    def run_plan(
+        self,
+        x0: NDArray[np.float32],
+        position: NDArray[np.float32],
+        relation: NDArray[np.int64],
+        valid: NDArray[np.float32],
+        past: NDArray[np.float32],
+        pool: Pool,
+    ) -> StepArrays:
+        """See `PlanEncoder`."""
+        given = (x0, position, relation, valid, past, pool.max, pool.sum, pool.acc)
+        with torch.no_grad():
+            found = self.plan(*(self._tensor(array) for array in given))
+        z_e, states, kept, *sums = (array.cpu().numpy() for array in found)
+        return StepArrays(z_e, states, kept, Pool(*sums))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def _start(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        config, pool = self.config, Pool.empty(self.config)
+        past = torch.zeros(1, 0, config.blocks, 2, config.hidden_dim, device=self.device)
+        return past, self._tensor(pool.max), self._tensor(pool.sum), self._tensor(pool.acc)
+
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self.device)

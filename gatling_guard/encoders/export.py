@@ -1,0 +1,143 @@
+"""Torch weights -> ONNX graphs, fp32 and int8. Needs the extra `train`; nothing here serves calls."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+OPSET = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """One network to export."""
+
+    name: str
+    """File name without suffix: `call`, `plan`, `policy`, `context`, `predictor`."""
+    module: nn.Module
+    inputs: Mapping[str, Tensor]
+    """Example inputs by name, in the order of `forward`; dynamic sizes must differ, and be > 1."""
+    outputs: Sequence[str]
+    dynamic: Mapping[str, Sequence[int]]
+    """Which dimensions of an input vary."""
+
+
+def export_graph(graph: Graph, folder: Path) -> tuple[Path, Path]:
+    """Write `NAME.fp32.onnx` and `NAME.int8.onnx` into `folder`.
+
+    Int8: dynamic quantisation of all matrix products with constant weights, one scale per output
+    column (per tensor the cosine falls to .95, attribution.md).
+    """
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    full, small = folder / f"{graph.name}.fp32.onnx", folder / f"{graph.name}.int8.onnx"
+    dynamic = {
+        name: dict.fromkeys(graph.dynamic.get(name, ()), torch.export.Dim.DYNAMIC)
+        for name in graph.inputs
+    }
+    training = graph.module.training
+    graph.module.eval()
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                graph.module,
+                tuple(graph.inputs.values()),
+                dynamo=True,
+                input_names=list(graph.inputs),
+                output_names=list(graph.outputs),
+                dynamic_shapes=tuple(dynamic.values()),
+                opset_version=OPSET,
+                verbose=False,
+            )
+            assert program is not None
+            model = program.model_proto
+            # The exporter's shapes are those of transposed weights, and the quantiser trips on them.
+            del model.graph.value_info[:]
+            for node in model.graph.node:
+                del node.metadata_props[:]
+                node.doc_string = ""
+            onnx.save(model, full)
+            with tempfile.TemporaryDirectory() as scratch:
+                plain = Path(scratch) / "plain.onnx"
+                onnx.save(model, plain)
+                quantize_dynamic(
+                    plain, small, weight_type=QuantType.QInt8, per_channel=True,
+                    op_types_to_quantize=["MatMul"],
+                )  # fmt: skip
+    finally:
+        graph.module.train(training)
+    return full, small
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Exporter and quantiser talk on every channel there is."""
+    root = logging.getLogger()
+    level = root.level
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        warnings.simplefilter("ignore")
+        root.setLevel(logging.ERROR)
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)
+            root.setLevel(level)
+
+
+def execution_graphs(encoder: Any) -> list[Graph]:
+    """The two graphs of an ExecutionEncoder."""
+    from gatling_guard.encoders.calls import CALL_DIM, LEAF_DIM
+    from gatling_guard.encoders.graph import POSITION_DIM, RELATIONS
+
+    config = encoder.config
+    h, calls, rows = config.hidden_dim, 3, 5
+    call = {
+        "name": torch.randn(calls, h),
+        "description": torch.randn(calls, h),
+        "scalars": torch.randn(calls, CALL_DIM),
+        "keys": torch.randn(calls, rows, h),
+        "texts": torch.randn(calls, rows, h),
+        "leaves": torch.randn(calls, rows, LEAF_DIM),
+        "mask": torch.ones(calls, rows),
+    }
+    plans, new, past = 2, 4, 6
+    plan = {
+        "x0": torch.randn(plans, new, h),
+        "position": torch.randn(plans, new, POSITION_DIM),
+        "relation": torch.randint(0, RELATIONS, (plans, new, past + new)),
+        "valid": torch.ones(plans, new),
+        "past": torch.randn(1, past, config.blocks, 2, h),
+        "pool_max": torch.zeros(1, config.pool_heads),
+        "pool_sum": torch.ones(1, config.pool_heads),
+        "pool_acc": torch.randn(1, config.pool_heads, h // config.pool_heads),
+    }
+    return [
+        Graph(
+            "call", encoder.calls, call, ("x0", "own"),
+            {
+                name: (0, 1) if name in ("keys", "texts", "leaves", "mask") else (0,)
+                for name in call
+            },
+        ),
+        Graph(
+            "plan", encoder.plan, plan,
+            ("z_e", "states", "kept", "new_max", "new_sum", "new_acc"),
+            {"x0": (0, 1), "position": (0, 1), "relation": (0, 1, 2), "valid": (0, 1), "past": (1,)},
+        ),
+    ]  # fmt: skip
