@@ -59,7 +59,9 @@ class EncoderConfig:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.type == "int" and (type(value) is not int or value < 1):
-                raise ConfigurationError(f"encoder config: {field.name} must be an int of 1 or more")
+                raise ConfigurationError(
+                    f"encoder config: {field.name} must be an int of 1 or more"
+                )
         for heads in ("heads", "pool_heads"):
             if self.hidden_dim % getattr(self, heads):
                 raise ConfigurationError(

@@ -105,7 +105,7 @@ def plain(text: str) -> str:
         return canonical(text)
     for _ in range(4):
         shown = text.translate(_invisible())
-        folded = " ".join(_normal(_normal(shown).lower()).translate(_invisible()).split())
+        folded = " ".join(nfkc(nfkc(shown).lower()).translate(_invisible()).split())
         if folded == text:
             break
         text = folded
@@ -129,8 +129,8 @@ def _canonical(text: str) -> str:
 
 def _fold(text: str) -> str:
     text = _GREEK_WORD.sub(_small, text)
-    shown = _normal(text.translate(_folds()))
-    folded = _normal(shown.casefold()).translate(_folds())
+    shown = nfkc(text.translate(_folds()))
+    folded = nfkc(shown.casefold()).translate(_folds())
     return " ".join(folded.split())
 
 
@@ -143,7 +143,8 @@ def _small(word: re.Match[str]) -> str:
     return word.group() if passes else word.group().lower()
 
 
-def _normal(text: str) -> str:
+def nfkc(text: str) -> str:
+    """NFKC in linear time; of the marks on one letter the first `MAX_MARKS` stay."""
     # Python sorts a run of combining marks by insertion: 40,000 of them would take seconds.
     return unicodedata.normalize("NFKC", _mark_runs().sub(r"\1", text))
 
@@ -165,7 +166,7 @@ def fitting(text: str, room: int) -> int:
         return min(len(text), room)
     for at in range(0, len(text), _PIECE):
         piece = text[at : at + _PIECE]
-        room -= max(len(piece), len(_normal(piece)))
+        room -= max(len(piece), len(nfkc(piece)))
         if room <= 0:
             return at
     return len(text)

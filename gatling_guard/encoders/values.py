@@ -1,0 +1,243 @@
+"""One JSON scalar as numbers: its type, its magnitude, the shape of its text. Never the text.
+
+Sees: what a value is (a number and how large, an address, a path, a date, a command, prose), how
+long and of which characters. Does not see: what a text says. An attacker may have chosen it, so no
+word of it enters z_e (P8); where the value came from is told by its lineage, elsewhere.
+
+Columns of a row, all in [-1, 1]:
+
+    block      width  content
+    type           7  one-hot: null, bool, int, float, string, empty list, empty object
+    truth          1  bool: 1 or -1
+    finite         1  1 for NaN and the infinities (JSON has neither, Python's parser reads them)
+    integer        1  number without a fraction
+    sign           1  -1, 0, 1
+    magnitude      1  sign * l / (l + 3), l = log10(1 + |x|)
+    fourier        6  sin and cos of pi / 2 * sign * l / (l + s), s = 1, 4, 16
+    decades       26  thermometer over log10 |x| with the edges `DECADES`, times the sign
+    length         1  string: l / (l + 3), l = log10(1 + characters)
+    lengths        6  thermometer over log10 of the characters, edges 0 .. 6
+    words          1  l / (l + 3), l = log10(1 + words)
+    lines          1  l / (l + 3), l = log10(1 + line breaks)
+    characters     5  share of ASCII digits, capitals, punctuation, blanks, and of non-ASCII
+    kind          12  string: one-hot, in the order of `KINDS`
+
+The number blocks are also filled for a string that is a number: `"50"` has the magnitude of 50 and
+the type of a string. For numbers a < b < c of one type (integers, or not) the distance from a to c
+is never less than that from a to b: every block is monotone, and each Fourier pair covers half a
+turn at most.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatling_guard.errors import InputError
+from gatling_guard.trace.days import dates_in
+from gatling_guard.trace.entities import identity
+
+DECADES = (
+    -300, -100, -30, -9, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 18, 24, 40,
+    310, 5000,
+)  # fmt: skip
+"""Edges of the thermometer: fine where limits and amounts are, coarse beyond."""
+LENGTHS = (0, 1, 2, 3, 4, 5, 6)
+KINDS = (
+    "empty", "mail", "url", "path", "time", "id", "number", "phone", "account", "code", "label",
+    "text",
+)  # fmt: skip
+"""What a string is; the first that fits, in the order of `_kind`."""
+
+_TYPES = 7
+_NULL, _BOOL, _INT, _FLOAT, _STRING, _LIST, _OBJECT = (
+    [float(i == at) for i in range(_TYPES)] for at in range(_TYPES)
+)
+_CELLS, _LENGTH_CELLS = len(DECADES) - 1, len(LENGTHS) - 1
+_NUMBER_DIM = 4 + 6 + _CELLS  # finite, integer, sign, magnitude, fourier, decades
+_STRING_DIM = 1 + _LENGTH_CELLS + 2 + 5 + len(KINDS)
+VALUE_DIM = _TYPES + 1 + _NUMBER_DIM + _STRING_DIM
+"""Width of a row."""
+_NO_NUMBER = [0.0] * _NUMBER_DIM
+_NO_STRING = [0.0] * _STRING_DIM
+_KIND = {kind: [float(i == at) for i in range(len(KINDS))] for at, kind in enumerate(KINDS)}
+
+
+def value_features(value: Any) -> NDArray[np.float32]:
+    """`[VALUE_DIM]` of one scalar; see `values_features`."""
+    return np.array(_row(value), dtype=np.float32)
+
+
+def values_features(values: Sequence[Any]) -> NDArray[np.float32]:
+    """`[len(values), VALUE_DIM]` of JSON scalars, empty lists and empty objects.
+
+    Raises:
+        InputError: anything else, by its place.
+    """
+    rows = np.zeros((len(values), VALUE_DIM), dtype=np.float32)
+    for i, value in enumerate(values):
+        rows[i] = _row(value, i)
+    return rows
+
+
+def _row(value: Any, at: int = 0) -> list[float]:
+    if isinstance(value, str):
+        kind, number = _kind(value)
+        numeric = _NO_NUMBER if number is None else _number(number)
+        return [*_STRING, 0.0, *numeric, *_string(value, kind)]
+    if value is None:
+        return [*_NULL, 0.0, *_NO_NUMBER, *_NO_STRING]
+    if isinstance(value, bool):
+        return [*_BOOL, 1.0 if value else -1.0, *_NO_NUMBER, *_NO_STRING]
+    if isinstance(value, int):
+        return [*_INT, 0.0, *_number(value), *_NO_STRING]
+    if isinstance(value, float):
+        return [*_FLOAT, 0.0, *_number(value), *_NO_STRING]
+    if isinstance(value, (list, dict)) and not value:
+        empty = _LIST if isinstance(value, list) else _OBJECT
+        return [*empty, 0.0, *_NO_NUMBER, *_NO_STRING]
+    raise InputError(f"value {at}: {type(value).__name__} is no JSON scalar")
+
+
+def _number(x: float) -> list[float]:
+    """The blocks finite .. decades of a number; an int may have any number of digits."""
+    if isinstance(x, float) and not math.isfinite(x):
+        if x != x:
+            return [1.0, *[0.0] * (_NUMBER_DIM - 1)]
+        finite, integer, size = 1.0, 0.0, float(DECADES[-1])
+    else:
+        integer = 1.0 if isinstance(x, int) or x.is_integer() else 0.0
+        finite, size = 0.0, math.log10(abs(x)) if x else -math.inf
+    sign = (x > 0) - (x < 0)
+    # log10(1 + |x|) without the overflow of a large int
+    grown = size if size > 15 else math.log10(1 + abs(x))
+    turns = [sign * math.pi / 2 * grown / (grown + s) for s in (1, 4, 16)]
+    return [
+        finite,
+        integer,
+        float(sign),
+        sign * grown / (grown + 3),
+        *map(math.sin, turns),
+        *map(math.cos, turns),
+        *_thermometer(size, DECADES, float(sign)),
+    ]
+
+
+def _thermometer(size: float, edges: Sequence[int], full: float) -> list[float]:
+    """One cell between each two edges: `full` below `size`, rising in its own, 0 above."""
+    at = bisect_right(edges, size)
+    cells = len(edges) - 1
+    if at == 0:
+        return [0.0] * cells
+    if at > cells:
+        return [full] * cells
+    share = (size - edges[at - 1]) / (edges[at] - edges[at - 1])
+    return [full] * (at - 1) + [full * share] + [0.0] * (cells - at)
+
+
+_DIGITS = b"0123456789"
+_CAPITALS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_PUNCTUATION = b"!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+_BLANKS = b" \t\n\r\v\f"
+_NOT_LEADS = bytes(range(0xC0))
+"""UTF-8 without the bytes that begin a character beyond ASCII."""
+
+
+def _string(text: str, kind: str) -> list[float]:
+    """The blocks length .. kind of a string, in time linear in it."""
+    raw, size = text.encode("utf-8", "surrogatepass"), len(text)
+    if not raw:
+        return [*_NO_STRING[: -len(KINDS)], *_KIND[kind]]
+    bytes_ = len(raw)
+    shares = [
+        (bytes_ - len(raw.translate(None, group))) / size
+        for group in (_DIGITS, _CAPITALS, _PUNCTUATION, _BLANKS)
+    ]
+    foreign = len(raw.translate(None, _NOT_LEADS)) / size if bytes_ > size else 0.0
+    return [
+        _squashed(size),
+        *_thermometer(math.log10(size), LENGTHS, 1.0),
+        _squashed(len(text.split())),
+        _squashed(raw.count(b"\n")),
+        *shares,
+        foreign,
+        *_KIND[kind],
+    ]
+
+
+def _squashed(count: int) -> float:
+    grown = math.log10(1 + count)
+    return grown / (grown + 3)
+
+
+_SHORT = 2_048
+"""A longer string is code or prose, whatever it begins with."""
+_FILES = (
+    "txt|md|pdf|docx?|xlsx?|pptx?|csv|tsv|json|xml|ya?ml|html?|py|js|ts|java|cpp|[ch]|go|rs|rb|sh|sql|log|"
+    "ini|cfg|conf|toml|env|png|jpe?g|gif|svg|mp[34]|wav|zip|gz|tar|exe|dll|db|bak|pem|key"
+)
+_WHOLE = re.compile(
+    r"(?P<mail>(?:mailto:)?[^\s@<>,;]{1,128}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8})"
+    r"|(?P<url>[A-Za-z][A-Za-z0-9+.-]{0,20}://\S*|www\.\S+)"
+    r"|(?P<time>\d{4}-\d\d?(?:-\d\d?)?(?:[T ]\d\d?:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?Z| ?[+-]\d\d:?\d\d)?)?"
+    r"|\d\d?[/.-]\d\d?[/.-](?:\d{4}|\d\d)|\d{4}/\d\d?/\d\d?|\d\d?:\d\d(?::\d\d)?(?: ?[AaPp]\.?[Mm]\.?)?)"
+    r"|(?P<number>[-+]?[$€£¥]? ?(?:\d{1,3}(?:[,' _]\d{3}){1,8}|\d{1,40})(?:\.\d{1,40})?(?:[eE][-+]?\d{1,5})?"
+    r" ?[%€$£¥]?)"
+    rf"|(?P<path>(?:[~.]{{0,2}}/|[A-Za-z]:[\\/]|\\\\)[^\n]*|[^\s:]+\.(?:{_FILES})|[\w.~-]+(?:/[\w.~*-]+)+/?)"
+    r"|(?P<host>(?:[A-Za-z0-9-]{1,63}\.){1,6}[A-Za-z]{2,24}(?::\d{1,5})?(?:[/?#]\S*)?|"
+    r"\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?(?:/\S*)?)"
+    r"|(?P<id>(?=[^\s]*\d)[A-Za-z0-9]{1,64}(?:[-_:#.][A-Za-z0-9]{1,64}){0,8}|#?\d+|[A-Za-z0-9+/_-]{20,}={0,2})"
+)
+_CODE = re.compile(
+    r"\$\(|\$\{|&&|\|\||=>|->|</?[a-z]{1,20}[\s>]|[;{]\s*\n|\)\s*[;{]|`[^`\n]{1,80}`|\A#!|\A\s*[{\[<]"
+    r"|(?i:\b(?:select\b.{1,200}\bfrom|insert\s+into|drop\s+table|delete\s+from)\b)"
+    r"|(?:\A|[;|&]\s*)(?:sudo|rm|curl|wget|bash|sh|python3?|pip|npm|git|chmod|cat|echo|nc|ssh|scp|kill|mv|cp)"
+    r"\s+[-\w./~\"'$]"
+    r"|^\s*(?:def|import|from|class|function|const|var|let|return|print)\b.*[(:=;]",
+    re.MULTILINE,
+)
+_PHONE_OR_ACCOUNT = re.compile(r"\+?[A-Z]{0,2}[0-9][0-9A-Z ()./-]{5,40}\Z")
+_NUMERIC = re.compile(r"[^0-9eE.+-]")
+
+
+def _kind(text: str) -> tuple[str, float | None]:
+    """What a string is, and its value where it is a number."""
+    bare = text.strip()
+    if not bare:
+        return "empty", None
+    if len(bare) <= _SHORT:
+        if len(bare) <= 48 and (party := _party(bare)):
+            return party, None
+        found = _WHOLE.fullmatch(bare)
+        kind = found.lastgroup if found else None
+        if kind == "number":
+            return "number", _parsed(bare)
+        if kind:
+            return ("url" if kind == "host" else kind), None
+    if _CODE.search(bare):
+        return "code", None
+    if len(bare) <= 40:
+        if any(map(str.isdigit, bare)) and bare.count(" ") < 6 and dates_in(bare.lower()):
+            return "time", None
+        if bare.count(" ") < 4 and bare[-1] not in ".!?" and "\n" not in bare:
+            return "label", None
+    return "text", None
+
+
+def _party(bare: str) -> str | None:
+    """Phone numbers, IBANs and cards, by `trace.entities`; a plain number of digits is none."""
+    if not _PHONE_OR_ACCOUNT.match(bare) or (bare.isdigit() and len(bare) < 12):
+        return None
+    named = (identity(bare) or "").partition(":")[0]
+    return {"phone": "phone", "iban": "account", "card": "account"}.get(named)
+
+
+def _parsed(bare: str) -> float:
+    digits = _NUMERIC.sub("", bare)
+    return int(digits) if digits.lstrip("+-").isdigit() else float(digits)
