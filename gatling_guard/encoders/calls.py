@@ -27,7 +27,7 @@ from gatling_guard.plan.values import argument_keys, shorten
 from gatling_guard.trace import Lineage
 
 MAX_ROWS = 256
-"""Rows of one call. Arguments with more leaves are merged in runs of neighbours, none is dropped."""
+"""Rows of one call. More leaves than that are merged in runs of neighbours, none is dropped."""
 
 _SIGNATURE = 8
 _FACTS = 26
@@ -104,7 +104,7 @@ class _Row(NamedTuple):
     order: tuple[tuple[bool, int | str], ...]
     """Sorts list items by number."""
     value: Any
-    index: int = -1
+    place: int = -1
     """Place in the innermost list around it, -1 outside of lists."""
     length: int = 0
     """Items of that list."""
@@ -119,16 +119,16 @@ def _rows(arguments: Mapping[str, Any]) -> Iterator[_Row]:
     """All leaves, iteratively: depth cannot exhaust the stack."""
     stack = [_Row("", (), (), arguments)]
     while stack:
-        path, names, order, value, index, length, _ = row = stack.pop()
+        path, names, order, value, place, length, _ = row = stack.pop()
         if isinstance(value, dict) and value:
             for key in argument_keys(value, path):
                 where = shorten(f"{path}/{escape(key)}") + "/~key"
                 at = (*order, (True, key), (True, ""))
-                yield _Row(where, names, at, key, index, length, True)
+                yield _Row(where, names, at, key, place, length, True)
             for key, child in value.items():
                 where = shorten(f"{path}/{escape(key)}")
                 at = (*order, (True, key))
-                stack.append(_Row(where, (*names, key), at, child, index, length))
+                stack.append(_Row(where, (*names, key), at, child, place, length))
         elif isinstance(value, list) and value:
             size = len(value)
             for i, child in enumerate(value):
@@ -188,7 +188,7 @@ def _facts(row: _Row, lineage: Lineage | None, given: CallInput, declared: bool)
     profile = given.spec.profile if given.spec else None
     top = row.names[0] if row.names else ""
     tier = lineage.tier if lineage else 0
-    place = row.index + 1
+    place = row.place + 1
     return [
         0.0,  # 1 in row 0 alone
         declared,

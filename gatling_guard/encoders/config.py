@@ -1,4 +1,4 @@
-"""The shape of the three networks: one config, by name or by hand, that travels with the weights."""
+"""The shape of the three networks: one config that travels with the weights."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ CONFIGS = {
             policy_blocks=1,
             predictor_dim=256,
         ),
-        # The founding document's shape: 10 k vocabulary, 512 wide, 4 blocks, 8 heads, 512-2048-1024.
+        # The founding document's shape: 10 k vocabulary, 4 blocks, 8 heads, 512-2048-1024.
         EncoderConfig(
             name="seed",
             hidden_dim=512,
@@ -133,4 +133,4 @@ def config_of(config: EncoderConfig | str, **overrides: int | None) -> EncoderCo
     given = {name: value for name, value in overrides.items() if value is not None}
     if isinstance(config, str):
         return EncoderConfig.named(config, **given)
-    return dataclasses.replace(config, **given) if given else config
+    return EncoderConfig.from_dict({**config.to_dict(), **given})

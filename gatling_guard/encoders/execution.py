@@ -84,7 +84,7 @@ class Block(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         h = config.hidden_dim
-        self.heads, self.scale = config.heads, (h // config.heads) ** -0.5
+        self.heads, self.width = config.heads, h // config.heads
         self.norm = nn.LayerNorm(h)
         self.q = nn.Linear(h, h)
         self.kv = nn.Linear(h, 2 * h)
@@ -95,7 +95,7 @@ class Block(nn.Module):
 
     def split(self, x: Tensor) -> Tensor:
         """`[B, n, h]` -> `[B, H, n, h/H]`."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.reshape(x.shape[0], x.shape[1], self.heads, self.width).transpose(1, 2)
 
     def forward(
         self, x: Tensor, past: Tensor, relation: Tensor, masked: Tensor
@@ -105,7 +105,7 @@ class Block(nn.Module):
         Returns: the new states `[B, m, h]`, and keys and values to keep `[B, m, 2, h]`.
         """
         normed = self.norm(x)
-        q = self.split(self.q(normed)) * self.scale  # [B, H, m, d]
+        q = self.split(self.q(normed)) * self.width**-0.5  # [B, H, m, d]
         kv = self.kv(normed).unflatten(-1, (2, -1))  # [B, m, 2, h]
         k, v = self.split(kv[:, :, 0]), self.split(kv[:, :, 1])
         past_k, past_v = self.split(past[:, :, 0]), self.split(past[:, :, 1])
@@ -211,7 +211,7 @@ class ExecutionEncoder(nn.Module, PlanEncoder):
 
     @property
     def id(self) -> str:
-        """Changes with every change of the weights in place, so that no stored state outlives them."""
+        """Changes with every change of the weights in place: no stored state outlives them."""
         total = sum(parameter._version for parameter in self.parameters())
         return f"torch-{id(self)}-{total}"
 

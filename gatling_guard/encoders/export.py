@@ -1,4 +1,4 @@
-"""Torch weights -> ONNX graphs, fp32 and int8. Needs the extra `train`; nothing here serves calls."""
+"""Torch weights -> ONNX graphs, fp32 and int8. Needs the extra `train`; serves no call."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def export_graph(graph: Graph, folder: Path) -> tuple[Path, Path]:
             )
             assert program is not None
             model = program.model_proto
-            # The exporter's shapes are those of transposed weights, and the quantiser trips on them.
+            # The exporter notes shapes of weights it then transposes; the quantiser trips on them.
             del model.graph.value_info[:]
             for node in model.graph.node:
                 del node.metadata_props[:]
@@ -138,6 +138,9 @@ def execution_graphs(encoder: Any) -> list[Graph]:
         Graph(
             "plan", encoder.plan, plan,
             ("z_e", "states", "kept", "new_max", "new_sum", "new_acc"),
-            {"x0": (0, 1), "position": (0, 1), "relation": (0, 1, 2), "valid": (0, 1), "past": (1,)},
+            {
+                "x0": (0, 1), "position": (0, 1), "relation": (0, 1, 2), "valid": (0, 1),
+                "past": (1,),
+            },
         ),
     ]  # fmt: skip

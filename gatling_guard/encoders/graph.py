@@ -19,7 +19,7 @@ UNSEEN, SELF = 0, 1
 _KINDS = {"data": 1, "control": 2, "temporal": 4}
 _DISTANCES = 16
 RELATIONS = 2 + _DISTANCES * 8
-"""Ids of relations: unseen, self, and distance bucket x kinds of a direct edge (0: through others)."""
+"""Ids of relations: unseen, self, and bucket of the distance x kinds of a direct edge, if any."""
 
 POSITION_DIM = 10
 """Features of a call's place: see `position_features`."""
@@ -93,7 +93,9 @@ class Ancestry:
         columns = np.concatenate([past, np.arange(first, last)])
         depths = np.array([self.depths[i] for i in columns.tolist()], np.int64)
         distance = depths[len(past) :, None] - depths
-        table = np.where(_bits(self.reach[first:last], last)[:, columns], 1 + _BUCKETS[np.clip(distance, 1, len(_BUCKETS) - 1)], UNSEEN)
+        seen = _bits(self.reach[first:last], last)[:, columns]
+        bucket = _BUCKETS[np.clip(distance, 1, len(_BUCKETS) - 1)]
+        table = np.where(seen, 1 + bucket, UNSEEN)
         rows = np.arange(last - first)
         table[rows, len(past) + rows] = SELF
         direct = [

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatling_guard.catalog import ToolSpec
-from gatling_guard.encoders.batch import Texts, call_batches, plan_batch
+from gatling_guard.encoders.batch import plan_batch
 from gatling_guard.encoders.calls import CallFeatures, CallInput, call_features
 from gatling_guard.encoders.config import EncoderConfig
 from gatling_guard.encoders.graph import Ancestry, ancestry_of
-from gatling_guard.encoders.state import Pool, PlanState, StepArrays
+from gatling_guard.encoders.state import PlanState, Pool, StepArrays
 from gatling_guard.plan import ExecutionPlan, parse_plan
 from gatling_guard.trace import Lineage
 
@@ -118,9 +118,7 @@ class PlanEncoder(ABC):
         """The state of an empty plan, to be grown call by call."""
         return PlanState(self)
 
-    def embed_calls(
-        self, calls: Iterable[CallInput]
-    ) -> NDArray[np.float32]:
+    def embed_calls(self, calls: Iterable[CallInput]) -> NDArray[np.float32]:
         """`[M, call_dim]`: each call by itself, as the predictor predicts it; unit length."""
         return self.run_calls([call_features(call) for call in calls])[1]
 
@@ -141,9 +139,7 @@ class PlanEncoder(ABC):
         config = self.config
         past = np.zeros((1, 0, config.blocks, 2, config.hidden_dim), np.float32)
         pool = Pool.empty(config)
-        return self.run_plan(
-            x0, batch.position, batch.relation, batch.valid, past, pool
-        ).z_e
+        return self.run_plan(x0, batch.position, batch.relation, batch.valid, past, pool).z_e
 
     def _chunked(self, plan: Prepared) -> NDArray[np.float32]:
         state = self.start()

@@ -39,28 +39,23 @@ class ProjectedText:
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """`[len(texts), h]`; the empty text is all zeros."""
+        known: dict[str, NDArray[np.float32]] = {}
         with self._lock:
-            found = [self._recall(text) for text in texts]
-        missing = list(dict.fromkeys(t for t, vector in zip(texts, found, strict=True) if vector is None))
+            for text in texts:
+                if text in self._kept:
+                    known[text] = self._kept[text]
+                    self._kept.move_to_end(text)
+        missing = [text for text in dict.fromkeys(texts) if text not in known]
         if missing:
             fresh = dict(zip(missing, self._project(missing), strict=True))
+            known |= fresh
             with self._lock:
-                for text, vector in fresh.items():
-                    if len(text) <= _LONGEST:
-                        self._kept[text] = vector
+                self._kept |= {t: v for t, v in fresh.items() if len(t) <= _LONGEST}
                 while len(self._kept) > self.size:
                     self._kept.popitem(last=False)
-            found = [
-                fresh[text] if vector is None else vector
-                for text, vector in zip(texts, found, strict=True)
-            ]
-        return np.stack(found) if found else np.zeros((0, self.weight.shape[1]), np.float32)  # type: ignore[arg-type]
-
-    def _recall(self, text: str) -> NDArray[np.float32] | None:
-        vector = self._kept.get(text)
-        if vector is not None:
-            self._kept.move_to_end(text)
-        return vector
+        if not texts:
+            return np.zeros((0, self.weight.shape[1]), np.float32)
+        return np.stack([known[text] for text in texts])
 
     def _project(self, texts: Sequence[str]) -> NDArray[np.float32]:
         features = self.features(texts)

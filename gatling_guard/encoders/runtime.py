@@ -33,9 +33,13 @@ class OnnxGraph:
         options.log_severity_level = 3
         # Threads that spin for the next product would take the agent's second core.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # The fused SkipLayerNormalization takes five times the two operators it replaces.
         try:
             self._session = ort.InferenceSession(
-                data, options, providers=["CPUExecutionProvider"]
+                data,
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=["SkipLayerNormFusion"],
             )
         except Exception as error:  # onnxruntime raises its own classes, all of them Exceptions
             raise ConfigurationError(f"{name}: onnxruntime cannot load it: {error}") from None

@@ -177,9 +177,7 @@ class PlanState:
         done = self._encoder.run_plan(
             x0[:, None], position, relation, valid, self._rows(seen), self._pool
         )
-        return [
-            Step(done.z_e[i], done.states[i, 0], embedded[i]) for i in range(len(candidates))
-        ]
+        return [Step(done.z_e[i], done.states[i, 0], embedded[i]) for i in range(len(candidates))]
 
     def fork(self) -> PlanState:
         """A state that grows by itself from here; what is kept so far is shared."""
