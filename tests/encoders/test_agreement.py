@@ -34,7 +34,7 @@ def grown(encoder: PlanEncoder, plan: ExecutionPlan) -> PlanState:
 def z_of(encoder: PlanEncoder, plan: ExecutionPlan) -> NDArray[np.float32]:
     """The whole plan at once."""
     with torch.no_grad():
-        return np.asarray(encoder(plan))[0]  # type: ignore[operator]
+        return np.asarray(encoder(plan)[0], np.float32)  # type: ignore[operator]
 
 
 def distance(a: NDArray[np.float32] | None, b: NDArray[np.float32] | None) -> float:
