@@ -106,7 +106,7 @@ def distilled() -> tuple[NDArray[np.float32], list[str]]:
     )
     vocabulary = model.tokenizer.get_vocab()
     special = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}
-    tokens = [token for token in sorted(vocabulary, key=vocabulary.__getitem__)]
+    tokens = sorted(vocabulary, key=vocabulary.__getitem__)
     kept = [token for token in tokens if token not in special]
     rows = np.asarray(model.embedding, dtype=np.float32)
     return rows[[vocabulary[token] for token in kept]], kept

@@ -20,7 +20,7 @@ Columns of a row, all in [-1, 1]:
     words          1  l / (l + 3), l = log10(1 + words)
     lines          1  l / (l + 3), l = log10(1 + line breaks)
     characters     5  share of ASCII digits, capitals, punctuation, blanks, and of non-ASCII
-    kind          12  string: one-hot, in the order of `KINDS`
+    kind          12  string: one-hot, in the order of `kinds.KINDS`
 
 The number blocks are also filled for a string that is a number: `"50"` has the magnitude of 50 and
 the type of a string. For numbers a < b < c of one type (integers, or not) the distance from a to c
@@ -31,7 +31,6 @@ turn at most.
 from __future__ import annotations
 
 import math
-import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
@@ -39,9 +38,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gatling_guard.encoders.kinds import KINDS, kind_of
 from gatling_guard.errors import InputError
-from gatling_guard.trace.days import dates_in
-from gatling_guard.trace.entities import identity
 
 DECADES = (
     -300, -100, -30, -9, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 18, 24, 40,
@@ -49,11 +47,6 @@ DECADES = (
 )  # fmt: skip
 """Edges of the thermometer: fine where limits and amounts are, coarse beyond."""
 LENGTHS = (0, 1, 2, 3, 4, 5, 6)
-KINDS = (
-    "empty", "mail", "url", "path", "time", "id", "number", "phone", "account", "code", "label",
-    "text",
-)  # fmt: skip
-"""What a string is; the first that fits, in the order of `_kind`."""
 
 _TYPES = 7
 _NULL, _BOOL, _INT, _FLOAT, _STRING, _LIST, _OBJECT = (
@@ -88,7 +81,7 @@ def values_features(values: Sequence[Any]) -> NDArray[np.float32]:
 
 def _row(value: Any, at: int = 0) -> list[float]:
     if isinstance(value, str):
-        kind, number = _kind(value)
+        kind, number = kind_of(value)
         numeric = _NO_NUMBER if number is None else _number(number)
         return [*_STRING, 0.0, *numeric, *_string(value, kind)]
     if value is None:
@@ -174,70 +167,3 @@ def _string(text: str, kind: str) -> list[float]:
 def _squashed(count: int) -> float:
     grown = math.log10(1 + count)
     return grown / (grown + 3)
-
-
-_SHORT = 2_048
-"""A longer string is code or prose, whatever it begins with."""
-_FILES = (
-    "txt|md|pdf|docx?|xlsx?|pptx?|csv|tsv|json|xml|ya?ml|html?|py|js|ts|java|cpp|[ch]|go|rs|rb|sh|sql|log|"
-    "ini|cfg|conf|toml|env|png|jpe?g|gif|svg|mp[34]|wav|zip|gz|tar|exe|dll|db|bak|pem|key"
-)
-_WHOLE = re.compile(
-    r"(?P<mail>(?:mailto:)?[^\s@<>,;]{1,128}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8})"
-    r"|(?P<url>[A-Za-z][A-Za-z0-9+.-]{0,20}://\S*|www\.\S+)"
-    r"|(?P<time>\d{4}-\d\d?(?:-\d\d?)?(?:[T ]\d\d?:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?Z| ?[+-]\d\d:?\d\d)?)?"
-    r"|\d\d?[/.-]\d\d?[/.-](?:\d{4}|\d\d)|\d{4}/\d\d?/\d\d?|\d\d?:\d\d(?::\d\d)?(?: ?[AaPp]\.?[Mm]\.?)?)"
-    r"|(?P<number>[-+]?[$€£¥]? ?(?:\d{1,3}(?:[,' _]\d{3}){1,8}|\d{1,40})(?:\.\d{1,40})?(?:[eE][-+]?\d{1,5})?"
-    r" ?[%€$£¥]?)"
-    rf"|(?P<path>(?:[~.]{{0,2}}/|[A-Za-z]:[\\/]|\\\\)[^\n]*|[^\s:]+\.(?:{_FILES})|[\w.~-]+(?:/[\w.~*-]+)+/?)"
-    r"|(?P<host>(?:[A-Za-z0-9-]{1,63}\.){1,6}[A-Za-z]{2,24}(?::\d{1,5})?(?:[/?#]\S*)?|"
-    r"\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?(?:/\S*)?)"
-    r"|(?P<id>(?=[^\s]*\d)[A-Za-z0-9]{1,64}(?:[-_:#.][A-Za-z0-9]{1,64}){0,8}|#?\d+|[A-Za-z0-9+/_-]{20,}={0,2})"
-)
-_CODE = re.compile(
-    r"\$\(|\$\{|&&|\|\||=>|->|</?[a-z]{1,20}[\s>]|[;{]\s*\n|\)\s*[;{]|`[^`\n]{1,80}`|\A#!|\A\s*[{\[<]"
-    r"|(?i:\b(?:select\b.{1,200}\bfrom|insert\s+into|drop\s+table|delete\s+from)\b)"
-    r"|(?:\A|[;|&]\s*)(?:sudo|rm|curl|wget|bash|sh|python3?|pip|npm|git|chmod|cat|echo|nc|ssh|scp|kill|mv|cp)"
-    r"\s+[-\w./~\"'$]"
-    r"|^\s*(?:def|import|from|class|function|const|var|let|return|print)\b.*[(:=;]",
-    re.MULTILINE,
-)
-_PHONE_OR_ACCOUNT = re.compile(r"\+?[A-Z]{0,2}[0-9][0-9A-Z ()./-]{5,40}\Z")
-_NUMERIC = re.compile(r"[^0-9eE.+-]")
-
-
-def _kind(text: str) -> tuple[str, float | None]:
-    """What a string is, and its value where it is a number."""
-    bare = text.strip()
-    if not bare:
-        return "empty", None
-    if len(bare) <= _SHORT:
-        if len(bare) <= 48 and (party := _party(bare)):
-            return party, None
-        found = _WHOLE.fullmatch(bare)
-        kind = found.lastgroup if found else None
-        if kind == "number":
-            return "number", _parsed(bare)
-        if kind:
-            return ("url" if kind == "host" else kind), None
-    if _CODE.search(bare):
-        return "code", None
-    if len(bare) <= 40:
-        if any(map(str.isdigit, bare)) and bare.count(" ") < 6 and dates_in(bare.lower()):
-            return "time", None
-        if bare.count(" ") < 4 and bare[-1] not in ".!?" and "\n" not in bare:
-            return "label", None
-    return "text", None
-
-
-def _party(bare: str) -> str | None:
-    """Phone numbers, IBANs and cards, by `trace.entities`; a plain number of digits is none."""
-    if not _PHONE_OR_ACCOUNT.match(bare) or (bare.isdigit() and len(bare) < 12):
-        return None
-    named = (identity(bare) or "").partition(":")[0]
-    return {"phone": "phone", "iban": "account", "card": "account"}.get(named)
-
-
-def _parsed(bare: str) -> float:
-    digits = _NUMERIC.sub("", bare)
-    return int(digits) if digits.lstrip("+-").isdigit() else float(digits)
