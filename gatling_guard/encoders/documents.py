@@ -1,0 +1,171 @@
+"""Documents of the GovernanceEncoder padded into windows, and the call forms both backends share.
+
+No torch: `governance` (torch) and `governance_onnx` (onnxruntime) add the two networks.
+
+Shapes: B documents, N entries of all of them together, T distinct texts, K windows of the longest
+document, W `config.window`, G `config.global_tokens`, h `hidden_dim`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatling_guard.encoders.config import EncoderConfig
+from gatling_guard.encoders.tree import (
+    FEATURE_DIM,
+    ContextLike,
+    Entries,
+    PolicyLike,
+    context_entries,
+    policy_entries,
+    text_table,
+)
+
+Ints: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.float32]
+A = TypeVar("A")
+"""Array of the backend: a torch tensor or a numpy array."""
+
+PATH_DECAY = 0.7
+"""Weight of a key in the path of its children, again per level: near ancestors say more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """B documents as the networks take them, but for the vectors of their texts."""
+
+    texts: list[str]
+    key: Ints
+    """`[N]` into `texts`."""
+    value: Ints
+    """`[N]` into `texts`."""
+    levels: list[tuple[Ints, Ints]]
+    """Per depth of 1 and more: rows, and the rows of their parents. Paths are summed downwards."""
+    slots: Ints
+    """`[N]` place of each entry among the `B * K * W` padded ones."""
+    features: Floats
+    """`[B, K, W, FEATURE_DIM]`"""
+    polarity: Ints
+    """`[B, K, W]` 0 neither, 1 allows, 2 forbids."""
+    mask: NDArray[np.bool_]
+    """`[B, K, W]` False for padding."""
+
+
+def pad_documents(documents: Sequence[Entries], texts: dict[str, int], window: int) -> Documents:
+    """Documents that share a table of texts, padded to whole windows of the longest."""
+    sizes = [len(entries) for entries in documents]
+    windows = max(1, -(-max(sizes) // window))
+    shape = (len(documents), windows, window)
+    place = [np.arange(n) + i * windows * window for i, n in enumerate(sizes)]
+    slots = np.concatenate(place).astype(np.int64)
+    start = np.repeat(np.cumsum([0, *sizes[:-1]]), sizes)
+    parent = np.concatenate([entries.parent for entries in documents]) + start
+    depth = np.concatenate([entries.depth for entries in documents])
+    levels = []
+    for level in range(1, int(depth.max(initial=0)) + 1):
+        rows = np.flatnonzero(depth == level)
+        levels.append((rows, parent[rows]))
+    features = np.zeros((windows * window * len(documents), FEATURE_DIM), np.float32)
+    polarity = np.zeros(len(features), np.int64)
+    mask = np.zeros(len(features), np.bool_)
+    features[slots] = np.concatenate([entries.features for entries in documents])
+    polarity[slots] = np.concatenate([entries.polarity for entries in documents]) % 3
+    mask[slots] = True
+    return Documents(
+        texts=list(texts),
+        key=np.concatenate([entries.key for entries in documents]),
+        value=np.concatenate([entries.value for entries in documents]),
+        levels=levels,
+        slots=slots,
+        features=features.reshape(*shape, -1),
+        polarity=polarity.reshape(shape),
+        mask=mask.reshape(shape),
+    )
+
+
+class GovernanceForms(ABC, Generic[A]):
+    """The call forms of a GovernanceEncoder over two networks."""
+
+    config: EncoderConfig
+
+    @property
+    @abstractmethod
+    def id(self) -> str:
+        """Names the weights; what was computed under another is not to be used."""
+
+    @abstractmethod
+    def run_policy(self, documents: Documents) -> A:
+        """The summary of each policy: `[B, G, h]`."""
+
+    @abstractmethod
+    def run_context(self, summary: A, documents: Documents) -> A:
+        """z_g `[B, latent_dim]` of each context; `summary` is `[B, G, h]` or `[1, G, h]`."""
+
+    @abstractmethod
+    def empty(self) -> A:
+        """`[0, latent_dim]`."""
+
+    @abstractmethod
+    def as_numpy(self, array: A) -> Floats:
+        """A copy of an array of this backend as numpy."""
+
+    def inference(self) -> AbstractContextManager[object]:
+        """In which nothing is kept for gradients."""
+        return nullcontext()
+
+    def forward(
+        self, policy: PolicyLike, user_role: str | None = None, session_context: ContextLike = None
+    ) -> A:
+        """z_g `[1, latent_dim]` of what was authorised.
+
+        Args:
+            policy: mapping, YAML or JSON text, path, built-in name, `Policy`, or None (no policy).
+            user_role: any text, or None.
+            session_context: the user's instruction, or a mapping that holds it (`instruction`).
+
+        Raises:
+            InputError: one of them cannot be read, with the place.
+        """
+        return self.encode_batch([(policy, user_role, session_context)])
+
+    def encode_batch(self, items: Sequence[tuple[PolicyLike, str | None, ContextLike]]) -> A:
+        """z_g `[B, latent_dim]` of B (policy, role, context), padded to the longest of them."""
+        if not items:
+            return self.empty()
+        summary = self.summaries([(policy, role) for policy, role, _ in items])
+        return self.encode_contexts(summary, [(role, context) for _, role, context in items])
+
+    def summary(self, policy: PolicyLike, user_role: str | None = None) -> A:
+        """What a session keeps of its policy: the states of the global tokens, `[1, G, h]`."""
+        return self.summaries([(policy, user_role)])
+
+    def summaries(self, items: Sequence[tuple[PolicyLike, str | None]]) -> A:
+        """`summary` of several policies: `[B, G, h]`."""
+        texts = text_table()
+        entries = [policy_entries(policy, role, texts) for policy, role in items]
+        return self.run_policy(pad_documents(entries, texts, self.config.window))
+
+    def encode_contexts(self, summary: A, items: Sequence[tuple[str | None, ContextLike]]) -> A:
+        """z_g `[B, latent_dim]` of B (role, context) under one summary, or under one each."""
+        texts = text_table()
+        entries = [context_entries(role, context, texts) for role, context in items]
+        return self.run_context(summary, pad_documents(entries, texts, self.config.window))
+
+    def counterfactuals(
+        self, policy: PolicyLike, user_role: str | None, contexts: Sequence[ContextLike]
+    ) -> A:
+        """z_g `[len(contexts), latent_dim]`: the same authority with other things asked for.
+
+        P3: each untrusted span in place of the instruction. The policy is encoded once.
+        """
+        if not contexts:
+            return self.empty()
+        items = [(user_role, context) for context in contexts]
+        return self.encode_contexts(self.summary(policy, user_role), items)
