@@ -1,0 +1,151 @@
+"""What a file of a model folder may hold: finite fp32 arrays, self-contained graphs, a self-test.
+
+Sees: bytes that were already read, the manifest. Does not see: the disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from gatling_guard.encoders import selftest, text
+from gatling_guard.encoders.manifest import Manifest
+from gatling_guard.errors import InputError, Issue
+
+Array = NDArray[np.float32]
+Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
+"""Network -> key of its state dict -> shape."""
+NETWORKS: Final = ("execution", "governance", "predictor")
+_SHOWN = 20
+"""Keys named in one error."""
+
+
+def check_content(name: str, data: bytes, manifest: Manifest, expected: Shapes | None) -> None:
+    """What a file holds.
+
+    Raises:
+        InputError: with every fault.
+    """
+    if name == selftest.FILE:
+        selftest.from_bytes(data)
+    elif name.endswith(".onnx"):
+        check_graph(data, name)
+    elif name.endswith(".safetensors"):
+        arrays = unpacked(data, what=name)
+        part = name.removesuffix(".safetensors")
+        faults = list(_content_faults(part, arrays, manifest, expected))
+        if faults:
+            raise InputError([Issue("", fault) for fault in faults], what=name)
+
+
+def _content_faults(
+    part: str, arrays: Mapping[str, Array], manifest: Manifest, expected: Shapes | None
+) -> Iterable[str]:
+    if part in NETWORKS:
+        found, stated = count(arrays), manifest.parameters.get(part)
+        if found != stated:
+            yield f"has {found} parameters; the manifest says {stated}"
+        if expected is not None:
+            shapes = {key: value.shape for key, value in arrays.items()}
+            yield from shape_faults(shapes, expected[part])
+        return
+    config = manifest.encoder_config
+    rows = text.STATIC_DIM if config.tokenizer == "static" else config.vocabulary
+    for key in ("execution.text", "governance.text"):
+        if key in arrays and arrays[key].shape != (rows, config.hidden_dim):
+            shape = arrays[key].shape
+            yield f"{key} has shape {shape}; the config says {(rows, config.hidden_dim)}"
+
+
+def shape_faults(
+    found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]
+) -> list[str]:
+    """Differences of two state dicts, in words."""
+    shared = sorted(found.keys() & wanted.keys())
+    groups = {
+        "missing": sorted(wanted.keys() - found.keys()),
+        "unexpected": sorted(found.keys() - wanted.keys()),
+        "wrong shape": [
+            f"{key} {list(found[key])} not {list(wanted[key])}"
+            for key in shared
+            if tuple(found[key]) != tuple(wanted[key])
+        ],
+    }
+    return [f"{what}: {_some(keys)}" for what, keys in groups.items() if keys]
+
+
+def _some(keys: Sequence[str]) -> str:
+    more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+    return ", ".join(keys[:_SHOWN]) + more
+
+
+def check_graph(data: bytes, what: str) -> None:
+    """Refuse an ONNX model with tensors outside of it.
+
+    Such a tensor names its file under the key "location", verbatim in the bytes; onnxruntime would
+    read that file, or memory of this process, unhashed.
+    """
+    if b"location" in data:
+        raise InputError("has external data; weights must be inside the ONNX file", what=what)
+
+
+def named_arrays(part: str, state: Mapping[str, Any]) -> dict[str, Array]:
+    """A state dict (torch or numpy) as contiguous arrays.
+
+    Raises:
+        InputError: an array that is not fp32, or not finite.
+    """
+    arrays = {}
+    for key, value in state.items():
+        plain = value.detach().cpu().numpy() if hasattr(value, "detach") else value
+        arrays[key] = np.ascontiguousarray(plain).reshape(np.shape(plain))  # 0-d stays 0-d
+    _require_plain_numbers(arrays, part)
+    return arrays
+
+
+def packed(arrays: Mapping[str, Array]) -> bytes:
+    """A safetensors file; the same arrays give the same bytes in whatever order they come."""
+    return safetensors.numpy.save(dict(arrays))
+
+
+def unpacked(data: bytes, *, what: str) -> dict[str, Array]:
+    """The arrays in the bytes of a safetensors file.
+
+    Raises:
+        InputError: no safetensors file, or other than finite fp32 in it.
+    """
+    try:
+        tensors = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
+    except safetensors.SafetensorError as error:
+        raise InputError(f"is no safetensors file: {error}", what=what) from None
+    odd = [Issue(key, f"is {t['dtype']}, not F32") for key, t in tensors if t["dtype"] != "F32"]
+    if odd:
+        raise InputError(odd[:_SHOWN], what=what)
+    arrays = {
+        key: np.frombuffer(tensor["data"], dtype="<f4").reshape(tensor["shape"])
+        for key, tensor in tensors
+    }
+    _require_plain_numbers(arrays, what)
+    return arrays
+
+
+def _require_plain_numbers(arrays: Mapping[str, Array], what: str) -> None:
+    issues = []
+    for key, value in arrays.items():
+        if value.dtype != np.float32:
+            issues.append(Issue(key, f"is {value.dtype}; weights are float32"))
+        elif not np.isfinite(value).all():
+            bad = int(np.size(value) - np.isfinite(value).sum())
+            issues.append(Issue(key, f"{bad} of {value.size} numbers are not finite"))
+    if issues:
+        raise InputError(issues[:_SHOWN], what=what)
+
+
+def count(arrays: Mapping[str, Array]) -> int:
+    """How many numbers there are in all."""
+    return sum(int(value.size) for value in arrays.values())
