@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Part = Literal["execution", "governance", "predictor", "runtime"]
-GRAPHS: Final = ("call", "blocks", "policy", "context", "predictor")
+GRAPHS: Final = ("call", "plan", "policy", "context", "predictor")
 _SHOWN = 20
 """Keys named in one error."""
 

@@ -9,13 +9,19 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gatling_guard.encoders.selftest import Precision
+
 OPSET = 18
+PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "int8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,60 @@ def _quiet() -> Iterator[None]:
         finally:
             logging.disable(logging.NOTSET)
             root.setLevel(level)
+
+
+def export(folder: Path) -> None:
+    """Add graphs, run-time arrays and self-test to a model folder that has torch weights.
+
+    Raises:
+        ConfigurationError: no model, or one without torch weights.
+        InputError: its files are damaged.
+    """
+    from gatling_guard.encoders import bundle, checkpoint, selftest
+    from gatling_guard.encoders.manifest import read_manifest
+
+    manifest = read_manifest(folder)
+    checkpoint.require_tokenizer(manifest)
+    modules = bundle.create(manifest.encoder_config, seed=0)
+    for part, module in modules.items():
+        checkpoint.load_into(module, folder, part, manifest)  # type: ignore[arg-type]
+    arrays = runtime_arrays(modules)
+    with tempfile.TemporaryDirectory() as scratch:
+        for graph in all_graphs(modules):
+            export_graph(graph, Path(scratch))
+        files = {f"onnx/{path.name}": path.read_bytes() for path in Path(scratch).glob("*.onnx")}
+    config = manifest.encoder_config
+    built: dict[selftest.Precision, bundle.Encoders] = {}
+    for precision in PRECISIONS:
+        named = {g: files[f"onnx/{g}.{precision}.onnx"] for g in checkpoint.GRAPHS}
+        built[precision] = bundle.assemble(config, named.__getitem__, arrays, model=precision)
+    files[selftest.FILE] = selftest.to_bytes(selftest.make_cases(built))
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    checkpoint.update(folder, files, arrays, created=now)
+
+
+def runtime_arrays(modules: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
+    """What the ONNX path needs beside its graphs: the text projection of each encoder."""
+    return {
+        f"{name}.text": np.ascontiguousarray(modules[name].text.weight.cpu().numpy())
+        for name in ("execution", "governance")
+    }
+
+
+def all_graphs(modules: Mapping[str, Any]) -> list[Graph]:
+    """The graphs of the networks that `bundle.create` makes."""
+    from gatling_guard.encoders.governance import export_parts
+
+    predictor = modules["predictor"]
+    latent, h = predictor.config.latent_dim, predictor.config.hidden_dim
+    inputs = {
+        "z_g": torch.randn(3, latent), "z_e": torch.randn(3, latent), "latest": torch.randn(3, h)
+    }  # fmt: skip
+    return [
+        *execution_graphs(modules["execution"]),
+        *export_parts(modules["governance"]),
+        Graph("predictor", predictor, inputs, ("call",), dict.fromkeys(inputs, (0,))),
+    ]
 
 
 def execution_graphs(encoder: Any) -> list[Graph]:

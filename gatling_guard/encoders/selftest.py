@@ -35,15 +35,13 @@ rounding moves one number more than it moves an angle or a length."""
 class Encoders(Protocol):
     """What is tested: both encoders, of any backend and precision."""
 
-    def execution(self, plan: Mapping[str, Any], /) -> Any:
-        """z_e, `[1, latent_dim]`."""
-        ...
+    @property
+    def execution(self) -> Any:
+        """Callable: plan (a mapping) -> z_e `[1, latent_dim]`."""
 
-    def governance(
-        self, policy: Mapping[str, Any], role: str, context: Mapping[str, Any], /
-    ) -> Any:
-        """z_g, `[1, latent_dim]`."""
-        ...
+    @property
+    def governance(self) -> Any:
+        """Callable: policy, role, context -> z_g `[1, latent_dim]`."""
 
 
 class _Section(BaseModel):

@@ -1,0 +1,164 @@
+"""A model ready to use: both encoders and the predictor, of one set of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gatling_guard.encoders import checkpoint, selftest
+from gatling_guard.encoders.cache import GovernanceCache
+from gatling_guard.encoders.config import EncoderConfig
+from gatling_guard.encoders.execution_onnx import OnnxExecutionEncoder
+from gatling_guard.encoders.governance_onnx import OnnxGovernanceEncoder
+from gatling_guard.encoders.manifest import Manifest, read_manifest, shipped
+from gatling_guard.encoders.plans import PlanEncoder
+from gatling_guard.encoders.prediction import OnnxPredictor
+from gatling_guard.encoders.projected import ProjectedText
+from gatling_guard.encoders.runtime import OnnxGraph
+from gatling_guard.encoders.selftest import Precision
+from gatling_guard.encoders.text import text_features
+from gatling_guard.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Backend = Literal["onnx", "torch"]
+
+
+class Predicts(Protocol):
+    """`Predictor` or `OnnxPredictor`."""
+
+    def predict(
+        self,
+        z_g: NDArray[np.float32],
+        z_e: NDArray[np.float32],
+        latest: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """`[B, latent_dim]`, `[B, latent_dim]`, `[B, h]` -> `[B, call_dim]`, unit length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoders:
+    """One model. Thread-safe but for the states that `execution.start()` makes."""
+
+    config: EncoderConfig
+    execution: PlanEncoder
+    governance: GovernanceCache[Any]
+    predictor: Predicts
+    manifest: Manifest | None = None
+    """None for weights that are in no folder yet."""
+
+
+def create(config: EncoderConfig, seed: int) -> dict[str, nn.Module]:
+    """Untrained networks, the same for the same seed; torch's own generator is left alone.
+
+    Returns: `execution`, `governance`, `predictor`.
+    """
+    import torch
+
+    from gatling_guard.encoders.execution import ExecutionEncoder
+    from gatling_guard.encoders.governance import GovernanceEncoder
+    from gatling_guard.encoders.predictor import Predictor
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return {
+            "execution": ExecutionEncoder(config),
+            "governance": GovernanceEncoder(config),
+            "predictor": Predictor(config),
+        }
+
+
+def load_encoders(
+    folder: Path | str | None = None,
+    *,
+    backend: Backend = "onnx",
+    precision: Precision = "int8",
+    threads: int = 1,
+) -> Encoders:
+    """Load a model, check it and let it prove itself.
+
+    Only files whose size and hash the manifest gives are used, and the model must reproduce three
+    stored cases before it is returned.
+
+    Args:
+        folder: a model folder; None: the weights that ship with this package.
+        backend: `onnx` serves; `torch` is the reference (fp32, needs the extra `train`).
+        precision: of the ONNX graphs.
+        threads: of one product, in onnxruntime.
+
+    Raises:
+        ConfigurationError: no such model, made for another tokeniser, a part is missing, or the
+            self-test fails.
+        InputError: a file is damaged or not the one that was saved.
+    """
+    if folder is None and (folder := shipped()) is None:
+        raise ConfigurationError("this version ships no weights; name a model folder")
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    checkpoint.require_tokenizer(manifest)
+    if backend == "torch":
+        loaded, precision = _torch(folder, manifest), "fp32"
+    else:
+        loaded = assemble(
+            manifest.encoder_config,
+            lambda graph: checkpoint.load_graph(folder, graph, precision, manifest),
+            checkpoint.load_state(folder, "runtime", manifest),
+            model=f"{manifest.digest[:16]}-{precision}",
+            threads=threads,
+            manifest=manifest,
+        )
+    selftest.run(loaded, checkpoint.load_cases(folder, manifest), precision)
+    return loaded
+
+
+def assemble(
+    config: EncoderConfig,
+    graph: Callable[[str], bytes],
+    arrays: Mapping[str, NDArray[np.float32]],
+    *,
+    model: str,
+    threads: int = 1,
+    manifest: Manifest | None = None,
+) -> Encoders:
+    """The ONNX encoders from graphs by name and run-time arrays (`runtime_arrays`)."""
+    features = text_features(config.tokenizer, vocabulary=config.vocabulary)
+
+    def network(name: str) -> OnnxGraph:
+        return OnnxGraph(graph(name), threads=threads, name=name)
+
+    def text(encoder: str) -> ProjectedText:
+        return ProjectedText(features, arrays[f"{encoder}.text"])
+
+    execution = OnnxExecutionEncoder(
+        config, text("execution"), call=network("call"), plan=network("plan"), model=model
+    )
+    governance = OnnxGovernanceEncoder(
+        config, text("governance"), policy=network("policy"), context=network("context"),
+        model=model,
+    )  # fmt: skip
+    predictor = OnnxPredictor(config, network("predictor"))
+    return Encoders(config, execution, GovernanceCache(governance), predictor, manifest)
+
+
+def of_modules(modules: Mapping[str, Any], manifest: Manifest | None = None) -> Encoders:
+    """Encoders over torch networks as `create` makes them; they no longer record gradients."""
+    for module in modules.values():
+        module.eval().requires_grad_(False)
+    execution = modules["execution"]
+    return Encoders(
+        execution.config, execution, GovernanceCache(modules["governance"]),
+        modules["predictor"], manifest,
+    )  # fmt: skip
+
+
+def _torch(folder: Path, manifest: Manifest) -> Encoders:
+    modules = create(manifest.encoder_config, seed=0)
+    for part, module in modules.items():
+        checkpoint.load_into(module, folder, part, manifest)  # type: ignore[arg-type]
+    return of_modules(modules, manifest)
