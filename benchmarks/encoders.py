@@ -29,7 +29,7 @@ from findings import Findings, as_json, report
 from rounds import Contestant, Times, ratio
 
 from gatling_guard import Guard
-from gatling_guard.plan import ExecutionPlan, ToolCall
+from gatling_guard.plan import Edge, ExecutionPlan, ToolCall
 from gatling_guard.policy import Policy, load_policy
 
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -72,14 +72,31 @@ class Ours:
     def state_of(self, plan: ExecutionPlan) -> Any:
         """The state of a session that made the plan's calls."""
         state = self._encoders.execution.start()
-        for node in plan.order:
-            state.append(plan.calls[node], sources=list(plan.parents[node]))
+        for call in plan.nodes:  # in the order of their ids, which is an execution order
+            state.append(call, sources=plan.parents[call.node_id])
         return state
 
     def step(self, given: tuple[Any, ToolCall, list[str]]) -> object:
         """z_e after one more call: (state, call, ids of its sources)."""
         state, call, sources = given
         return state.append(call, sources=sources).z_e
+
+    def built(self, given: tuple[Any, ToolCall, list[str]]) -> tuple[Any, ...]:
+        """What `step` is given, with the features of the call already built, for `graphs`."""
+        from gatling_guard.encoders.calls import CallInput, call_features
+        from gatling_guard.encoders.graph import kinds_of
+
+        state, call, sources = given
+        index = {source: int(source[1:]) for source in sources}  # c7 was the call at 7
+        edges = [Edge(source=source, target=call.node_id) for source in sources]
+        features = call_features(CallInput(call, None, None))
+        return state, [features], [call.node_id], [kinds_of(edges, index)]
+
+    def graphs(self, given: tuple[Any, ...]) -> object:
+        """`step` without the building of features: look-up of texts and the two graphs."""
+        state, *call = given
+        state.extend(*call)
+        return state.z_e
 
     def governance(self, policy: Policy) -> object:
         """z_g of a policy, a role and a session's context."""
@@ -185,10 +202,14 @@ def one_by_one(model: Callable[[ExecutionPlan], object], plans: list[ExecutionPl
 
 
 def base_step(found: Findings, base: Ours) -> None:
-    """One call at `base` on a plan of 20 nodes, building of its features included."""
-    plans = [random_plan(20, s) for s in range(5)]
+    """One call at `base` on a plan of 20 nodes, with and without the building of its features."""
+    given = steps_of(base, [random_plan(20, s) for s in range(5)])
     what = "base: one more call, 20 nodes"
-    times = found.race(what, [Contestant(OURS, base.step, steps_of(base, plans))])
+    run = [
+        Contestant(OURS, base.step, given),
+        Contestant("features built", base.graphs, lambda i: base.built(given(i))),
+    ]
+    times = found.race(what, run)
     found.at_most(f"{what}, p50", times[OURS].median, "ms", 0.6)
 
 
@@ -258,8 +279,9 @@ def processes(found: Findings, folder: Path) -> None:
     found.facts["load, seconds of each process"] = [round(run["seconds"], 3) for run in runs]
     found.facts["peak RSS, MB"] = round(max(run["peak"] for run in runs))
     found.at_most("torch imported", float(any(run["torch"] for run in runs)), "", 0)
-    state = fresh("state", folder)["mb"]
-    found.at_most("base: state of 1,000 calls", state, "MB", 32)
+    state = fresh("state", folder)
+    found.at_most("base: state of 1,000 calls", state["grown"], "MB", 32)
+    found.facts["state of 1,000 calls, MB: counted, stored"] = [state["counted"], state["stored"]]
 
 
 def measure(found: Findings, models: Path, *, loop_only: bool) -> None:

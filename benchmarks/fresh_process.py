@@ -32,22 +32,23 @@ def load(folder: str) -> dict[str, Any]:
 
 
 def state(folder: str) -> dict[str, Any]:
-    """MB by which the process grows through a session of 1,000 calls: more than its state alone."""
+    """MB of a session of 1,000 calls: growth of the process, counted bytes, stored bytes."""
     encoders = _load_encoders(folder)
     from encoder_inputs import random_plan
 
     def session(calls: int) -> Any:
         plan, found = random_plan(calls, 0), encoders.execution.start()
         before = memory()["rss"]
-        for node in plan.order:
-            found.append(plan.calls[node], sources=list(plan.parents[node]))
+        for call in plan.nodes:
+            found.append(call, sources=plan.parents[call.node_id])
         gc.collect()
         return memory()["rss"] - before, found
 
     _, warm = session(100)  # kept: what it would free would be missing below
     grown, long = session(1000)
-    del warm, long
-    return {"mb": grown}
+    stored = len(long.to_bytes()) / 1e6
+    del warm
+    return {"grown": grown, "counted": long.nbytes / 1e6, "stored": stored}
 
 
 def memory() -> dict[str, float]:
