@@ -108,7 +108,6 @@ def load_encoders(
         loaded = assemble(
             manifest.encoder_config,
             lambda graph: checkpoint.load_graph(folder, graph, precision, manifest),
-            checkpoint.load_state(folder, "runtime", manifest),
             model=f"{manifest.digest[:16]}-{precision}",
             threads=threads,
             manifest=manifest,
@@ -120,20 +119,19 @@ def load_encoders(
 def assemble(
     config: EncoderConfig,
     graph: Callable[[str], bytes],
-    arrays: Mapping[str, NDArray[np.float32]],
     *,
     model: str,
     threads: int = 1,
     manifest: Manifest | None = None,
 ) -> Encoders:
-    """The ONNX encoders from graphs by name and run-time arrays (`runtime_arrays`)."""
+    """The ONNX encoders from the bytes of `checkpoint.GRAPHS`, by name."""
     features = text_features(config.tokenizer, vocabulary=config.vocabulary)
 
     def network(name: str) -> OnnxGraph:
         return OnnxGraph(graph(name), threads=threads, name=name)
 
     def text(encoder: str) -> ProjectedText:
-        return ProjectedText(features, arrays[f"{encoder}.text"])
+        return ProjectedText(features, network(f"{encoder}_text"))
 
     execution = OnnxExecutionEncoder(
         config, text("execution"), call=network("call"), plan=network("plan"), model=model

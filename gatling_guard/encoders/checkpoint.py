@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 Part = Literal["execution", "governance", "predictor", "runtime"]
-GRAPHS: Final = ("call", "plan", "policy", "context", "predictor")
+GRAPHS: Final = (
+    "execution_text", "governance_text", "call", "plan", "policy", "context", "predictor"
+)  # fmt: skip
 _SHOWN = 20
 """Keys named in one error."""
 
@@ -182,8 +184,12 @@ def names_for(backend: Literal["torch", "onnx"], precision: selftest.Precision) 
     """The files one backend loads."""
     if backend == "torch":
         return [*(f"{network}.safetensors" for network in NETWORKS), selftest.FILE]
-    graphs = [f"onnx/{graph}.{precision}.onnx" for graph in GRAPHS]
-    return [*graphs, "runtime.safetensors", selftest.FILE]
+    return [*(graph_file(graph, precision) for graph in GRAPHS), selftest.FILE]
+
+
+def graph_file(graph: str, precision: selftest.Precision) -> str:
+    """The file of a graph; text projections are fp32 at every precision (see `export.Graph`)."""
+    return f"onnx/{graph}.{'fp32' if graph.endswith('_text') else precision}.onnx"
 
 
 def tokenizer_id(config: EncoderConfig) -> str:
@@ -226,7 +232,7 @@ def load_graph(
         InputError: the file is damaged, is not the one that was saved, or points to another file.
         ConfigurationError: the model has no such graph; another tokeniser.
     """
-    name = f"onnx/{graph}.{precision}.onnx"
+    name = graph_file(graph, precision)
     data = _part(folder, name, manifest)
     check_graph(data, str(folder / name))
     return data

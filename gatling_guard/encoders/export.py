@@ -13,9 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gatling_guard.encoders.selftest import Precision
@@ -36,10 +34,13 @@ class Graph:
     outputs: Sequence[str]
     dynamic: Mapping[str, Sequence[int]]
     """Which dimensions of an input vary."""
+    quantised: bool = True
+    """Whether there is an int8 graph. Its activations share one scale per input, so that a row
+    depends on the others: not for what is kept per text."""
 
 
-def export_graph(graph: Graph, folder: Path) -> tuple[Path, Path]:
-    """Write `NAME.fp32.onnx` and `NAME.int8.onnx` into `folder`.
+def export_graph(graph: Graph, folder: Path) -> None:
+    """Write `NAME.fp32.onnx` and, where it is `quantised`, `NAME.int8.onnx` into `folder`.
 
     Int8: dynamic quantisation of all matrix products with constant weights, one scale per output
     column (per tensor the cosine falls to .95, attribution.md).
@@ -74,16 +75,13 @@ def export_graph(graph: Graph, folder: Path) -> tuple[Path, Path]:
                 del node.metadata_props[:]
                 node.doc_string = ""
             onnx.save(model, full)
-            with tempfile.TemporaryDirectory() as scratch:
-                plain = Path(scratch) / "plain.onnx"
-                onnx.save(model, plain)
+            if graph.quantised:
                 quantize_dynamic(
-                    plain, small, weight_type=QuantType.QInt8, per_channel=True,
+                    full, small, weight_type=QuantType.QInt8, per_channel=True,
                     op_types_to_quantize=["MatMul"],
                 )  # fmt: skip
     finally:
         graph.module.train(training)
-    return full, small
 
 
 @contextlib.contextmanager
@@ -121,7 +119,6 @@ def export(folder: Path) -> None:
     modules = bundle.create(manifest.encoder_config, seed=0)
     for part, module in modules.items():
         checkpoint.load_into(module, folder, part, manifest)  # type: ignore[arg-type]
-    arrays = runtime_arrays(modules)
     with tempfile.TemporaryDirectory() as scratch:
         for graph in all_graphs(modules):
             export_graph(graph, Path(scratch))
@@ -129,19 +126,11 @@ def export(folder: Path) -> None:
     config = manifest.encoder_config
     built: dict[selftest.Precision, bundle.Encoders] = {}
     for precision in PRECISIONS:
-        named = {g: files[f"onnx/{g}.{precision}.onnx"] for g in checkpoint.GRAPHS}
-        built[precision] = bundle.assemble(config, named.__getitem__, arrays, model=precision)
+        named = {g: files[checkpoint.graph_file(g, precision)] for g in checkpoint.GRAPHS}
+        built[precision] = bundle.assemble(config, named.__getitem__, model=precision)
     files[selftest.FILE] = selftest.to_bytes(selftest.make_cases(built))
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    checkpoint.update(folder, files, arrays, created=now)
-
-
-def runtime_arrays(modules: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
-    """What the ONNX path needs beside its graphs: the text projection of each encoder."""
-    return {
-        f"{name}.text": np.ascontiguousarray(modules[name].text.weight.cpu().numpy())
-        for name in ("execution", "governance")
-    }
+    checkpoint.update(folder, files, created=now)
 
 
 def all_graphs(modules: Mapping[str, Any]) -> list[Graph]:
@@ -154,10 +143,25 @@ def all_graphs(modules: Mapping[str, Any]) -> list[Graph]:
         "z_g": torch.randn(3, latent), "z_e": torch.randn(3, latent), "latest": torch.randn(3, h)
     }  # fmt: skip
     return [
+        text_graph("execution_text", modules["execution"]),
+        text_graph("governance_text", modules["governance"]),
         *execution_graphs(modules["execution"]),
         *export_parts(modules["governance"]),
         Graph("predictor", predictor, inputs, ("call",), dict.fromkeys(inputs, (0,))),
     ]
+
+
+def text_graph(name: str, encoder: Any) -> Graph:
+    """The text projection of an encoder."""
+    features = torch.from_numpy(encoder.features(["a", "b c", "d"]))
+    return Graph(
+        name,
+        encoder.text,
+        {"features": features},
+        ("vectors",),
+        {"features": (0,)},
+        quantised=False,
+    )
 
 
 def execution_graphs(encoder: Any) -> list[Graph]:

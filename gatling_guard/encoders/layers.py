@@ -18,7 +18,7 @@ class TextProjection(nn.Module):
     `static`: float32 `[..., STATIC_DIM]` times a matrix without bias, so that the empty text stays
     zero. `md5`: int64 ids `[...]` into a learned table; id 0 is the empty text and stays zero.
 
-    The ONNX path does this in numpy and caches the result per text (`encoders.projected`).
+    The ONNX path keeps the result per text (`encoders.projected`).
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -36,14 +36,6 @@ class TextProjection(nn.Module):
             return torch.as_tensor(self.static(features))
         assert self.table is not None
         return torch.as_tensor(self.table(features))
-
-    @property
-    def weight(self) -> Tensor:
-        """`[STATIC_DIM, h]` or `[vocabulary, h]`: what the ONNX path needs of this layer."""
-        if self.static is not None:
-            return self.static.weight.detach().T
-        assert self.table is not None
-        return self.table.weight.detach()
 
 
 class Gate(nn.Module):

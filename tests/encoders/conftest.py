@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from gatling_guard.encoders.config import EncoderConfig
 from gatling_guard.encoders.execution import ExecutionEncoder
 from gatling_guard.encoders.execution_onnx import OnnxExecutionEncoder
-from gatling_guard.encoders.export import execution_graphs, export_graph
+from gatling_guard.encoders.export import execution_graphs, export_graph, text_graph
 from gatling_guard.encoders.projected import ProjectedText
 from gatling_guard.encoders.runtime import OnnxGraph
 
@@ -39,7 +38,7 @@ def encoder() -> ExecutionEncoder:
 def graphs(encoder: ExecutionEncoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The encoder's graphs, in fp32 and int8."""
     folder = tmp_path_factory.mktemp("graphs")
-    for graph in execution_graphs(encoder):
+    for graph in (text_graph("text", encoder), *execution_graphs(encoder)):
         export_graph(graph, folder)
     return folder
 
@@ -49,7 +48,7 @@ def onnx_of(encoder: ExecutionEncoder, folder: Path, precision: str) -> OnnxExec
     call, plan = ((folder / f"{name}.{precision}.onnx").read_bytes() for name in ("call", "plan"))
     return OnnxExecutionEncoder(
         encoder.config,
-        ProjectedText(encoder.features, np.ascontiguousarray(encoder.text.weight.numpy())),
+        ProjectedText(encoder.features, OnnxGraph((folder / "text.fp32.onnx").read_bytes())),
         call=OnnxGraph(call),
         plan=OnnxGraph(plan),
         model=f"tiny-{precision}",
