@@ -92,6 +92,15 @@ def test_the_distance_grows_with_the_fraction(numbers: list[float]) -> None:
     assert distance(b, c) <= distance(a, c) + 1e-5
 
 
+def test_each_fourier_pair_covers_half_a_turn_at_most() -> None:
+    """R21: what keeps the distance monotone; more turns would make far numbers near again."""
+    numbers = sorted(sign * 10**power for sign in (-1, 1) for power in (0, 1, 2, 4, 8, 40, 300))
+    rows = values_features(numbers)
+    sines, cosines = rows[:, 12:15], rows[:, 15:18]
+    assert (cosines >= 0).all()
+    assert (np.diff(np.arctan2(sines, cosines), axis=0) > 0).all()
+
+
 @given(st.integers(-300, 300), st.integers(1, 8))
 def test_each_decade_is_a_step(power: int, factor: int) -> None:
     """A tenfold is always seen, from 1e-300 to 1e300."""
@@ -169,6 +178,7 @@ def test_all_columns_are_bounded(values: list[Any]) -> None:
         ("50", "number"),
         ("-1.5e3", "number"),
         ("1,000.50", "number"),
+        ("12345678901234", "number"),
         ("+49 170 1234567", "phone"),
         ("DE89 3704 0044 0532 0130 00", "account"),
         ("4111 1111 1111 1111", "account"),
