@@ -1,30 +1,28 @@
 """What text features are worth and what they cost: static embeddings beside MD5 tokens.
 
 `python benchmarks/text.py` prints
-(a) for 1,000 tools of the catalog (seeded sample, distinct names): how often the nearest neighbour,
-by cosine, has the same effect; plain, and averaged over the effects so that a common one counts no
-more than a rare one. Ties count with their share: the expectation over random choice.
+(a) how often a tool's nearest neighbour, by cosine, has the same effect; plain, and averaged over
+the effects so that a common one counts no more than a rare one. Ties count with their share: the
+expectation over random choice. Twice: for five seeded samples of 1,000 tools of the catalog with
+distinct names and the effect that `gatling_guard.catalog` infers, and for the tools of the dev half
+of the hand labels. The inference reads the words of the same names, so there a bag of words starts
+with an advantage; the hand labels are the better judge.
 (b) microseconds per text, time to load, resident memory.
 
-The effect is the one that `gatling_guard.catalog` infers, from the words of the same names and
-descriptions. So (a) says whether features keep what a rule reads off the words; it is no proof that
-they know effects. Nothing is fitted here. Needs `../shared/data`; the quality part is skipped where
-it is missing.
+Nothing is fitted here. Needs `../shared/data`; (a) is skipped where it is missing.
 """
 
 from __future__ import annotations
 
-import json
-import lzma
 import os
 import random
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import mean, median
+from statistics import mean, median, stdev
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -32,16 +30,19 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 from numpy.typing import NDArray
+from profiles import HALVES, TOOLS, digest, read_labels, read_tools
 
 from gatling_guard.catalog import infer_profile
 from gatling_guard.encoders.text import SUBWORD_DIM, text_features
 from gatling_guard.encoders.wordpiece import normalised
 
-ROOT = Path(__file__).resolve().parents[1]
-TOOLS = ROOT.parent / "shared" / "data" / "catalog" / "tool_schemas.jsonl.xz"
+SHARED = Path(__file__).resolve().parents[2] / "shared"
 SAMPLE = 1_000
-SEED = 20261121
+SEEDS = range(5)
 VOCABULARY = 10_000
+
+Tool = dict[str, Any]
+Vectors = NDArray[Any]
 
 LOADING = """
 import os, resource, time
@@ -59,71 +60,120 @@ print((time.perf_counter() - began) * 1e3, resident() - before, resident())
 
 def main() -> None:
     """Print both tables."""
-    if TOOLS.exists():
-        quality(sampled())
+    if (SHARED / TOOLS).is_file():
+        tools = list(read_tools(SHARED))
+        inferred = [sampled(tools, seed) for seed in SEEDS]
+        print(
+            f"nearest neighbour has the same effect, by inference: {len(SEEDS)} samples of {SAMPLE}"
+        )
+        quality(inferred)
+        print("\nnearest neighbour has the same effect, by hand labels (dev half): one sample")
+        quality([labelled(tools)])
     else:
-        print(f"quality: skipped, there is no {TOOLS}")
+        print(f"quality: skipped, there is no {SHARED / TOOLS}")
     print()
     costs()
 
 
-def sampled() -> list[dict[str, Any]]:
-    """Tools with distinct names."""
-    with lzma.open(TOOLS, "rt", encoding="utf-8") as lines:
-        tools = [json.loads(line) for line in lines]
+def sampled(tools: list[Tool], seed: int) -> list[tuple[Tool, str]]:
+    """Tools with distinct names, and the effect that the catalog infers."""
     named = {str(tool["name"]): tool for tool in tools}
-    return random.Random(SEED).sample([named[name] for name in sorted(named)], SAMPLE)
-
-
-def quality(tools: list[dict[str, Any]]) -> None:
-    """Table (a)."""
-    effects = [
-        infer_profile(tool["name"], str(tool["description"] or ""), tool["parameters"]).effect.value
-        for tool in tools
+    chosen = random.Random(seed).sample([named[name] for name in sorted(named)], SAMPLE)
+    return [
+        (
+            tool,
+            infer_profile(tool["name"], tool["description"] or "", tool["parameters"]).effect.value,
+        )
+        for tool in chosen
     ]
-    classes = Counter(effects)
-    chance = [(n - 1) / (len(tools) - 1) for n in classes.values()]
-    plain = sum(n * p for n, p in zip(classes.values(), chance, strict=True)) / len(tools)
-    print(f"nearest neighbour has the same effect, {len(tools)} tools, seed {SEED}")
-    print("effects: " + ", ".join(f"{effect} {n}" for effect, n in classes.most_common()))
-    print(f"{'':44} {'name':>13} {'name + descr.':>15}")
-    print(f"{'':44} {'plain  macro':>13} {'plain  macro':>15}")
-    names = [str(tool["name"]) for tool in tools]
-    texts = [str(tool["description"] or "") for tool in tools]
-    static, md5 = text_features("static"), text_features("md5", vocabulary=VOCABULARY)
-
-    def whole(texts: list[str]) -> NDArray[Any]:
-        ids = md5(texts)
-        return (ids[:, None] == np.arange(VOCABULARY)[None]).astype(np.float32)
-
-    def bag(texts: list[str]) -> NDArray[Any]:
-        counts = np.zeros((len(texts), VOCABULARY), dtype=np.float32)
-        for row, text in zip(counts, texts, strict=True):
-            np.add.at(row, md5(normalised(text).split()), 1)
-        return counts
-
-    ways: list[tuple[str, Callable[[list[str]], NDArray[Any]]]] = [
-        ("static", static),
-        ("static, sub-words only", lambda texts: static(texts)[:, :SUBWORD_DIM]),
-        ("static, n-grams only", lambda texts: static(texts)[:, SUBWORD_DIM:]),
-        ("md5, a token per word (bag)", bag),
-        ("md5, a token per text (the seed's)", whole),
-    ]
-    for title, features in ways:
-        alone = unit(features(names))
-        both = alone + unit(features(texts))
-        cells = [hits(unit(vectors), effects) for vectors in (alone, both)]
-        print(f"{title:44} " + "   ".join(f"{100 * p:5.1f}  {100 * m:5.1f}" for p, m in cells))
-    print(f"{'chance':44} " + f"{100 * plain:5.1f}  {100 * mean(chance):5.1f}")
 
 
-def unit(vectors: NDArray[Any]) -> NDArray[Any]:
+def labelled(tools: list[Tool]) -> list[tuple[Tool, str]]:
+    """The tools of the dev half, and the effect that a person read off them."""
+    effects = {
+        label["digest"]: str(label["effect"])
+        for label in read_labels().values()
+        if label["half"] == HALVES[0]
+    }
+    marked = {digest(tool): tool for tool in tools}
+    return [(marked[mark], effect) for mark, effect in effects.items() if mark in marked]
+
+
+def whole(texts: list[str]) -> Vectors:
+    """The seed's: one MD5 token per text, one-hot."""
+    ids = text_features("md5", vocabulary=VOCABULARY)(texts)
+    return (ids[:, None] == np.arange(VOCABULARY)[None]).astype(np.float32)
+
+
+def bag(texts: list[str]) -> Vectors:
+    """One MD5 token per word, counted."""
+    md5 = text_features("md5", vocabulary=VOCABULARY)
+    counts = np.zeros((len(texts), VOCABULARY), dtype=np.float32)
+    for row, text in zip(counts, texts, strict=True):
+        np.add.at(row, md5(normalised(text).split()), 1)
+    return counts
+
+
+def static(texts: list[str]) -> Vectors:
+    """Both halves of the static features."""
+    return np.asarray(text_features("static")(texts))
+
+
+WAYS: dict[str, Callable[[list[str]], Vectors]] = {
+    "static": static,
+    "static, sub-words only": lambda texts: static(texts)[:, :SUBWORD_DIM],
+    "static, n-grams only": lambda texts: static(texts)[:, SUBWORD_DIM:],
+    "md5, a token per word (bag)": bag,
+    "md5, a token per text (the seed's)": whole,
+}
+
+
+def quality(samples: list[list[tuple[Tool, str]]]) -> None:
+    """Table (a): means over the samples, and the spread of the plain share."""
+    counted = Counter(str(effect) for _, effect in samples[0])
+    print("effects (first sample): " + ", ".join(f"{e} {n}" for e, n in counted.most_common()))
+    print(
+        f"{'per cent':36} {'name: plain':>14} {'macro':>12}  {'+ descr.: plain':>15} {'macro':>12}"
+    )
+    for title, features in WAYS.items():
+        print(f"{title:36} " + spread([shares(sample, features) for sample in samples]))
+    # What a neighbour drawn at random gives.
+    print(f"{'chance':36} " + spread([(*chance(sample), *chance(sample)) for sample in samples]))
+
+
+def shares(
+    sample: list[tuple[Tool, str]], features: Callable[[list[str]], Vectors]
+) -> tuple[float, ...]:
+    """Plain and macro share, by the name alone and by name and description."""
+    effects = [str(effect) for _, effect in sample]
+    alone = unit(features([str(tool["name"]) for tool, _ in sample]))
+    both = unit(alone + unit(features([str(tool["description"] or "") for tool, _ in sample])))
+    return (*hits(alone, effects), *hits(both, effects))
+
+
+def chance(sample: list[tuple[Tool, str]]) -> tuple[float, float]:
+    """Plain and macro share of a neighbour drawn at random."""
+    counts = Counter(str(effect) for _, effect in sample).values()
+    same = [(n - 1) / (len(sample) - 1) for n in counts]
+    return sum(n * p for n, p in zip(counts, same, strict=True)) / len(sample), mean(same)
+
+
+def spread(rows: Sequence[tuple[float, ...]]) -> str:
+    """Mean of each column, with the standard deviation where there are several rows."""
+    cells = []
+    for column in zip(*rows, strict=True):
+        more = f" +-{100 * stdev(column):4.1f}" if len(rows) > 1 else ""
+        cells.append(f"{100 * mean(column):5.1f}{more}")
+    return " ".join(f"{cell:>14}" for cell in cells)
+
+
+def unit(vectors: Vectors) -> Vectors:
     """Rows of length 1; zeros stay."""
     norm = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(norm, 1e-12))
 
 
-def hits(vectors: NDArray[Any], effects: list[str]) -> tuple[float, float]:
+def hits(vectors: Vectors, effects: list[str]) -> tuple[float, float]:
     """Share of rows whose nearest other row has their effect: plain, and averaged over effects."""
     cosine = vectors @ vectors.T
     np.fill_diagonal(cosine, -2)
@@ -135,19 +185,19 @@ def hits(vectors: NDArray[Any], effects: list[str]) -> tuple[float, float]:
 
 def costs() -> None:
     """Table (b)."""
-    static, md5 = text_features("static"), text_features("md5")
+    ways = text_features("static"), text_features("md5")
     names = [f"{verb}_{noun}{i}" for i in range(10) for verb in VERBS for noun in NOUNS]
     prose = [f"Use this to {name.replace('_', ' the ')} of the signed-in user." for name in names]
     print(f"{'microseconds per text, min / median':44} {'static':>15} {'md5':>15}")
-    for title, texts in (
-        ("one name", names[:1]),
-        ("one sentence", prose[:1]),
-        (f"batch of {len(names)} names", names),
-        (f"batch of {len(prose)} sentences", prose),
-        ("one text of 1 MB", [" ".join(prose)[:50_000] * 20]),
+    long = [" ".join(prose)[:50_000] * 20]
+    for title, texts, rounds in (
+        ("one name", names[:1], 300),
+        ("one sentence", prose[:1], 300),
+        (f"batch of {len(names)} names", names, 20),
+        (f"batch of {len(prose)} sentences", prose, 20),
+        ("one text of 1 MB", long, 3),
     ):
-        rounds = 3 if len(texts[0]) > 1_000 else 300 if len(texts) == 1 else 20
-        cells = [timed(lambda f=f: f(texts), rounds, len(texts)) for f in (static, md5)]  # type: ignore[misc]
+        cells = [timed(way, texts, rounds) for way in ways]
         print(f"{title:44} " + " ".join(f"{cell:>15}" for cell in cells))
     runs = [
         [float(x) for x in subprocess.check_output([sys.executable, "-c", LOADING]).split()]
@@ -161,13 +211,13 @@ VERBS = ("delete", "list", "create", "send", "getAll", "archive", "share", "pay"
 NOUNS = ("user", "events", "Invoice", "mail", "file", "report", "channel", "order", "job", "note")
 
 
-def timed(call: Callable[[], object], rounds: int, texts: int) -> str:
+def timed(way: Callable[[list[str]], object], texts: list[str], rounds: int) -> str:
     """`min / median` of some rounds, per text."""
     took = []
     for _ in range(rounds):
         began = time.perf_counter()
-        call()
-        took.append((time.perf_counter() - began) * 1e6 / texts)
+        way(texts)
+        took.append((time.perf_counter() - began) * 1e6 / len(texts))
     return f"{min(took):.1f} / {median(took):.1f}"
 
 

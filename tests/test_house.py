@@ -99,6 +99,7 @@ def test_the_wheel_holds_both_packages_and_every_data_file(wheel: Path) -> None:
     """Built-in policies, schemas and `py.typed` are easily left out of a wheel."""
     inside = set(zipfile.ZipFile(wheel).namelist())
     assert {"gatling_guard/py.typed", "gatling_adapters/py.typed"} <= inside
+    assert "gatling_guard/pretrained/text-1/table.safetensors" in inside
     assert packaged() <= inside
     assert not {name for name in inside if name.startswith(("tests/", "adapters/", "scripts/"))}
     assert any(name.endswith("licenses/LICENSE") for name in inside)

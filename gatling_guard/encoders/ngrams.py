@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 NGRAM_DIM = 256
 """Buckets; a power of two."""
 _BITS = NGRAM_DIM.bit_length()  # of the bucket, and one for the sign
-_BLOCK = 1 << 15
+_BLOCK = 1 << 13
 """Characters that are hashed at a time: what bounds the memory for a long text."""
 
 # Multilinear hashing: with odd random factors the top bits of sum(factor_i * character_i) mod 2^64

@@ -32,8 +32,8 @@ TABLE = Path(__file__).parents[1] / "pretrained" / "text-1"
 """What `scripts/make_text_embeddings.py` wrote."""
 TOKENISATION = 1
 """Raise when `wordpiece` or `ngrams` give other features: `tests/encoders/test_text.py` tells."""
-_BLOCK = 4096
-"""Sub-words whose rows are summed at a time: 4 MB."""
+_BLOCK = 1024
+"""Sub-words whose rows are summed at a time: 1 MB."""
 
 __all__ = ["NGRAM_DIM", "STATIC_DIM", "SUBWORD_DIM", "StaticText", "TextFeatures", "text_features"]
 
@@ -112,6 +112,7 @@ class StaticText:
         Raises:
             ConfigurationError: a file is missing, or is not the one of the manifest.
         """
+        from safetensors import SafetensorError
         from safetensors.numpy import load as load_tensors
 
         manifest = _manifest(folder / "manifest.json")
@@ -119,7 +120,10 @@ class StaticText:
         raw = _verified(table_file, manifest)
         words = _verified(vocabulary_file, manifest)
         tokens = words.decode("utf-8").split("\n")
-        tensors = load_tensors(raw)
+        try:
+            tensors = load_tensors(raw)
+        except SafetensorError as error:
+            raise ConfigurationError(f"{table_file}: no safetensors file ({error})") from None
         table, scale = tensors.get("table"), tensors.get("scale")
         if table is None or table.dtype != np.int8 or table.shape != (len(tokens), SUBWORD_DIM):
             raise ConfigurationError(f"{table_file}: no int8 table of {len(tokens)} sub-words")

@@ -1,7 +1,7 @@
 """Texts as words, and words as sub-words of a vocabulary.
 
 Sees: snake, camel, dotted and kebab identifiers as the words they are made of, each punctuation
-mark, single characters of scripts without spaces. Words are split greedily into the longest
+mark, each ideograph. Words are split greedily into the longest
 sub-words (BERT's WordPiece; `tests/encoders/test_text.py` compares). Other than BERT's, a long word
 is not given up, and of a word with an unknown letter the known parts remain.
 Does not see: case, accents (the n-grams see those), what `nfkc` folds, characters that are in no
@@ -21,7 +21,8 @@ from functools import cache
 from gatling_guard.trace.canonical import nfkc
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_WORD = re.compile("[^\\W_\u2e80-\U0003ffff]+|[\u2e80-\U0003ffff]|[^\\w\\s]")
+_IDEOGRAPHS = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ffff"
+_WORD = re.compile(rf"[^\W_{_IDEOGRAPHS}]+|[{_IDEOGRAPHS}]|[^\w\s]")
 
 
 def normalised(text: str) -> str:
