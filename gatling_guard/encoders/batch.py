@@ -114,12 +114,12 @@ def plan_batch(graphs: Sequence[Ancestry]) -> PlanBatch:
     relation = np.zeros((*shape, longest), np.int64)
     relation[:, np.arange(longest), np.arange(longest)] = SELF
     valid = np.zeros(shape, np.float32)
-    start, nothing = 0, np.zeros(0, np.int64)
+    start = 0
     for b, graph in enumerate(graphs):
         size = len(graph)
         calls[b, :size] = np.arange(start, start + size)
         position[b, :size] = graph.positions(0, size)
-        relation[b, :size, :size] = graph.relations(0, size, nothing)
+        relation[b, :size, :size] = graph.relations(0, size, ())
         valid[b, :size] = 1.0
         start += size
     return PlanBatch(calls, position, relation, valid)

@@ -25,7 +25,7 @@ from gatling_guard.encoders.config import EncoderConfig, config_of
 from gatling_guard.encoders.graph import POSITION_DIM, RELATIONS, UNSEEN
 from gatling_guard.encoders.layers import FeedForward, Gate, TextProjection, initialise
 from gatling_guard.encoders.plans import Lookup, PlanEncoder, PlanLike, Prepared, prepared
-from gatling_guard.encoders.state import Pool, StepArrays
+from gatling_guard.encoders.state import Pool, StepArrays, no_past
 from gatling_guard.encoders.text import text_features
 from gatling_guard.trace import Lineage
 
@@ -86,37 +86,25 @@ class Block(nn.Module):
         h = config.hidden_dim
         self.heads, self.width = config.heads, h // config.heads
         self.norm = nn.LayerNorm(h)
-        self.q = nn.Linear(h, h)
-        self.kv = nn.Linear(h, 2 * h)
-        self.relation = nn.Embedding(RELATIONS, config.heads)
+        self.qkv = nn.Linear(h, 3 * h)
         self.out = nn.Linear(h, h)
         self.dropout = nn.Dropout(config.dropout)
         self.ffn = FeedForward(h, config.ffn, config.dropout)
 
-    def split(self, x: Tensor) -> Tensor:
-        """`[B, n, h]` -> `[B, H, n, h/H]`."""
-        return x.reshape(x.shape[0], x.shape[1], self.heads, self.width).transpose(1, 2)
-
     def forward(
-        self, x: Tensor, past: Tensor, relation: Tensor, masked: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """`x` [B, m, h], `past` [1, n, 2, h] shared by all plans of the batch.
+        self, x: Tensor, past_k: Tensor, past_v: Tensor, bias: Tensor
+    ) -> tuple[Tensor, ...]:
+        """`x` [B, m, h], `past_*` [B, H, n, d], `bias` [B, H, m, n + m].
 
-        Returns: the new states `[B, m, h]`, and keys and values to keep `[B, m, 2, h]`.
+        Returns: the new states `[B, m, h]`, and their keys and values `[B, H, m, d]`.
         """
-        normed = self.norm(x)
-        q = self.split(self.q(normed)) * self.width**-0.5  # [B, H, m, d]
-        kv = self.kv(normed).unflatten(-1, (2, -1))  # [B, m, 2, h]
-        k, v = self.split(kv[:, :, 0]), self.split(kv[:, :, 1])
-        past_k, past_v = self.split(past[:, :, 0]), self.split(past[:, :, 1])
-        # Keys of the past are broadcast over the batch instead of copied into it.
-        logits = torch.cat([q @ past_k.transpose(-1, -2), q @ k.transpose(-1, -2)], -1)
-        bias = self.relation(relation).permute(0, 3, 1, 2)  # [B, H, m, n + m]
-        weights = torch.softmax(logits + bias + masked, -1)
-        n = past.shape[1]
-        mixed = weights[..., :n] @ past_v + weights[..., n:] @ v  # [B, H, m, d]
+        heads = self.qkv(self.norm(x)).unflatten(-1, (3 * self.heads, self.width))
+        q, k, v = torch.split(heads.transpose(1, 2), self.heads, 1)
+        keys, values = torch.cat([past_k, k], 2), torch.cat([past_v, v], 2)
+        logits = (q @ keys.transpose(-1, -2)) * self.width**-0.5 + bias
+        mixed = torch.softmax(logits, -1) @ values
         x = x + self.dropout(self.out(mixed.transpose(1, 2).flatten(2)))
-        return x + self.ffn(x), kv
+        return x + self.ffn(x), k, v
 
 
 class PlanNetwork(nn.Module):
@@ -125,8 +113,9 @@ class PlanNetwork(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         h = config.hidden_dim
-        self.pool_heads = config.pool_heads
+        self.heads, self.pool_heads = config.heads, config.pool_heads
         self.position = nn.Linear(POSITION_DIM, h)
+        self.relation = nn.Embedding(RELATIONS, config.blocks * config.heads)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
         self.norm = nn.LayerNorm(h)
         self.pool_logits = nn.Linear(h, self.pool_heads)
@@ -147,30 +136,34 @@ class PlanNetwork(nn.Module):
         pool_sum: Tensor,
         pool_acc: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """One step of m new calls.
+        """One step of m new calls. Few operators: at m = 1 each costs as much as its arithmetic.
 
         Args:
             x0: `[B, m, h]` from `CallNetwork`.
             position: `[B, m, POSITION_DIM]`.
             relation: `[B, m, n + m]` int64, of each new call to the past and to the new ones.
             valid: `[B, m]` 1 for a call, 0 for padding.
-            past: `[1, n, L, 2, h]` keys and values of the n earlier calls that a new one sees.
+            past: `[1, 2LH, n, d]` keys and values of the n earlier calls that a new one sees; all
+                plans of the batch share them.
             pool_max: `[1, P]` largest pooling logit so far.
             pool_sum: `[1, P]` sum of exp(logit - pool_max).
             pool_acc: `[1, P, h/P]` the same sum over values.
 
         Returns:
             z_e `[B, latent_dim]` of the plan with its new calls, their states `[B, m, h]`, keys
-            and values to keep `[B, m, L, 2, h]`, and the three pooling sums `[B, ...]`.
+            and values to keep `[B, 2LH, m, d]`, and the three pooling sums `[B, ...]`.
         """
         x = x0 + self.position(position)
-        masked = ((relation == UNSEEN).to(x.dtype) * MASKED).unsqueeze(1)  # [B, 1, m, n + m]
-        kept = []
-        for i, block in enumerate(self.blocks):
-            x, kv = block(x, past[:, :, i], relation, masked)
-            kept.append(kv)
+        # All blocks' biases at once: [B, m, n + m, LH] -> L x [B, H, m, n + m].
+        masked = ((relation == UNSEEN).to(x.dtype) * MASKED).unsqueeze(1)
+        biases = self.relation(relation).permute(0, 3, 1, 2) + masked
+        pasts = torch.split(past.expand(x0.shape[0], -1, -1, -1), self.heads, 1)
+        kept: list[Tensor] = []
+        for i, bias in enumerate(torch.split(biases, self.heads, 1)):
+            x, k, v = self.blocks[i](x, pasts[2 * i], pasts[2 * i + 1], bias)
+            kept += [k, v]
         states = self.norm(x)
-        logits = self.pool_logits(states) + (1.0 - valid).unsqueeze(-1) * MASKED  # [B, m, P]
+        logits = self.pool_logits(states) + ((1.0 - valid) * MASKED).unsqueeze(-1)  # [B, m, P]
         values = self.pool_values(states).unflatten(-1, (self.pool_heads, -1))  # [B, m, P, h/P]
         new_max = torch.maximum(pool_max, logits.amax(1))
         weights = torch.exp(logits - new_max.unsqueeze(1))
@@ -179,7 +172,7 @@ class PlanNetwork(nn.Module):
         new_acc = pool_acc * old.unsqueeze(-1) + (weights.unsqueeze(-1) * values).sum(1)
         pooled = (new_acc / new_sum.unsqueeze(-1)).flatten(1)  # [B, h]
         z = self.z_down(self.act(self.z_up(self.z_norm(pooled))))
-        return z, states, torch.stack(kept, 2), new_max, new_sum, new_acc
+        return z, states, torch.cat(kept, 1), new_max, new_sum, new_acc
 
 
 class ExecutionEncoder(nn.Module, PlanEncoder):
@@ -292,8 +285,8 @@ class ExecutionEncoder(nn.Module, PlanEncoder):
         return next(self.parameters()).device
 
     def _start(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        config, pool = self.config, Pool.empty(self.config)
-        past = torch.zeros(1, 0, config.blocks, 2, config.hidden_dim, device=self.device)
+        pool = Pool.empty(self.config)
+        past = self._tensor(no_past(self.config))
         return past, self._tensor(pool.max), self._tensor(pool.sum), self._tensor(pool.acc)
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:

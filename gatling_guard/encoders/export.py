@@ -186,7 +186,7 @@ def execution_graphs(encoder: Any) -> list[Graph]:
         "position": torch.randn(plans, new, POSITION_DIM),
         "relation": torch.randint(0, RELATIONS, (plans, new, past + new)),
         "valid": torch.ones(plans, new),
-        "past": torch.randn(1, past, config.blocks, 2, h),
+        "past": torch.randn(1, 2 * config.blocks * config.heads, past, h // config.heads),
         "pool_max": torch.zeros(1, config.pool_heads),
         "pool_sum": torch.ones(1, config.pool_heads),
         "pool_acc": torch.randn(1, config.pool_heads, h // config.pool_heads),
@@ -204,7 +204,7 @@ def execution_graphs(encoder: Any) -> list[Graph]:
             ("z_e", "states", "kept", "new_max", "new_sum", "new_acc"),
             {
                 "x0": (0, 1), "position": (0, 1), "relation": (0, 1, 2), "valid": (0, 1),
-                "past": (1,),
+                "past": (2,),
             },
         ),
     ]  # fmt: skip

@@ -7,7 +7,7 @@ changes when the plan grows. Everything here depends on the edges alone, not on 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,6 +28,8 @@ _BUCKETS = np.minimum(
     np.concatenate([np.arange(9), 8 + np.ceil(2 * np.log2(np.arange(9, 257) / 8))]), _DISTANCES
 ).astype(np.int64)
 """Bucket 1..16 of a distance: exact up to 8, then by half octaves; the last one is open."""
+_BUCKET_LIST = _BUCKETS.tolist()
+_FAR = len(_BUCKETS) - 1
 
 
 def position_features(depth: int, sources: int) -> list[float]:
@@ -81,21 +83,32 @@ class Ancestry:
         rows = [position_features(self.depths[i], len(self.direct[i])) for i in range(first, last)]
         return np.array(rows, np.float32)
 
-    def seen(self, first: int, last: int) -> NDArray[np.int64]:
+    def seen(self, first: int, last: int) -> list[int]:
         """Calls before `first` that a call in [first, last) sees, in order."""
         union = 0
         for reach in self.reach[first:last]:
             union |= reach
-        return np.flatnonzero(_bits([union & ((1 << first) - 1)], max(first, 1))[0, :first])
+        union &= (1 << first) - 1
+        if union.bit_count() > 64:
+            return np.flatnonzero(_bits([union], first)[0]).tolist()
+        found = []
+        while union:
+            found.append((union & -union).bit_length() - 1)
+            union &= union - 1
+        return found
 
-    def relations(self, first: int, last: int, past: NDArray[np.int64]) -> NDArray[np.int64]:
-        """`[m, len(past) + m]`: relation of the calls [first, last) to `past` and to each other."""
-        columns = np.concatenate([past, np.arange(first, last)])
+    def relations(self, first: int, last: int, past: Sequence[int]) -> NDArray[np.int64]:
+        """`[m, len(past) + m]`: relation of the calls [first, last) to `past` and to each other.
+
+        `past` is in order and holds what `seen` says; it may hold more.
+        """
+        if last - first == 1:
+            return np.array([[*self._row(first, past), SELF]], np.int64)
+        columns = np.array([*past, *range(first, last)], np.int64)
         depths = np.array([self.depths[i] for i in columns.tolist()], np.int64)
         distance = depths[len(past) :, None] - depths
         seen = _bits(self.reach[first:last], last)[:, columns]
-        bucket = _BUCKETS[np.clip(distance, 1, len(_BUCKETS) - 1)]
-        table = np.where(seen, 1 + bucket, UNSEEN)
+        table = np.where(seen, 1 + _BUCKETS[np.clip(distance, 1, _FAR)], UNSEEN)
         rows = np.arange(last - first)
         table[rows, len(past) + rows] = SELF
         direct = [
@@ -107,6 +120,16 @@ class Ancestry:
             at, sources, kinds = np.array(direct, np.int64).T
             table[at, np.searchsorted(columns, sources)] += _DISTANCES * kinds
         return table
+
+    def _row(self, call: int, past: Sequence[int]) -> Iterator[int]:
+        """The same for one call, without arrays: the step of a session."""
+        reach, depth, direct = self.reach[call], self.depths[call], self.direct[call]
+        for other in past:
+            if reach >> other & 1:
+                bucket = _BUCKET_LIST[min(depth - self.depths[other], _FAR)]
+                yield 1 + bucket + _DISTANCES * direct.get(other, 0)
+            else:
+                yield UNSEEN
 
 
 def _bits(numbers: Sequence[int], length: int) -> NDArray[np.bool_]:

@@ -19,7 +19,7 @@ from gatling_guard.encoders.batch import plan_batch
 from gatling_guard.encoders.calls import CallFeatures, CallInput, call_features
 from gatling_guard.encoders.config import EncoderConfig
 from gatling_guard.encoders.graph import Ancestry, ancestry_of
-from gatling_guard.encoders.state import PlanState, Pool, StepArrays
+from gatling_guard.encoders.state import PlanState, Pool, StepArrays, no_past
 from gatling_guard.errors import InputError, Issue
 from gatling_guard.plan import ExecutionPlan, parse_plan
 from gatling_guard.trace import Lineage
@@ -156,12 +156,8 @@ class PlanEncoder(ABC):
         x0 = self.run_calls(whole.calls)[0][batch.calls]
         count, pool = len(parts), Pool.empty(self.config)
         position, relation = batch.position.repeat(count, 0), batch.relation.repeat(count, 0)
-        past = self._no_past()
+        past = no_past(self.config)
         return self.run_plan(x0.repeat(count, 0), position, relation, chosen, past, pool).z_e
-
-    def _no_past(self) -> NDArray[np.float32]:
-        config = self.config
-        return np.zeros((1, 0, config.blocks, 2, config.hidden_dim), np.float32)
 
     def arrays(self, plans: Sequence[Prepared]) -> NDArray[np.float32]:
         """z_e `[B, latent_dim]` of prepared plans, without gradients."""
@@ -179,7 +175,7 @@ class PlanEncoder(ABC):
         x0 = self.run_calls([call for plan in plans for call in plan.calls])[0][batch.calls]
         pool = Pool.empty(self.config)
         given = (x0, batch.position, batch.relation, batch.valid)
-        return self.run_plan(*given, self._no_past(), pool).z_e
+        return self.run_plan(*given, no_past(self.config), pool).z_e
 
     def _chunked(self, plan: Prepared) -> NDArray[np.float32]:
         state = self.start()

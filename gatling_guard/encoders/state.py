@@ -55,6 +55,16 @@ class Pool:
         )
 
 
+def no_past(config: EncoderConfig) -> NDArray[np.float32]:
+    """`[1, 2LH, 0, d]`: what is kept of no call."""
+    return np.zeros((1, *_row_shape(config, 0)), np.float32)
+
+
+def _row_shape(config: EncoderConfig, calls: int) -> tuple[int, int, int]:
+    width = config.hidden_dim // config.heads
+    return 2 * config.blocks * config.heads, calls, width
+
+
 @dataclass(frozen=True, slots=True)
 class StepArrays:
     """What one step of `PlanNetwork` gives."""
@@ -64,7 +74,7 @@ class StepArrays:
     states: NDArray[np.float32]
     """`[B, m, h]`"""
     kept: NDArray[np.float32]
-    """`[B, m, L, 2, h]`"""
+    """`[B, 2LH, m, d]` keys and values per block and head."""
     pool: Pool
 
 
@@ -170,7 +180,7 @@ class PlanState:
             graph.add(self._kinds(candidate.call.node_id, candidate.edges))
             graphs.append(graph)
         at = len(self)
-        seen = np.unique(np.concatenate([graph.seen(at, at + 1) for graph in graphs]))
+        seen = sorted({i for graph in graphs for i in graph.seen(at, at + 1)})
         relation = np.stack([graph.relations(at, at + 1, seen) for graph in graphs])
         position = np.stack([graph.positions(at, at + 1) for graph in graphs])
         valid = np.ones((len(candidates), 1), np.float32)
@@ -229,26 +239,25 @@ class PlanState:
         self._pool, self.z_e, self.last = done.pool, done.z_e[0], done.states[0, -1]
         return done
 
-    def _rows(self, seen: NDArray[np.int64]) -> NDArray[np.float32]:
-        """`[1, n, L, 2, h]`: what is kept of some calls."""
-        config = self._encoder.config
-        found = np.empty((1, len(seen), config.blocks, 2, config.hidden_dim), np.float32)
-        block, row = seen // _BLOCK, seen % _BLOCK
-        for number in np.unique(block):
-            here = block == number
-            found[0, here] = self._blocks[number][row[here]]
+    def _rows(self, seen: Sequence[int]) -> NDArray[np.float32]:
+        """`[1, 2LH, n, d]`: what is kept of some calls."""
+        found = np.empty((1, *_row_shape(self._encoder.config, len(seen))), np.float32)
+        for at, call in enumerate(seen):
+            number, place = divmod(call, _BLOCK)
+            found[0, :, at] = self._blocks[number][place]
         return found
 
-    def _keep(self, rows: NDArray[np.float32], at: int) -> None:
-        for row in rows:
-            number, place = divmod(at, _BLOCK)
+    def _keep(self, kept: NDArray[np.float32], at: int) -> None:
+        """Add `[2LH, m, d]` from call `at` on."""
+        for i in range(kept.shape[1]):
+            number, place = divmod(at + i, _BLOCK)
             if number == len(self._blocks):
-                self._blocks.append(np.zeros((_BLOCK, *row.shape), np.float32))
+                heads, _, width = kept.shape
+                self._blocks.append(np.zeros((_BLOCK, heads, width), np.float32))
             elif number < self._shared:
                 self._blocks[number] = self._blocks[number].copy()
             self._shared = min(self._shared, number)
-            self._blocks[number][place] = row
-            at += 1
+            self._blocks[number][place] = kept[:, i]
 
     def to_bytes(self) -> bytes:
         """The state as safetensors: arrays and JSON, nothing that could run."""
@@ -262,7 +271,7 @@ class PlanState:
         }
         arrays = {
             "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
-            "rows": self._rows(np.arange(len(self)))[0],
+            "rows": self._rows(range(len(self)))[0],
             "pool_max": self._pool.max,
             "pool_sum": self._pool.sum,
             "pool_acc": self._pool.acc,
@@ -301,8 +310,9 @@ class PlanState:
             )
         state, config = cls(encoder), encoder.config
         rows = arrays["rows"]
-        if rows.shape[1:] != (config.blocks, 2, config.hidden_dim) or not (
-            len(rows) == len(about["ids"]) == len(about["sources"]) == len(set(about["ids"]))
+        size = len(set(about["ids"]))
+        if rows.shape != _row_shape(config, size) or not (
+            size == len(about["ids"]) == len(about["sources"])
         ):
             raise ValueError("its parts do not fit together")
         for at, direct in enumerate(about["sources"]):
