@@ -63,7 +63,7 @@ def runtime(seed: int = 0) -> dict[str, NDArray[np.float32]]:
 
 def onnx_files() -> dict[str, bytes]:
     """Bytes in the place of graphs; a checkpoint looks for external data only."""
-    names = ("call", "blocks", "policy", "context", "predictor")
+    names = ("call", "plan", "policy", "context", "predictor")
     return {
         f"onnx/{name}.{precision}.onnx": f"{name} {precision}".encode() * 20
         for name in names

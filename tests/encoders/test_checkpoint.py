@@ -361,6 +361,34 @@ def test_a_pipe_is_refused_and_not_waited_for(model: Path) -> None:
         load_cases(model)
 
 
+@pytest.mark.parametrize("name", ["selftest.json", "onnx"])
+def test_a_file_in_the_place_of_a_folder(model: Path, name: str) -> None:
+    """And the other way round: an issue, not a traceback."""
+    if name == "onnx":
+        shutil.rmtree(model / name)
+        (model / name).touch()
+    else:
+        (model / name).unlink()
+        (model / name).mkdir()
+    assert messages(model)
+    with pytest.raises(InputError):
+        read_all(model)
+
+
+def test_nothing_is_written_that_could_not_be_read(tmp_path: Path) -> None:
+    for options in (
+        {"metrics": {"a": float("nan")}},
+        {"metrics": {str(i): 0.5 for i in range(100_000)}},
+        {"command": "\ud800"},
+        {"created": "today"},
+        {"name": "a b"},
+        {"extra": {"selftest.json": b"[1]"}},
+    ):
+        with pytest.raises(InputError):
+            saved(tmp_path / "m", **options)
+    assert os.listdir(tmp_path) == []
+
+
 def test_sizes_are_looked_at_before_bytes(model: Path) -> None:
     """A file of 1 TB that occupies nothing on disk: refused in no time and in no memory."""
     for name in ("execution.safetensors", "manifest.json"):
@@ -431,6 +459,9 @@ def test_all_faults_of_a_manifest_come_at_once(model: Path) -> None:
         ({"seeds": [1.0]}, "/seeds/0"),
         ({"metrics": {"a": "0.5"}}, "/metrics/a"),
         ({"metrics": {"a": 1e999}}, "JSON|number|finite|inf"),
+        ({"metrics": {"a": 2**1024 - 1}}, "/metrics/a"),
+        ({"metrics": {"a": True}}, "/metrics/a"),
+        ({"command": "x" * 2**20}, "at most"),
         ({"name": "\x1b[2J"}, "/name"),
         ({"files": []}, "/files"),
         ({"files": {"a.onnx": {"sha256": "0" * 64, "bytes": MAX_BYTES + 1}}}, "/files"),
@@ -438,6 +469,7 @@ def test_all_faults_of_a_manifest_come_at_once(model: Path) -> None:
         ({"config": {**CONFIG.to_dict(), "dropout": "x"}}, "/config"),
         ({"config": {**CONFIG.to_dict(), "blocks": 1.0}}, "/config"),
         ({"config": {**CONFIG.to_dict(), "sharks": 1}}, "/config: .*sharks"),
+        ({"config": {**CONFIG.to_dict(), "name": {}}}, "/config/name"),
         ({"config": {"hidden_dim": 128}}, "/config/window: is missing"),
         ({"config": {**CONFIG.to_dict(), "hidden_dim": 2**40}}, "parameters"),
         ({"config": {**CONFIG.to_dict(), "vocabulary": 2**40}}, "parameters"),
