@@ -183,6 +183,9 @@ def test_a_damaged_file_is_refused(model: Path, name: str, damage: str) -> None:
         path.write_bytes(changed)
     issues = verify(model)
     assert {issue.file for issue in issues} == {name}
+    sizes = {"cut": len(data) - 1, "grown": len(data) + 1, "empty": 0}
+    if damage in sizes:
+        assert f"has {sizes[damage]} bytes, not {len(data)}" in str(issues[0])
     with pytest.raises(InputError, match=name):
         load(model, name)
 
