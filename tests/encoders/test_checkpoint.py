@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
+from numpy.typing import NDArray
 
 from gatling_guard.encoders import checkpoint, content, folder, selftest, text
 from gatling_guard.encoders.checkpoint import (
@@ -93,10 +94,10 @@ def messages(model: Path) -> str:
 
 def test_what_is_saved_is_loaded_bit_by_bit(tmp_path: Path) -> None:
     """R79: signs of zero, denormals, scalars, empty and transposed arrays among them."""
-    odd = {
+    odd: dict[str, NDArray[np.float32]] = {
         "zero": np.array([0.0, -0.0], np.float32),
         "tiny": np.array([1e-45, -3e-39, 3.4e38], np.float32),
-        "scalar": np.float32(2.5).reshape(()),
+        "scalar": np.array(2.5, np.float32),
         "empty": np.zeros((0, 4), np.float32),
         "turned": np.arange(12, dtype=np.float32).reshape(3, 4).T,
     }
@@ -177,7 +178,8 @@ def test_a_damaged_file_is_refused(model: Path, name: str, damage: str) -> None:
     places = {"first": 0, "middle": len(data) // 2, "last": len(data) - 1}
     if damage in places:
         data[places[damage]] ^= 1
-    changed = {"cut": data[:-1], "grown": data + b"\0", "empty": b""}.get(damage, data)
+    others = {"cut": bytes(data[:-1]), "grown": bytes(data) + b"\0", "empty": b""}
+    changed = others.get(damage, bytes(data))
     path.unlink()
     if damage != "gone":
         path.write_bytes(changed)
@@ -551,7 +553,7 @@ def test_a_backend_is_judged_by_the_files_it_loads(model: Path) -> None:
 def test_what_was_hashed_is_what_is_used(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """R79: a file exchanged after the check changes nothing: it is not opened again."""
     opened: list[str] = []
-    read = checkpoint.read_file
+    read = folder.read_file
 
     def swapped(where: Path, name: str, *, limit: int) -> bytes:
         data = read(where, name, limit=limit)
