@@ -32,6 +32,7 @@ from gatling_guard.encoders.manifest import (
     Manifest,
     build_manifest,
     name_fault,
+    parse_manifest,
     read_manifest,
 )
 from gatling_guard.errors import ConfigurationError, InputError, Issue
@@ -287,7 +288,7 @@ def read_listed(folder: Path, name: str, manifest: Manifest) -> bytes:
     entry, what = manifest.files[name], str(folder / name)
     try:
         data = read_file(folder, name, limit=MAX_BYTES)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError("is listed in the manifest and missing", what=what) from None
     if len(data) != entry.bytes:
         raise InputError(f"has {len(data)} bytes, not {entry.bytes}", what=what)
@@ -325,9 +326,11 @@ def _write(
     manifest = build_manifest({**facts, "files": entries})
     for name, data in files.items():
         check_content(name, data, manifest, None)
+    own = manifest.to_bytes()
+    parse_manifest(own)  # nothing is written that could not be read
     if replace and folder.exists():
         _require_own(folder)
-    write_folder(folder, {**files, FILE: manifest.to_bytes()}, replace=replace)
+    write_folder(folder, {**files, FILE: own}, replace=replace)
     return manifest
 
 

@@ -52,7 +52,7 @@ def _content_faults(
             yield f"has {found} parameters; the manifest says {stated}"
         if expected is not None:
             shapes = {key: value.shape for key, value in arrays.items()}
-            yield from shape_faults(shapes, expected[part])
+            yield from shape_faults(shapes, expected.get(part, {}))
         return
     config = manifest.encoder_config
     rows = text.STATIC_DIM if config.tokenizer == "static" else config.vocabulary

@@ -37,16 +37,20 @@ def read_file(folder: Path, name: str, *, limit: int) -> bytes:
         path = path / part
         if stat.S_ISLNK(os.lstat(path).st_mode):
             raise InputError("is a symbolic link; the files of a model are files", what=str(path))
-    # No waiting for the other end of a pipe; on Windows neither flag exists.
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    with open(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb") as file:
-        status = os.fstat(file.fileno())
+    # No waiting for the other end of a pipe; on Windows the first two do not exist.
+    flags = (getattr(os, flag, 0) for flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+    descriptor = os.open(path, os.O_RDONLY | sum(flags))
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise InputError("is no regular file", what=str(path))
         if status.st_size > limit:
             raise InputError(f"has {status.st_size} bytes; at most {limit}", what=str(path))
-        data = file.read(limit + 1)
-    if len(data) > limit:
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(limit + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > limit:  # it grew meanwhile
         raise InputError(f"has more than {limit} bytes", what=str(path))
     return data
 

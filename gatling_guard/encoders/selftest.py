@@ -19,8 +19,6 @@ from gatling_guard.errors import ConfigurationError, InputError, Issue
 from gatling_guard.plan import parse_json
 
 FILE = "selftest.json"
-MAX_FILE = 1 << 20
-"""Bytes; a real one has about 8 kB."""
 
 Precision = Literal["fp32", "int8"]
 TOLERANCE: Mapping[Precision, float] = {"fp32": 2e-4, "int8": 2e-2}
@@ -85,7 +83,7 @@ class Drift(NamedTuple):
     component: float
 
 
-_CASES = TypeAdapter(tuple[Case, ...])
+_CASES = TypeAdapter(Annotated[tuple[Case, ...], Field(max_length=10)])
 
 
 def make_cases(by_precision: Mapping[Precision, Encoders]) -> tuple[Case, ...]:

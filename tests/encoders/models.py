@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatling_guard.encoders import selftest
-from gatling_guard.encoders.checkpoint import save_weights
+from gatling_guard.encoders.checkpoint import GRAPHS, graph_file, save_weights
 from gatling_guard.encoders.config import EncoderConfig
 from gatling_guard.encoders.folder import listed
 from gatling_guard.encoders.manifest import Manifest
@@ -63,12 +63,9 @@ def runtime(seed: int = 0) -> dict[str, NDArray[np.float32]]:
 
 def onnx_files() -> dict[str, bytes]:
     """Bytes in the place of graphs; a checkpoint looks for external data only."""
-    names = ("call", "blocks", "policy", "context", "predictor")
-    return {
-        f"onnx/{name}.{precision}.onnx": f"{name} {precision}".encode() * 20
-        for name in names
-        for precision in ("fp32", "int8")
-    }
+    precisions: tuple[selftest.Precision, ...] = ("fp32", "int8")
+    names = (graph_file(graph, precision) for graph in GRAPHS for precision in precisions)
+    return {name: name.encode() * 20 for name in names}
 
 
 class TinyEncoders:

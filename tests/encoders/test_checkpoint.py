@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
+from numpy.typing import NDArray
 
 from gatling_guard.encoders import checkpoint, content, folder, selftest, text
 from gatling_guard.encoders.checkpoint import (
@@ -93,10 +94,10 @@ def messages(model: Path) -> str:
 
 def test_what_is_saved_is_loaded_bit_by_bit(tmp_path: Path) -> None:
     """R79: signs of zero, denormals, scalars, empty and transposed arrays among them."""
-    odd = {
+    odd: dict[str, NDArray[np.float32]] = {
         "zero": np.array([0.0, -0.0], np.float32),
         "tiny": np.array([1e-45, -3e-39, 3.4e38], np.float32),
-        "scalar": np.float32(2.5).reshape(()),
+        "scalar": np.array(2.5, np.float32),
         "empty": np.zeros((0, 4), np.float32),
         "turned": np.arange(12, dtype=np.float32).reshape(3, 4).T,
     }
@@ -177,12 +178,16 @@ def test_a_damaged_file_is_refused(model: Path, name: str, damage: str) -> None:
     places = {"first": 0, "middle": len(data) // 2, "last": len(data) - 1}
     if damage in places:
         data[places[damage]] ^= 1
-    changed = {"cut": data[:-1], "grown": data + b"\0", "empty": b""}.get(damage, data)
+    others = {"cut": bytes(data[:-1]), "grown": bytes(data) + b"\0", "empty": b""}
+    changed = others.get(damage, bytes(data))
     path.unlink()
     if damage != "gone":
         path.write_bytes(changed)
     issues = verify(model)
     assert {issue.file for issue in issues} == {name}
+    sizes = {"cut": len(data) - 1, "grown": len(data) + 1, "empty": 0}
+    if damage in sizes:
+        assert f"has {sizes[damage]} bytes, not {len(data)}" in str(issues[0])
     with pytest.raises(InputError, match=name):
         load(model, name)
 
@@ -361,6 +366,34 @@ def test_a_pipe_is_refused_and_not_waited_for(model: Path) -> None:
         load_cases(model)
 
 
+@pytest.mark.parametrize("name", ["selftest.json", "onnx"])
+def test_a_file_in_the_place_of_a_folder(model: Path, name: str) -> None:
+    """And the other way round: an issue, not a traceback."""
+    if name == "onnx":
+        shutil.rmtree(model / name)
+        (model / name).touch()
+    else:
+        (model / name).unlink()
+        (model / name).mkdir()
+    assert messages(model)
+    with pytest.raises(InputError):
+        read_all(model)
+
+
+def test_nothing_is_written_that_could_not_be_read(tmp_path: Path) -> None:
+    for options in (
+        {"metrics": {"a": float("nan")}},
+        {"metrics": {str(i): 0.5 for i in range(100_000)}},
+        {"command": "\ud800"},
+        {"created": "today"},
+        {"name": "a b"},
+        {"extra": {"selftest.json": b"[1]"}},
+    ):
+        with pytest.raises(InputError):
+            saved(tmp_path / "m", **options)
+    assert os.listdir(tmp_path) == []
+
+
 def test_sizes_are_looked_at_before_bytes(model: Path) -> None:
     """A file of 1 TB that occupies nothing on disk: refused in no time and in no memory."""
     for name in ("execution.safetensors", "manifest.json"):
@@ -431,6 +464,9 @@ def test_all_faults_of_a_manifest_come_at_once(model: Path) -> None:
         ({"seeds": [1.0]}, "/seeds/0"),
         ({"metrics": {"a": "0.5"}}, "/metrics/a"),
         ({"metrics": {"a": 1e999}}, "JSON|number|finite|inf"),
+        ({"metrics": {"a": 2**1024 - 1}}, "/metrics/a"),
+        ({"metrics": {"a": True}}, "/metrics/a"),
+        ({"command": "x" * 2**20}, "at most"),
         ({"name": "\x1b[2J"}, "/name"),
         ({"files": []}, "/files"),
         ({"files": {"a.onnx": {"sha256": "0" * 64, "bytes": MAX_BYTES + 1}}}, "/files"),
@@ -438,6 +474,7 @@ def test_all_faults_of_a_manifest_come_at_once(model: Path) -> None:
         ({"config": {**CONFIG.to_dict(), "dropout": "x"}}, "/config"),
         ({"config": {**CONFIG.to_dict(), "blocks": 1.0}}, "/config"),
         ({"config": {**CONFIG.to_dict(), "sharks": 1}}, "/config: .*sharks"),
+        ({"config": {**CONFIG.to_dict(), "name": {}}}, "/config/name"),
         ({"config": {"hidden_dim": 128}}, "/config/window: is missing"),
         ({"config": {**CONFIG.to_dict(), "hidden_dim": 2**40}}, "parameters"),
         ({"config": {**CONFIG.to_dict(), "vocabulary": 2**40}}, "parameters"),
@@ -510,13 +547,13 @@ def test_a_backend_is_judged_by_the_files_it_loads(model: Path) -> None:
     assert verify(model, names=names_for("onnx", "int8")) == []
     assert verify(model, names=names_for("torch", "fp32"))
     used = {*names_for("onnx", "int8"), *names_for("onnx", "fp32"), *names_for("torch", "fp32")}
-    assert used == set(read_manifest(model).files)
+    assert used == set(read_manifest(model).files) - {"runtime.safetensors"}
 
 
 def test_what_was_hashed_is_what_is_used(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """R79: a file exchanged after the check changes nothing: it is not opened again."""
     opened: list[str] = []
-    read = checkpoint.read_file
+    read = folder.read_file
 
     def swapped(where: Path, name: str, *, limit: int) -> bytes:
         data = read(where, name, limit=limit)

@@ -54,6 +54,22 @@ def test_one_scaled_matrix_is_refused(precision: selftest.Precision, part: str, 
         selftest.run(TinyEncoders(weights, noise), cases(), precision)
 
 
+@pytest.mark.parametrize(
+    ("parts", "row", "what"),
+    [(("execution", "governance"), 0, r"z_e\[0\]"), (("execution",), -1, "energy")],
+)
+def test_angles_and_single_numbers_are_both_compared(
+    parts: tuple[str, ...], row: int, what: str
+) -> None:
+    """R79: one axis turned round in both keeps energy and length; one past the eighth in one of
+    them keeps length and all numbers that are stored."""
+    weights = states()
+    for part in parts:
+        weights[part]["down.weight"][row] *= -1
+    with pytest.raises(ConfigurationError, match=what):
+        selftest.run(TinyEncoders(weights), cases(), "fp32")
+
+
 def test_swapped_encoders_are_refused() -> None:
     weights = states()
     weights["execution"], weights["governance"] = weights["governance"], weights["execution"]
