@@ -134,7 +134,6 @@ def create(
         manifest = save_weights(
             folder,
             states,
-            {},
             shape,
             name=f"gatling-{config}",
             version="untrained",

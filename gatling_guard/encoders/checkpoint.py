@@ -1,4 +1,4 @@
-"""Model folders: weights, run-time arrays and graphs, saved as a whole and checked when read.
+"""Model folders: weights and graphs, saved as a whole and checked when read.
 
 Every file is read once: the bytes that were hashed are the bytes that are used. Nothing is ever
 unpickled. torch is imported by `load_into` and `expected_shapes` only. Layout: docs/model-files.md.
@@ -40,7 +40,7 @@ from gatling_guard.errors import ConfigurationError, InputError, Issue
 if TYPE_CHECKING:
     from torch import nn
 
-Part = Literal["execution", "governance", "predictor", "runtime"]
+Part = Literal["execution", "governance", "predictor"]
 GRAPHS: Final = (
     "execution_text", "governance_text", "call", "plan", "policy", "context", "predictor"
 )  # fmt: skip
@@ -51,7 +51,6 @@ _SHOWN = 20
 def save_weights(
     folder: Path,
     states: Mapping[str, Mapping[str, Any]],
-    runtime_arrays: Mapping[str, Any],
     config: EncoderConfig,
     *,
     name: str,
@@ -72,7 +71,6 @@ def save_weights(
     Args:
         folder: must not exist, unless `replace`.
         states: state dict (torch or numpy, fp32) by network: `NETWORKS`.
-        runtime_arrays: what the ONNX path needs beside its graphs, e.g. `execution.text`.
         config: shape of the networks.
         name: of the model.
         version: of the model.
@@ -96,8 +94,6 @@ def save_weights(
         raise ConfigurationError(f"no networks {unknown}; there are {list(NETWORKS)}")
     arrays = {network: named_arrays(network, state) for network, state in states.items()}
     files = {f"{network}.safetensors": packed(values) for network, values in arrays.items()}
-    if runtime_arrays:
-        files["runtime.safetensors"] = packed(named_arrays("runtime", runtime_arrays))
     facts = {
         "format": 1,
         "name": name,
@@ -120,11 +116,10 @@ def save_weights(
 def update(
     folder: Path,
     files: Mapping[str, bytes],
-    runtime_arrays: Mapping[str, Any] | None = None,
     *,
     created: str,
 ) -> Manifest:
-    """Add or replace files of a model (graphs, self-test) and its run-time arrays.
+    """Add or replace files of a model (graphs, self-test).
 
     A reader sees the old folder or the new one. Everything else is taken over after a check of its
     hash.
@@ -134,12 +129,9 @@ def update(
         ConfigurationError: no model is there, or other files are beside it.
     """
     manifest = read_manifest(folder)
-    fresh = dict(files)
-    if runtime_arrays is not None:
-        fresh["runtime.safetensors"] = packed(named_arrays("runtime", runtime_arrays))
-    kept = {n: read_listed(folder, n, manifest) for n in manifest.files if n not in fresh}
+    kept = {n: read_listed(folder, n, manifest) for n in manifest.files if n not in files}
     facts = manifest.model_dump(mode="json", exclude={"files"})
-    return _write(folder, {**kept, **fresh}, {**facts, "created": created}, replace=True)
+    return _write(folder, {**kept, **files}, {**facts, "created": created}, replace=True)
 
 
 def verify(
@@ -209,11 +201,11 @@ def require_tokenizer(manifest: Manifest) -> None:
 
 
 def load_state(folder: Path, part: Part, manifest: Manifest | None = None) -> dict[str, Array]:
-    """The arrays of one network, or those of the run time; read-only.
+    """The arrays of one network; read-only.
 
     Args:
         folder: the model.
-        part: one of `NETWORKS`, or "runtime".
+        part: one of `NETWORKS`.
         manifest: as read before, by a caller that checked its tokeniser.
 
     Raises:

@@ -13,7 +13,7 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from gatling_guard.encoders import selftest, text
+from gatling_guard.encoders import selftest
 from gatling_guard.encoders.manifest import Manifest
 from gatling_guard.errors import InputError, Issue
 
@@ -46,20 +46,12 @@ def check_content(name: str, data: bytes, manifest: Manifest, expected: Shapes |
 def _content_faults(
     part: str, arrays: Mapping[str, Array], manifest: Manifest, expected: Shapes | None
 ) -> Iterable[str]:
-    if part in NETWORKS:
-        found, stated = count(arrays), manifest.parameters.get(part)
-        if found != stated:
-            yield f"has {found} parameters; the manifest says {stated}"
-        if expected is not None:
-            shapes = {key: value.shape for key, value in arrays.items()}
-            yield from shape_faults(shapes, expected.get(part, {}))
-        return
-    config = manifest.encoder_config
-    rows = text.STATIC_DIM if config.tokenizer == "static" else config.vocabulary
-    for key in ("execution.text", "governance.text"):
-        if key in arrays and arrays[key].shape != (rows, config.hidden_dim):
-            shape = arrays[key].shape
-            yield f"{key} has shape {shape}; the config says {(rows, config.hidden_dim)}"
+    found, stated = count(arrays), manifest.parameters.get(part)
+    if found != stated:
+        yield f"has {found} parameters; the manifest says {stated}"
+    if expected is not None:
+        shapes = {key: value.shape for key, value in arrays.items()}
+        yield from shape_faults(shapes, expected.get(part, {}))
 
 
 def shape_faults(

@@ -51,16 +51,6 @@ def states(seed: int = 0) -> dict[str, dict[str, NDArray[np.float32]]]:
     }
 
 
-def runtime(seed: int = 0) -> dict[str, NDArray[np.float32]]:
-    """Text projections as the config has them."""
-    source = np.random.default_rng(seed + 100)
-    shape = (CONFIG.vocabulary, CONFIG.hidden_dim)
-    return {
-        f"{part}.text": source.standard_normal(shape).astype(np.float32)
-        for part in ("execution", "governance")
-    }
-
-
 def onnx_files() -> dict[str, bytes]:
     """Bytes in the place of graphs; a checkpoint looks for external data only."""
     precisions: tuple[selftest.Precision, ...] = ("fp32", "int8")
@@ -113,7 +103,7 @@ def saved(folder: Path, seed: int = 0, **options: Any) -> Manifest:
         "extra": {**onnx_files(), "selftest.json": selftest.to_bytes(cases())},
         **options,
     }
-    return save_weights(folder, states(seed), runtime(seed), CONFIG, **given)
+    return save_weights(folder, states(seed), CONFIG, **given)
 
 
 def forge(folder: Path, **changes: Any) -> None:

@@ -33,7 +33,6 @@ from gatling_guard.encoders.checkpoint import (
 from gatling_guard.encoders.manifest import (
     MAX_BYTES,
     MAX_MANIFEST,
-    Manifest,
     name_fault,
     parse_manifest,
     read_manifest,
@@ -46,7 +45,6 @@ from tests.encoders.models import (
     cases,
     forge,
     onnx_files,
-    runtime,
     saved,
     states,
 )
@@ -102,7 +100,7 @@ def test_what_is_saved_is_loaded_bit_by_bit(tmp_path: Path) -> None:
         "turned": np.arange(12, dtype=np.float32).reshape(3, 4).T,
     }
     where = tmp_path / "m"
-    save_weights(where, {"execution": odd}, {}, CONFIG, name="m", version="1", created=CREATED)
+    save_weights(where, {"execution": odd}, CONFIG, name="m", version="1", created=CREATED)
     assert verify(where) == []
     found = load_state(where, "execution")
     assert found.keys() == odd.keys()
@@ -162,7 +160,6 @@ NAMES = [
     "execution.safetensors",
     "governance.safetensors",
     "predictor.safetensors",
-    "runtime.safetensors",
     "selftest.json",
     "onnx/call.fp32.onnx",
     "onnx/policy.int8.onnx",
@@ -235,7 +232,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -
     bad = states()
     bad["governance"]["up.bias"][3] = value
     with pytest.raises(InputError, match=r"up\.bias: 1 of 24 numbers are not finite"):
-        save_weights(tmp_path / "m", bad, {}, CONFIG, name="m", version="1", created=CREATED)
+        save_weights(tmp_path / "m", bad, CONFIG, name="m", version="1", created=CREATED)
     assert not (tmp_path / "m").exists()
     saved(tmp_path / "m")
     forged = safetensors.numpy.save(bad["governance"])
@@ -250,7 +247,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -
 def test_only_fp32_is_kept(tmp_path: Path, dtype: Any) -> None:
     wrong = {"execution": {"w": np.zeros(3, dtype)}}
     with pytest.raises(InputError, match="w: is .*; weights are float32"):
-        save_weights(tmp_path / "m", wrong, {}, CONFIG, name="m", version="1", created=CREATED)
+        save_weights(tmp_path / "m", wrong, CONFIG, name="m", version="1", created=CREATED)
     saved(tmp_path / "m")
     (tmp_path / "m/predictor.safetensors").write_bytes(
         safetensors.numpy.save({"gate": wrong["execution"]["w"]})
@@ -275,16 +272,6 @@ def test_a_file_with_a_lying_header_is_refused(model: Path) -> None:
         assert "is no safetensors file" in messages(model)
         with pytest.raises(InputError, match="is no safetensors file"):
             load_state(model, "predictor")
-
-
-def test_run_time_arrays_must_fit_the_config(tmp_path: Path) -> None:
-    wrong = {"execution.text": np.zeros((49, CONFIG.hidden_dim), np.float32)}
-    with pytest.raises(InputError, match=r"execution\.text has shape \(49, 128\)"):
-        saved_with(tmp_path / "m", wrong)
-
-
-def saved_with(where: Path, arrays: dict[str, Any]) -> Manifest:
-    return save_weights(where, states(), arrays, CONFIG, name="m", version="1", created=CREATED)
 
 
 # --- names, links, sizes
@@ -501,7 +488,7 @@ def test_a_config_of_every_name_is_taken(tmp_path: Path) -> None:
     from gatling_guard.encoders.config import CONFIGS
 
     for name, config in CONFIGS.items():
-        save_weights(tmp_path / name, {}, {}, config, name=name, version="1", created=CREATED)
+        save_weights(tmp_path / name, {}, config, name=name, version="1", created=CREATED)
         assert read_manifest(tmp_path / name).encoder_config == config
 
 
@@ -527,17 +514,15 @@ def test_another_tokeniser_is_refused(model: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_part_that_is_missing_is_named_with_the_way_to_get_it(tmp_path: Path) -> None:
     where = tmp_path / "torch only"
-    save_weights(where, states(), {}, CONFIG, name="m", version="1", created=CREATED)
+    save_weights(where, states(), CONFIG, name="m", version="1", created=CREATED)
     assert verify(where) == []
-    for name in ("runtime.safetensors", "onnx/call.int8.onnx", "selftest.json"):
+    for name in ("onnx/call.int8.onnx", "selftest.json"):
         with pytest.raises(ConfigurationError, match=f"no {name}: `gatling-guard export"):
             load(where, name)
     onnx_only = tmp_path / "onnx only"
-    save_weights(
-        onnx_only, {}, runtime(), CONFIG, name="m", version="1", created=CREATED, extra=onnx_files()
-    )
+    save_weights(onnx_only, {}, CONFIG, name="m", version="1", created=CREATED, extra=onnx_files())
     assert verify(onnx_only) == []
-    assert set(load_state(onnx_only, "runtime")) == set(runtime())
+    assert load_graph(onnx_only, "call", "int8")
     with pytest.raises(ConfigurationError, match='use backend="onnx"'):
         load_state(onnx_only, "execution")
 
@@ -547,7 +532,7 @@ def test_a_backend_is_judged_by_the_files_it_loads(model: Path) -> None:
     assert verify(model, names=names_for("onnx", "int8")) == []
     assert verify(model, names=names_for("torch", "fp32"))
     used = {*names_for("onnx", "int8"), *names_for("onnx", "fp32"), *names_for("torch", "fp32")}
-    assert used == set(read_manifest(model).files) - {"runtime.safetensors"}
+    assert used == set(read_manifest(model).files)
 
 
 def test_what_was_hashed_is_what_is_used(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -563,12 +548,12 @@ def test_what_was_hashed_is_what_is_used(model: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(checkpoint, "read_file", swapped)
     manifest = read_manifest(model)
-    for part in ("execution", "governance", "predictor", "runtime"):
+    for part in ("execution", "governance", "predictor"):
         found = load_state(model, part, manifest)
-        assert content.packed(found) == content.packed({**states(), "runtime": runtime()}[part])
+        assert content.packed(found) == content.packed(states()[part])
     load_graph(model, "call", "int8", manifest)
     load_cases(model, manifest)
-    assert len(opened) == len(set(opened)) == 6
+    assert len(opened) == len(set(opened)) == 5
 
 
 # --- torch
@@ -584,7 +569,7 @@ def test_torch_modules_round_trip(tmp_path: Path) -> None:
     one, other = network(), network()
     where = tmp_path / "m"
     state = {"execution": one.state_dict()}
-    save_weights(where, state, {}, CONFIG, name="m", version="1", created=CREATED)
+    save_weights(where, state, CONFIG, name="m", version="1", created=CREATED)
     load_into(other, where, "execution")
     for key, value in one.state_dict().items():
         assert torch.equal(value, other.state_dict()[key])
@@ -617,7 +602,7 @@ def test_keys_that_do_not_fit_are_named(
     change(state)
     where = tmp_path / "m"
     given = {"execution": state}
-    save_weights(where, given, {}, CONFIG, name="m", version="1", created=CREATED)
+    save_weights(where, given, CONFIG, name="m", version="1", created=CREATED)
     before = module.weight.clone()
     with pytest.raises(ConfigurationError, match=message):
         load_into(module, where, "execution")
@@ -759,11 +744,11 @@ def test_nothing_is_replaced_by_accident(model: Path) -> None:
 def test_update_adds_files_and_keeps_the_rest(model: Path) -> None:
     before = read_manifest(model)
     graph = {"onnx/call.int8.onnx": b"another graph"}
-    after = update(model, graph, runtime(seed=5), created="2026-12-01T00:00:00Z")
+    after = update(model, graph, created="2026-12-01T00:00:00Z")
     assert verify(model) == []
     assert load_graph(model, "call", "int8") == b"another graph"
     changed = {name for name in after.files if after.files[name] != before.files[name]}
-    assert changed == {"onnx/call.int8.onnx", "runtime.safetensors"}
+    assert changed == {"onnx/call.int8.onnx"}
     kept = {"files", "created"}
     assert after.model_dump(exclude=kept) == before.model_dump(exclude=kept)
     (model / "predictor.safetensors").write_bytes(b"x")
@@ -774,5 +759,5 @@ def test_update_adds_files_and_keeps_the_rest(model: Path) -> None:
 def test_networks_that_there_are_not(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="critic"):
         save_weights(
-            tmp_path / "m", {"critic": {}}, {}, CONFIG, name="m", version="1", created=CREATED
+            tmp_path / "m", {"critic": {}}, CONFIG, name="m", version="1", created=CREATED
         )
