@@ -115,7 +115,7 @@ def policy_document(policy: PolicyLike) -> dict[str, Any]:
     if isinstance(policy, str) and policy in BUILTIN:
         policy = load_policy(policy)
     if isinstance(policy, Policy):
-        policy = policy.model_dump(mode="json")
+        return policy.model_dump(mode="json")
     source = read_source(policy)
     if source.issues:
         raise PolicyError(source.issues)
@@ -186,15 +186,14 @@ class _Walk:
     def mapping(self, value: dict[str, Any], at: _Place, *, spoken: bool = False) -> None:
         """The children of a mapping; `spoken`: at the top of a session context."""
         base = _stated(value) or at.polarity
-        for key in sorted(value):
+        given = [key for key in value if value[key] is not None]
+        for key in sorted(given):
             item = value[key]
-            if item is None:
-                continue
             own, inverts = _key_polarity(key)
             polarity = own or (-(base or 1) if inverts else base)
             mine = int(at.own or key == self.role)
             kind = _spoken(key) if spoken else at.kind
-            here = _Place(key, at.parent, at.depth, polarity, kind, 0, len(value), mine)
+            here = _Place(key, at.parent, at.depth, polarity, kind, 0, len(given), mine)
             self.node(item, here, bool(own))
 
     def node(self, value: Any, at: _Place, named: bool) -> None:
@@ -215,10 +214,12 @@ class _Walk:
         spoken = at.kind in (SENTENCE, TURN)
         if isinstance(value, dict):
             head = _stated(value) or at.polarity
+            size = sum(item is not None for item in value.values())
         else:
             # An empty list of what is forbidden forbids nothing.
             head = at.polarity if value else -at.polarity
-        self.add(at, None, section=len(value), polarity=head)
+            size = len(value)
+        self.add(at, None, section=size, polarity=head)
         below = at.kind if spoken else LEAF
         if isinstance(value, dict):
             inside = _Place(at.key, row, at.depth + 1, at.polarity, below, own=at.own)
@@ -284,7 +285,12 @@ class _Walk:
             features[:, at] = column
             at += 1
         if self.scalars:
-            features[self.scalar_rows, STRUCTURE_DIM:] = values_features(self.scalars)
+            # Policies repeat themselves. The type is part of the key: 1, 1.0 and True are equal.
+            distinct = {(type(value), value): value for value in self.scalars}
+            rows = {pair: i for i, pair in enumerate(distinct)}
+            which = [rows[type(value), value] for value in self.scalars]
+            values = values_features(list(distinct.values()))
+            features[self.scalar_rows, STRUCTURE_DIM:] = values[which]
         return Entries(key, value, parent, depth, polarity, features)
 
 
