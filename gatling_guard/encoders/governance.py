@@ -144,21 +144,35 @@ class GlobalAttention(nn.Module):
 
 
 class Block(nn.Module):
-    """Entries look around and at the global tokens, then these look at all entries."""
+    """Entries look around and at the global tokens, then these look at all entries.
 
-    def __init__(self, config: EncoderConfig) -> None:
+    Args:
+        config: of the encoder.
+        reads_only: without the first half, which is most of the work.
+    """
+
+    def __init__(self, config: EncoderConfig, *, reads_only: bool = False) -> None:
         super().__init__()
-        self.local = LocalAttention(config)
-        self.entry_ffn = FeedForward(config.hidden_dim, config.governance_ffn, config.dropout)
+        self.reads_only = reads_only
+        if not reads_only:
+            self.local = LocalAttention(config)
+            self.entry_ffn = FeedForward(config.hidden_dim, config.governance_ffn, config.dropout)
         self.read = GlobalAttention(config)
         self.token_ffn = FeedForward(config.hidden_dim, config.governance_ffn, config.dropout)
 
     def forward(self, x: Tensor, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """`x` [B, K, W, h], `tokens` [B, G, h], `mask` [B, K, W] -> the new x and tokens."""
-        x = x + self.local(x, tokens, mask)
-        x = x + self.entry_ffn(x)
+        if not self.reads_only:
+            x = x + self.local(x, tokens, mask)
+            x = x + self.entry_ffn(x)
         tokens = tokens + self.read(tokens, x, mask)
         return x, tokens + self.token_ffn(tokens)
+
+
+def _blocks(config: EncoderConfig, count: int) -> nn.ModuleList:
+    """Of several blocks the last only reads: a second look with what the first one found."""
+    last = count - 1
+    return nn.ModuleList(Block(config, reads_only=0 < i == last) for i in range(count))
 
 
 class PolicyNetwork(nn.Module):
@@ -168,7 +182,7 @@ class PolicyNetwork(nn.Module):
         super().__init__()
         self.entry = EntryEmbedding(config)
         self.tokens = nn.Parameter(torch.randn(config.global_tokens, config.hidden_dim) * 0.1)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.policy_blocks))
+        self.blocks = _blocks(config, config.policy_blocks)
 
     def forward(
         self,
@@ -195,7 +209,7 @@ class ContextNetwork(nn.Module):
         h = config.hidden_dim
         self.heads = config.pool_heads
         self.entry = EntryEmbedding(config)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.context_blocks))
+        self.blocks = _blocks(config, config.context_blocks)
         self.norm = nn.LayerNorm(h)
         self.pool_logits = nn.Linear(h, self.heads)
         self.pool_values = nn.Linear(h, h)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from gatling_guard.encoders.values import VALUE_DIM, values_features
 from gatling_guard.errors import InputError, PolicyError
@@ -115,13 +117,22 @@ def policy_document(policy: PolicyLike) -> dict[str, Any]:
     if isinstance(policy, str) and policy in BUILTIN:
         policy = load_policy(policy)
     if isinstance(policy, Policy):
-        return policy.model_dump(mode="json")
+        return _told(policy)
     source = read_source(policy)
     if source.issues:
         raise PolicyError(source.issues)
     if not isinstance(source.data, dict):
         raise PolicyError("a policy is a mapping of keys")
+    if source.data.keys() == Policy.model_fields.keys():
+        # Only a dump of a whole policy names every key; it gives what the policy itself gives.
+        with suppress(ValidationError):
+            return _told(Policy.model_validate(source.data))
     return source.data
+
+
+def _told(policy: Policy) -> dict[str, Any]:
+    """What a policy says beyond the defaults, which would be more than half of its entries."""
+    return policy.model_dump(mode="json", exclude_defaults=True)
 
 
 def context_entries(role: str | None, context: ContextLike, texts: dict[str, int]) -> Entries:

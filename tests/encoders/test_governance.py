@@ -318,7 +318,7 @@ def test_state_dict_keys_are_stable() -> None:
 
 def test_gradients_reach_every_parameter() -> None:
     """R15, G11."""
-    encoder = made(policy_blocks=2, context_blocks=2).train()
+    encoder = made(policy_blocks=3, context_blocks=2).train()
     with torch.enable_grad():
         context = {"instruction": ASKED, "tenant": {"name": "acme", "size": 3}}
         items = [(policy, role, context) for policy, role, _ in random_items(4)]
