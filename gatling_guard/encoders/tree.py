@@ -43,6 +43,10 @@ FEATURE_DIM = STRUCTURE_DIM + VALUE_DIM
 MAX_SENTENCES = 4096
 """Of one text; of a longer one several neighbours make one entry, so that nothing is left out."""
 
+MAX_ENTRIES = 20_000
+"""Of one document, as many as a policy may have values; more is an error. Bounds the memory of the
+networks, about 10 KB per entry at `base`."""
+
 INSTRUCTION_KEYS = frozenset(("instruction", "user_instruction", "task"))
 TURN_KEYS = frozenset(("history", "turns", "earlier_turns", "messages", "conversation"))
 
@@ -101,7 +105,7 @@ def policy_entries(policy: PolicyLike, role: str | None, texts: dict[str, int]) 
     Raises:
         PolicyError: the policy cannot be read.
     """
-    walk = _Walk(texts, _role(role))
+    walk = _Walk(texts, _role(role), "policy")
     walk.mapping(policy_document(policy), _Place())
     return walk.entries()
 
@@ -148,7 +152,7 @@ def context_entries(role: str | None, context: ContextLike, texts: dict[str, int
     Raises:
         InputError: a role or context that cannot be read, with the place.
     """
-    walk = _Walk(texts, None)
+    walk = _Walk(texts, None, "session context")
     if _role(role):
         walk.add(_Place("role", kind=ROLE), role, text=role)
     if isinstance(context, str):
@@ -185,8 +189,8 @@ class _Place:
 
 
 class _Walk:
-    def __init__(self, texts: dict[str, int], role: str | None) -> None:
-        self.texts, self.role = texts, role
+    def __init__(self, texts: dict[str, int], role: str | None, what: str) -> None:
+        self.texts, self.role, self.what = texts, role, what
         self.rows: list[tuple[int, ...]] = []
         self.scalars: list[Any] = []
         self.scalar_rows: list[int] = []
@@ -252,6 +256,8 @@ class _Walk:
         polarity: int | None = None,
     ) -> None:
         """One entry; `section`: a head with that many children."""
+        if len(self.rows) >= MAX_ENTRIES:
+            raise InputError(f"more than {MAX_ENTRIES} entries", what=self.what)
         kind = at.kind
         if section is None:
             self.scalars.append(value)

@@ -54,6 +54,10 @@ def encoder() -> GovernanceEncoder:
     return made()
 
 
+def first_block(encoder: GovernanceEncoder) -> Any:
+    return next(iter(encoder.policy.blocks))
+
+
 def distance(a: Tensor, b: Tensor) -> float:
     return float((a - b).norm() / a.norm())
 
@@ -195,7 +199,7 @@ def test_padding_changes_nothing(encoder: GovernanceEncoder, policy: Any) -> Non
 
 def test_an_entry_sees_three_windows_and_the_tokens(encoder: GovernanceEncoder) -> None:
     """R28: with the global tokens held fixed nothing comes from further away."""
-    local = encoder.policy.blocks[0].local  # type: ignore[union-attr]
+    local = first_block(encoder).local
     w, h = encoder.config.window, encoder.config.hidden_dim
     torch.manual_seed(1)
     x, tokens = torch.randn(1, 7, w, h), torch.randn(1, 4, h)
@@ -322,7 +326,7 @@ def test_gradients_reach_every_parameter() -> None:
     with torch.enable_grad():
         context = {"instruction": ASKED, "tenant": {"name": "acme", "size": 3}}
         items = [(policy, role, context) for policy, role, _ in random_items(4)]
-        encoder.encode_batch(items).square().sum().backward()
+        torch.autograd.backward(encoder.encode_batch(items).square().sum())
     dead = [n for n, p in encoder.named_parameters() if p.grad is None or not p.grad.abs().any()]
     assert dead == []
 
@@ -336,14 +340,15 @@ def test_finite_differences() -> None:
     )  # fmt: skip
     encoder = GovernanceEncoder(tiny).double()
     one = documents({"a": [1, 2, 3], "deny": {"x": "y"}}, window=2)
-    parameter = encoder.policy.blocks[0].local.kv.weight  # type: ignore[union-attr]
+    parameter = first_block(encoder).local.kv.weight
     inputs = [x.double() if x.is_floating_point() else x for x in made_inputs(encoder, one)]
 
     def loss() -> Tensor:
-        return encoder.context(encoder.policy(*inputs), *inputs).square().sum()
+        z: Tensor = encoder.context(encoder.policy(*inputs), *inputs)
+        return z.square().sum()
 
     with torch.enable_grad():
-        loss().backward()
+        torch.autograd.backward(loss())
     assert parameter.grad is not None
     for at in ((0, 0), (3, 5), (11, 2)):
         step = 1e-5

@@ -221,6 +221,14 @@ def test_an_endless_instruction_is_joined_not_cut() -> None:
     assert set(" ".join(texts).split()) >= {f"s{i}" for i in range(count)}
 
 
+def test_entries_of_a_document_are_bounded() -> None:
+    """Many turns of many sentences: an error with its reason, and nothing is dropped."""
+    turn = "a. " * MAX_SENTENCES
+    assert len(context_entries(None, {"turns": [turn] * 4}, text_table())) == 4 * MAX_SENTENCES + 1
+    with pytest.raises(InputError, match="session context: more than 20000 entries"):
+        context_entries(None, {"turns": [turn] * 5}, text_table())
+
+
 def test_bad_input_is_named() -> None:
     with pytest.raises(PolicyError, match="/a"):
         policy_entries({"a": object()}, None, text_table())
