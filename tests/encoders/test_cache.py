@@ -131,6 +131,8 @@ def test_keys_of_different_content_differ() -> None:
         (None, None, "x"),
         (None, "xnone", None),
         (None, "none", "x"),
+        (None, "x", "ynone"),
+        (None, "xtext y", None),
         (None, None, {"instruction": "x"}),
     ]
     keys = [content_key("m", *part) for part in parts]

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gatling_guard.encoders.config import EncoderConfig
 from gatling_guard.encoders.documents import Documents, pad_documents
-from gatling_guard.encoders.export import export_graph
+from gatling_guard.encoders.export import export_graph, text_graph
 from gatling_guard.encoders.governance import GovernanceEncoder, export_parts
 from gatling_guard.encoders.governance_onnx import OnnxGovernanceEncoder
 from gatling_guard.encoders.projected import ProjectedText
@@ -373,13 +373,13 @@ def onnx(
     encoder: GovernanceEncoder, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, OnnxGovernanceEncoder]:
     folder = tmp_path_factory.mktemp("onnx")
-    for part in export_parts(encoder):
+    for part in (text_graph("text", encoder), *export_parts(encoder)):
         export_graph(part, folder)
-    text = ProjectedText(encoder.features, encoder.text.weight.numpy())
 
     def graph(name: str) -> OnnxGraph:
         return OnnxGraph((folder / f"{name}.onnx").read_bytes())
 
+    text = ProjectedText(encoder.features, graph("text.fp32"))
     return {
         kind: OnnxGovernanceEncoder(
             encoder.config,
