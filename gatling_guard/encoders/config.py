@@ -42,7 +42,7 @@ class EncoderConfig:
     context_blocks: int = 1
     """Blocks of the GovernanceEncoder over role and session context."""
     governance_ffn: int = 2
-    window: int = 32
+    window: int = 16
     """Entries of a policy that one entry sees to either side."""
     global_tokens: int = 8
     """Learned tokens that see all entries of a policy and are seen by all."""

@@ -35,6 +35,9 @@ A = TypeVar("A")
 
 PATH_DECAY = 0.7
 """Weight of a key in the path of its children, again per level: near ancestors say more."""
+UNIT_EPSILON = 1e-6
+"""Text vectors are scaled to a mean square of 1, so that texts and features have equal say; the
+empty text stays zero."""
 
 
 @dataclass(frozen=True, slots=True)

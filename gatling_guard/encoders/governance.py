@@ -19,7 +19,13 @@ import torch
 from torch import Tensor, nn
 
 from gatling_guard.encoders.config import EncoderConfig, config_of
-from gatling_guard.encoders.documents import PATH_DECAY, Documents, Floats, GovernanceForms
+from gatling_guard.encoders.documents import (
+    PATH_DECAY,
+    UNIT_EPSILON,
+    Documents,
+    Floats,
+    GovernanceForms,
+)
 from gatling_guard.encoders.export import Graph
 from gatling_guard.encoders.layers import FeedForward, Gate, TextProjection, initialise
 from gatling_guard.encoders.text import text_features
@@ -27,19 +33,18 @@ from gatling_guard.encoders.tree import FEATURE_DIM
 
 MASKED = -1e9
 """A logit that must not count: exp() of it is exactly 0 in fp32."""
-
-
-def _unit(x: Tensor) -> Tensor:
-    """To a root mean square of 1; zeros stay zeros, so that no text says nothing."""
-    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6)
+VALUE_GAIN = 2.0
+"""Values say more than the keys they repeat: turning a policy around weighs more than a synonym."""
+FEATURE_GAIN = 4.0
+"""Few of an entry's features are not 0; with this they weigh as much as a text, untrained (R29)."""
 
 
 class EntryEmbedding(nn.Module):
     """Key, path, value, polarity and features of an entry -> `[B, K, W, h]`.
 
     Key, path and value are bound by sign patterns of their own before they are summed, so that
-    `a: b` is not `b: a`. What is forbidden has half of its value's signs turned: as far from the
-    same value allowed as from an unrelated one, even untrained (G6).
+    `a: b` is not `b: a`. What is forbidden has half of the signs of its key and value turned: as
+    far from the same thing allowed as from an unrelated one, even untrained (G6).
     """
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -58,9 +63,10 @@ class EntryEmbedding(nn.Module):
         self, key: Tensor, path: Tensor, value: Tensor, features: Tensor, polarity: Tensor
     ) -> Tensor:
         """Texts `[B, K, W, h]`, features `[B, K, W, F]`, polarity `[B, K, W]` in 0..2."""
-        value = _unit(value) * nn.functional.embedding(polarity, self.signs)
-        x = self.key(_unit(key)) + self.path(_unit(path)) + self.value(value)
-        return torch.as_tensor(self.norm(x + self.polarity(polarity) + self.features(features)))
+        said = self.key(key) + VALUE_GAIN * self.value(value)
+        said = said * nn.functional.embedding(polarity, self.signs) + self.polarity(polarity)
+        x = said + self.path(path) + FEATURE_GAIN * self.features(features)
+        return torch.as_tensor(self.norm(x))
 
 
 class LocalAttention(nn.Module):
@@ -86,16 +92,15 @@ class LocalAttention(nn.Module):
         """`x` [B, K, W, h], `tokens` [B, G, h], `mask` [B, K, W] -> what is to be added to x."""
         x = self.norm(x)
         q = _split(self.q(x), self.heads) * self.scale  # [B, K, H, W, d]
-        kv = _around(_split(self.kv(x), 2 * self.heads), 3)  # [B, K, 2H, 3W, d]
         global_kv = _split(self.global_kv(self.global_norm(tokens)), 2 * self.heads)
-        global_kv = global_kv.unsqueeze(1).expand(-1, kv.shape[1], -1, -1, -1)
-        k, v = torch.cat([kv, global_kv], 3).chunk(2, 2)  # [B, K, H, 3W + G, d]
+        global_kv = global_kv.unsqueeze(1).expand(-1, x.shape[1], -1, -1, -1)
+        kv = _around(_split(self.kv(x), 2 * self.heads), 3, global_kv)
+        k, v = kv.chunk(2, 2)  # [B, K, H, 3W + G, d]
         bias = self.offset[self.distance].permute(2, 0, 1)  # [H, W, 3W]
-        count = tokens.shape[1]
-        logits = q @ k.transpose(-1, -2) + nn.functional.pad(bias, (0, count))
-        seen = nn.functional.pad(_around(mask, 2), (0, count), value=True)  # [B, K, 3W + G]
-        weights = torch.softmax(logits.masked_fill(~seen[:, :, None, None, :], MASKED), -1)
-        mixed = weights @ v  # [B, K, H, W, d]
+        logits = q @ k.transpose(-1, -2) + nn.functional.pad(bias, (0, tokens.shape[1]))
+        global_mask = torch.ones_like(mask[:, :, :1]).expand(-1, -1, tokens.shape[1])
+        seen = _around(mask, 2, global_mask)[:, :, None, None, :]  # [B, K, 1, 1, 3W + G]
+        mixed = torch.softmax(logits.masked_fill(~seen, MASKED), -1) @ v  # [B, K, H, W, d]
         return torch.as_tensor(self.dropout(self.out(mixed.transpose(2, 3).flatten(3))))
 
 
@@ -104,11 +109,11 @@ def _split(x: Tensor, heads: int) -> Tensor:
     return x.reshape(*x.shape[:-1], heads, -1).transpose(-2, -3)
 
 
-def _around(x: Tensor, dim: int) -> Tensor:
-    """`[B, K, ...]` -> each window joined with its neighbours along `dim`, zeros at the ends."""
+def _around(x: Tensor, dim: int, more: Tensor) -> Tensor:
+    """`[B, K, ...]` -> each window, its neighbours (zeros at the ends) and `more` along `dim`."""
     ends = torch.zeros_like(x[:, :1])
     padded = torch.cat([ends, x, ends], 1)
-    return torch.cat([padded[:, :-2], x, padded[:, 2:]], dim)
+    return torch.cat([padded[:, :-2], x, padded[:, 2:], more], dim)
 
 
 class GlobalAttention(nn.Module):
@@ -139,21 +144,35 @@ class GlobalAttention(nn.Module):
 
 
 class Block(nn.Module):
-    """Entries look around and at the global tokens, then these look at all entries."""
+    """Entries look around and at the global tokens, then these look at all entries.
 
-    def __init__(self, config: EncoderConfig) -> None:
+    Args:
+        config: of the encoder.
+        reads_only: without the first half, which is most of the work.
+    """
+
+    def __init__(self, config: EncoderConfig, *, reads_only: bool = False) -> None:
         super().__init__()
-        self.local = LocalAttention(config)
-        self.entry_ffn = FeedForward(config.hidden_dim, config.governance_ffn, config.dropout)
+        self.reads_only = reads_only
+        if not reads_only:
+            self.local = LocalAttention(config)
+            self.entry_ffn = FeedForward(config.hidden_dim, config.governance_ffn, config.dropout)
         self.read = GlobalAttention(config)
         self.token_ffn = FeedForward(config.hidden_dim, config.governance_ffn, config.dropout)
 
     def forward(self, x: Tensor, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """`x` [B, K, W, h], `tokens` [B, G, h], `mask` [B, K, W] -> the new x and tokens."""
-        x = x + self.local(x, tokens, mask)
-        x = x + self.entry_ffn(x)
+        if not self.reads_only:
+            x = x + self.local(x, tokens, mask)
+            x = x + self.entry_ffn(x)
         tokens = tokens + self.read(tokens, x, mask)
         return x, tokens + self.token_ffn(tokens)
+
+
+def _blocks(config: EncoderConfig, count: int) -> nn.ModuleList:
+    """Of several blocks the last only reads: a second look with what the first one found."""
+    last = count - 1
+    return nn.ModuleList(Block(config, reads_only=0 < i == last) for i in range(count))
 
 
 class PolicyNetwork(nn.Module):
@@ -163,7 +182,7 @@ class PolicyNetwork(nn.Module):
         super().__init__()
         self.entry = EntryEmbedding(config)
         self.tokens = nn.Parameter(torch.randn(config.global_tokens, config.hidden_dim) * 0.1)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.policy_blocks))
+        self.blocks = _blocks(config, config.policy_blocks)
 
     def forward(
         self,
@@ -190,7 +209,7 @@ class ContextNetwork(nn.Module):
         h = config.hidden_dim
         self.heads = config.pool_heads
         self.entry = EntryEmbedding(config)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.context_blocks))
+        self.blocks = _blocks(config, config.context_blocks)
         self.norm = nn.LayerNorm(h)
         self.pool_logits = nn.Linear(h, self.heads)
         self.pool_values = nn.Linear(h, h)
@@ -245,12 +264,13 @@ class GovernanceEncoder(GovernanceForms[Tensor], nn.Module):
         self.policy = PolicyNetwork(self.config)
         self.context = ContextNetwork(self.config)
         initialise(self)
+        self._weights = tuple(self.parameters())  # walking all modules costs 0.1 ms
         self.eval()
 
     @property
     def id(self) -> str:
         """Changes with every change of the weights in place, so that nothing kept outlives them."""
-        total = sum(parameter._version for parameter in self.parameters())
+        total = sum(parameter._version for parameter in self._weights)
         return f"torch-{id(self)}-{total}"
 
     def run_policy(self, documents: Documents) -> Tensor:
@@ -266,6 +286,7 @@ class GovernanceEncoder(GovernanceForms[Tensor], nn.Module):
         """What both networks take: key, path, value, features, polarity, mask."""
         device = self.policy.tokens.device
         vectors = self.text(torch.as_tensor(self.features(documents.texts), device=device))
+        vectors = vectors * torch.rsqrt(vectors.square().mean(-1, keepdim=True) + UNIT_EPSILON)
         key, value = vectors[documents.key], vectors[documents.value]
         path = torch.zeros_like(key)
         for rows, parents in documents.levels:

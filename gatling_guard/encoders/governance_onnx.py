@@ -13,7 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatling_guard.encoders.config import EncoderConfig
-from gatling_guard.encoders.documents import PATH_DECAY, Documents, Floats, GovernanceForms
+from gatling_guard.encoders.documents import (
+    PATH_DECAY,
+    UNIT_EPSILON,
+    Documents,
+    Floats,
+    GovernanceForms,
+)
 from gatling_guard.encoders.projected import ProjectedText
 from gatling_guard.encoders.runtime import OnnxGraph
 
@@ -61,6 +67,8 @@ class OnnxGovernanceEncoder(GovernanceForms[Floats]):
     def entry_inputs(self, documents: Documents) -> tuple[NDArray[Any], ...]:
         """What both graphs take: key, path, value, features, polarity, mask."""
         vectors = self.text(documents.texts)
+        mean = np.square(vectors).mean(-1, keepdims=True)
+        vectors = vectors / np.sqrt(mean + np.float32(UNIT_EPSILON))
         key, value = vectors[documents.key], vectors[documents.value]
         path = np.zeros_like(key)
         for rows, parents in documents.levels:

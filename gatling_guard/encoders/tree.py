@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from gatling_guard.encoders.values import VALUE_DIM, values_features
 from gatling_guard.errors import InputError, PolicyError
@@ -40,6 +42,10 @@ FEATURE_DIM = STRUCTURE_DIM + VALUE_DIM
 
 MAX_SENTENCES = 4096
 """Of one text; of a longer one several neighbours make one entry, so that nothing is left out."""
+
+MAX_ENTRIES = 20_000
+"""Of one document, as many as a policy may have values; more is an error. Bounds the memory of the
+networks, about 10 KB per entry at `base`."""
 
 INSTRUCTION_KEYS = frozenset(("instruction", "user_instruction", "task"))
 TURN_KEYS = frozenset(("history", "turns", "earlier_turns", "messages", "conversation"))
@@ -99,7 +105,7 @@ def policy_entries(policy: PolicyLike, role: str | None, texts: dict[str, int]) 
     Raises:
         PolicyError: the policy cannot be read.
     """
-    walk = _Walk(texts, _role(role))
+    walk = _Walk(texts, _role(role), "policy")
     walk.mapping(policy_document(policy), _Place())
     return walk.entries()
 
@@ -115,13 +121,22 @@ def policy_document(policy: PolicyLike) -> dict[str, Any]:
     if isinstance(policy, str) and policy in BUILTIN:
         policy = load_policy(policy)
     if isinstance(policy, Policy):
-        policy = policy.model_dump(mode="json")
+        return _told(policy)
     source = read_source(policy)
     if source.issues:
         raise PolicyError(source.issues)
     if not isinstance(source.data, dict):
         raise PolicyError("a policy is a mapping of keys")
+    if source.data.keys() == Policy.model_fields.keys():
+        # Only a dump of a whole policy names every key; it gives what the policy itself gives.
+        with suppress(ValidationError):
+            return _told(Policy.model_validate(source.data))
     return source.data
+
+
+def _told(policy: Policy) -> dict[str, Any]:
+    """What a policy says beyond the defaults, which would be more than half of its entries."""
+    return policy.model_dump(mode="json", exclude_defaults=True)
 
 
 def context_entries(role: str | None, context: ContextLike, texts: dict[str, int]) -> Entries:
@@ -137,7 +152,7 @@ def context_entries(role: str | None, context: ContextLike, texts: dict[str, int
     Raises:
         InputError: a role or context that cannot be read, with the place.
     """
-    walk = _Walk(texts, None)
+    walk = _Walk(texts, None, "session context")
     if _role(role):
         walk.add(_Place("role", kind=ROLE), role, text=role)
     if isinstance(context, str):
@@ -174,8 +189,8 @@ class _Place:
 
 
 class _Walk:
-    def __init__(self, texts: dict[str, int], role: str | None) -> None:
-        self.texts, self.role = texts, role
+    def __init__(self, texts: dict[str, int], role: str | None, what: str) -> None:
+        self.texts, self.role, self.what = texts, role, what
         self.rows: list[tuple[int, ...]] = []
         self.scalars: list[Any] = []
         self.scalar_rows: list[int] = []
@@ -186,15 +201,14 @@ class _Walk:
     def mapping(self, value: dict[str, Any], at: _Place, *, spoken: bool = False) -> None:
         """The children of a mapping; `spoken`: at the top of a session context."""
         base = _stated(value) or at.polarity
-        for key in sorted(value):
+        given = [key for key in value if value[key] is not None]
+        for key in sorted(given):
             item = value[key]
-            if item is None:
-                continue
             own, inverts = _key_polarity(key)
             polarity = own or (-(base or 1) if inverts else base)
             mine = int(at.own or key == self.role)
             kind = _spoken(key) if spoken else at.kind
-            here = _Place(key, at.parent, at.depth, polarity, kind, 0, len(value), mine)
+            here = _Place(key, at.parent, at.depth, polarity, kind, 0, len(given), mine)
             self.node(item, here, bool(own))
 
     def node(self, value: Any, at: _Place, named: bool) -> None:
@@ -215,10 +229,12 @@ class _Walk:
         spoken = at.kind in (SENTENCE, TURN)
         if isinstance(value, dict):
             head = _stated(value) or at.polarity
+            size = sum(item is not None for item in value.values())
         else:
             # An empty list of what is forbidden forbids nothing.
             head = at.polarity if value else -at.polarity
-        self.add(at, None, section=len(value), polarity=head)
+            size = len(value)
+        self.add(at, None, section=size, polarity=head)
         below = at.kind if spoken else LEAF
         if isinstance(value, dict):
             inside = _Place(at.key, row, at.depth + 1, at.polarity, below, own=at.own)
@@ -240,6 +256,8 @@ class _Walk:
         polarity: int | None = None,
     ) -> None:
         """One entry; `section`: a head with that many children."""
+        if len(self.rows) >= MAX_ENTRIES:
+            raise InputError(f"more than {MAX_ENTRIES} entries", what=self.what)
         kind = at.kind
         if section is None:
             self.scalars.append(value)
@@ -284,7 +302,12 @@ class _Walk:
             features[:, at] = column
             at += 1
         if self.scalars:
-            features[self.scalar_rows, STRUCTURE_DIM:] = values_features(self.scalars)
+            # Policies repeat themselves. The type is part of the key: 1, 1.0 and True are equal.
+            distinct = {(type(value), value): value for value in self.scalars}
+            rows = {pair: i for i, pair in enumerate(distinct)}
+            which = [rows[type(value), value] for value in self.scalars]
+            values = values_features(list(distinct.values()))
+            features[self.scalar_rows, STRUCTURE_DIM:] = values[which]
         return Entries(key, value, parent, depth, polarity, features)
 
 
