@@ -104,7 +104,7 @@ class Ours:
 
     def forget(self) -> None:
         """Empty the cache of z_g."""
-        self._encoders.governance.cache.clear()
+        self._encoders.governance.clear()
 
 
 def make_model(folder: Path, config: str) -> Path:

@@ -758,6 +758,4 @@ def test_update_adds_files_and_keeps_the_rest(model: Path) -> None:
 
 def test_networks_that_there_are_not(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="critic"):
-        save_weights(
-            tmp_path / "m", {"critic": {}}, CONFIG, name="m", version="1", created=CREATED
-        )
+        save_weights(tmp_path / "m", {"critic": {}}, CONFIG, name="m", version="1", created=CREATED)
