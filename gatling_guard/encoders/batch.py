@@ -1,7 +1,7 @@
 """Calls and plans as padded arrays: to the batch's longest, never to a maximum.
 
-Calls are padded in groups of similar size, so that one call with 200 arguments does not widen the
-rows of all others. Texts are collected once per batch; index 0 is the empty text.
+Calls are grouped by size, so that one call with 200 arguments does not widen the rows of all
+others. Texts are collected once per batch; index 0 is the empty text.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gatling_guard.encoders.calls import CALL_DIM, LEAF_DIM, CallFeatures
+from gatling_guard.encoders.calls import CallFeatures
 from gatling_guard.encoders.graph import POSITION_DIM, SELF, Ancestry
 
 _SIZES = (8, 32, 128)
@@ -21,7 +21,10 @@ _SIZES = (8, 32, 128)
 
 @dataclass(frozen=True, slots=True)
 class CallBatch:
-    """M calls padded to A rows. Text is given as indices into a list of texts."""
+    """M calls with R argument rows in all, A of the longest. Text is given as indices into a list.
+
+    Rows stand one after another, so that only their pooling is padded.
+    """
 
     members: NDArray[np.int64]
     """`[M]` which calls of the whole batch these are."""
@@ -32,11 +35,13 @@ class CallBatch:
     scalars: NDArray[np.float32]
     """`[M, CALL_DIM]`"""
     keys: NDArray[np.int64]
-    """`[M, A]`"""
+    """`[R]`"""
     texts: NDArray[np.int64]
-    """`[M, A]`"""
+    """`[R]`"""
     leaves: NDArray[np.float32]
-    """`[M, A, LEAF_DIM]`"""
+    """`[R, LEAF_DIM]`"""
+    place: NDArray[np.int64]
+    """`[M, A]` the rows of each call; any row where padded."""
     mask: NDArray[np.float32]
     """`[M, A]` 1 for a row, 0 for padding."""
 
@@ -80,28 +85,20 @@ def call_batches(calls: Sequence[CallFeatures], texts: Texts) -> list[CallBatch]
 
 
 def _padded(calls: Sequence[CallFeatures], members: list[int], texts: Texts) -> CallBatch:
-    count, rows = len(calls), max(len(call.keys) for call in calls)
-    keys = np.zeros((count, rows), np.int64)
-    values = np.zeros((count, rows), np.int64)
-    leaves = np.zeros((count, rows, LEAF_DIM), np.float32)
-    mask = np.zeros((count, rows), np.float32)
-    scalars = np.empty((count, CALL_DIM), np.float32)
-    for i, call in enumerate(calls):
-        size = len(call.keys)
-        keys[i, :size] = [texts(key) for key in call.keys]
-        values[i, :size] = [texts(text) for text in call.texts]
-        leaves[i, :size] = call.leaves
-        mask[i, :size] = 1.0
-        scalars[i] = call.scalars
+    sizes = np.array([len(call.keys) for call in calls], np.int64)
+    inside = np.arange(int(sizes.max())) < sizes[:, None]
+    place = np.zeros(inside.shape, np.int64)
+    place[inside] = np.arange(int(sizes.sum()))
     return CallBatch(
         members=np.array(members, np.int64),
         name=np.array([texts(call.name) for call in calls], np.int64),
         description=np.array([texts(call.description) for call in calls], np.int64),
-        scalars=scalars,
-        keys=keys,
-        texts=values,
-        leaves=leaves,
-        mask=mask,
+        scalars=np.stack([call.scalars for call in calls]),
+        keys=np.array([texts(key) for call in calls for key in call.keys], np.int64),
+        texts=np.array([texts(text) for call in calls for text in call.texts], np.int64),
+        leaves=np.concatenate([call.leaves for call in calls]),
+        place=place,
+        mask=inside.astype(np.float32),
     )
 
 

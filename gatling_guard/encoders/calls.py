@@ -74,19 +74,19 @@ def call_features(given: CallInput) -> CallFeatures:
     traced = {leaf.path: leaf for leaf in given.lineage or ()}
     known = _catalog_words(given.spec) if given.spec else None
     table = np.zeros((len(rows) + 1, LEAF_DIM), np.float32)
-    keys, texts = [""], [""]
+    table[0, 0] = 1.0
+    facts, keys, texts = [], [""], [""]
     for at, row in enumerate(rows, start=1):
         lineage = traced.get(row.path)
         declared = not row.is_key and (known is None or known.keys.issuperset(row.names))
-        table[at, :_FACTS] = _facts(row, lineage, given, declared)
-        if declared:
-            keys.append(" ".join(row.names))
-        else:
-            keys.append("")
+        if not declared:
             table[at, _FACTS : _FACTS + _SIGNATURE] = _signature(row.path)
+        facts.append(_facts(row, lineage, given, declared))
+        keys.append(" ".join(row.names) if declared else "")
         texts.append(_trusted_text(row, lineage, known))
-    table[1:, _FACTS + _SIGNATURE :] = values_features([row.value for row in rows])
-    table[0, 0] = 1.0
+    if rows:
+        table[1:, :_FACTS] = facts
+        table[1:, _FACTS + _SIGNATURE :] = values_features([row.value for row in rows])
     scalars = np.array(_scalars(given, len(rows)), np.float32)
     if len(table) > MAX_ROWS:
         keys, texts, table = _merged(keys, texts, table)

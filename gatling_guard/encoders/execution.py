@@ -5,8 +5,8 @@ lets every call attend to its ancestors and pools all calls. Attention runs from
 descendants only and pooling keeps running sums, so a plan that grows by one call costs one node
 (`start`): full, batched and incremental encodings agree within 1e-5.
 
-Shapes: M calls, A argument rows, B plans, m new calls, n earlier calls, L blocks, H heads,
-P pooling heads, h `hidden_dim`.
+Shapes: M calls, R argument rows in all, A of the longest call, B plans, m new calls, n earlier
+calls, L blocks, H heads, d = h / H, P pooling heads, h `hidden_dim`.
 """
 
 from __future__ import annotations
@@ -63,14 +63,15 @@ class CallNetwork(nn.Module):
         keys: Tensor,
         texts: Tensor,
         leaves: Tensor,
+        place: Tensor,
         mask: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Texts come projected: `[M, h]` and `[M, A, h]`; see `CallBatch` for the rest."""
+        """Texts come projected: `[M, h]` and `[R, h]`; see `CallBatch` for the rest."""
         rows = self.leaf_norm(self.leaf(leaves) + self.key(keys) + self.given(texts))
-        rows = rows + self.leaf_mlp(rows)  # [M, A, h]
-        logits = self.pool_logits(rows) + (1.0 - mask).unsqueeze(-1) * MASKED  # [M, A, P]
+        rows = rows + self.leaf_mlp(rows)  # [R, h]
+        logits = self.pool_logits(rows)[place] + ((1.0 - mask) * MASKED).unsqueeze(-1)  # [M, A, P]
         weights = torch.softmax(logits, 1)
-        values = rows.unflatten(-1, (self.heads, -1))  # [M, A, P, h/P]
+        values = rows[place].unflatten(-1, (self.heads, -1))  # [M, A, P, h/P]
         pooled = self.pool_out((weights.unsqueeze(-1) * values).sum(1).flatten(1))  # [M, h]
         x = self.name(name) + self.about(description) + self.scalars(scalars) + pooled
         x = self.norm(x)
@@ -245,10 +246,11 @@ class ExecutionEncoder(nn.Module, PlanEncoder):
                 projected[self._tensor(index)]
                 for index in (batch.name, batch.description, batch.keys, batch.texts)
             )
-            scalars, leaves, mask = (
-                self._tensor(array) for array in (batch.scalars, batch.leaves, batch.mask)
+            scalars, leaves, place, mask = (
+                self._tensor(array)
+                for array in (batch.scalars, batch.leaves, batch.place, batch.mask)
             )
-            part = self.calls(name, about, scalars, keys, given, leaves, mask)
+            part = self.calls(name, about, scalars, keys, given, leaves, place, mask)
             x0.append(part[0])
             own.append(part[1])
             order.append(batch.members)

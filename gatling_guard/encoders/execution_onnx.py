@@ -75,7 +75,7 @@ class OnnxExecutionEncoder(PlanEncoder):
         for b in batches:
             x0[b.members], own[b.members] = self.call(
                 vectors[b.name], vectors[b.description], b.scalars, vectors[b.keys],
-                vectors[b.texts], b.leaves, b.mask,
+                vectors[b.texts], b.leaves, b.place, b.mask,
             )  # fmt: skip
         return x0, own
 

@@ -170,14 +170,15 @@ def execution_graphs(encoder: Any) -> list[Graph]:
     from gatling_guard.encoders.graph import POSITION_DIM, RELATIONS
 
     config = encoder.config
-    h, calls, rows = config.hidden_dim, 3, 5
+    h, calls, rows, total = config.hidden_dim, 3, 5, 11
     call = {
         "name": torch.randn(calls, h),
         "description": torch.randn(calls, h),
         "scalars": torch.randn(calls, CALL_DIM),
-        "keys": torch.randn(calls, rows, h),
-        "texts": torch.randn(calls, rows, h),
-        "leaves": torch.randn(calls, rows, LEAF_DIM),
+        "keys": torch.randn(total, h),
+        "texts": torch.randn(total, h),
+        "leaves": torch.randn(total, LEAF_DIM),
+        "place": torch.randint(0, total, (calls, rows)),
         "mask": torch.ones(calls, rows),
     }
     plans, new, past = 2, 4, 6
@@ -194,10 +195,7 @@ def execution_graphs(encoder: Any) -> list[Graph]:
     return [
         Graph(
             "call", encoder.calls, call, ("x0", "own"),
-            {
-                name: (0, 1) if name in ("keys", "texts", "leaves", "mask") else (0,)
-                for name in call
-            },
+            {name: (0, 1) if name in ("place", "mask") else (0,) for name in call},
         ),
         Graph(
             "plan", encoder.plan, plan,

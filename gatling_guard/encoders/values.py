@@ -33,6 +33,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -79,11 +80,24 @@ def values_features(values: Sequence[Any]) -> NDArray[np.float32]:
     return rows
 
 
-def _row(value: Any, at: int = 0) -> list[float]:
+_SHORT = 128
+"""Shorter strings are kept: an agent names the same people, files and ids again and again."""
+
+
+@lru_cache(maxsize=4096)
+def _short_text(value: str) -> NDArray[np.float32]:
+    return np.array(_text(value), np.float32)
+
+
+def _text(value: str) -> list[float]:
+    kind, number = kind_of(value)
+    numeric = _NO_NUMBER if number is None else _number(number)
+    return [*_STRING, 0.0, *numeric, *_string(value, kind)]
+
+
+def _row(value: Any, at: int = 0) -> list[float] | NDArray[np.float32]:
     if isinstance(value, str):
-        kind, number = kind_of(value)
-        numeric = _NO_NUMBER if number is None else _number(number)
-        return [*_STRING, 0.0, *numeric, *_string(value, kind)]
+        return _short_text(value) if len(value) <= _SHORT else _text(value)
     if value is None:
         return [*_NULL, 0.0, *_NO_NUMBER, *_NO_STRING]
     if isinstance(value, bool):
