@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -29,10 +29,10 @@ from gatling_guard.trace import Lineage
 MAX_ROWS = 256
 """Rows of one call. More leaves than that are merged in runs of neighbours, none is dropped."""
 
-_SIGNATURE = 8
-_FACTS = 26
+_PLACE, _LINEAGE, _SIGNATURE = 16, 10, 8
+_FACTS = _PLACE + _LINEAGE
 LEAF_DIM = _FACTS + _SIGNATURE + VALUE_DIM
-"""Features of one argument leaf: facts, signature of an undeclared key, `values_features`."""
+"""Features of one argument leaf: its place, its lineage, signature of an undeclared key, value."""
 
 _EFFECTS = tuple(Effect)
 CALL_DIM = 3 + 10 + 4 + 2 + len(_EFFECTS) + 5 + 10 + 3 + 3
@@ -70,39 +70,39 @@ def call_features(given: CallInput) -> CallFeatures:
 
     The order of keys inside an object has no influence; the order of a list has.
     """
-    rows = sorted(_rows(given.call.arguments), key=_by_path)
+    rows, known = _rows(given.call.arguments), _known(given.spec)
     traced = {leaf.path: leaf for leaf in given.lineage or ()}
-    known = _catalog_words(given.spec) if given.spec else None
     table = np.zeros((len(rows) + 1, LEAF_DIM), np.float32)
     table[0, 0] = 1.0
-    facts, keys, texts = [], [""], [""]
+    table[1:, _FACTS + _SIGNATURE :] = values_features([row.value for row in rows])
+    keys, texts = [""], [""]
     for at, row in enumerate(rows, start=1):
-        lineage = traced.get(row.path)
-        declared = not row.is_key and (known is None or known.keys.issuperset(row.names))
-        if not declared:
-            table[at, _FACTS : _FACTS + _SIGNATURE] = _signature(row.path)
-        facts.append(_facts(row, lineage, given, declared))
-        keys.append(" ".join(row.names) if declared else "")
-        texts.append(_trusted_text(row, lineage, known))
-    if rows:
-        table[1:, :_FACTS] = facts
-        table[1:, _FACTS + _SIGNATURE :] = values_features([row.value for row in rows])
-    scalars = np.array(_scalars(given, len(rows)), np.float32)
+        place = known.place(row)
+        table[at, :_PLACE] = place.facts
+        keys.append(place.text)
+        if not place.declared:
+            table[at, _FACTS : _FACTS + _SIGNATURE] = _signature(_path(row))
+        lineage = traced.get(_path(row)) if traced else None
+        if lineage is not None:
+            table[at, _PLACE:_FACTS] = _lineage(lineage)
+        value = row.value
+        named = lineage is not None and lineage.named
+        trusted = type(value) is str and not row.is_key and (named or value in known.values)
+        texts.append(value if trusted else "")
     if len(table) > MAX_ROWS:
         keys, texts, table = _merged(keys, texts, table)
     about = given.spec.description if given.spec else ""
+    scalars = _scalars(given.call, len(rows), known)
     return CallFeatures(given.call.tool_name, about, scalars, tuple(keys), tuple(texts), table)
 
 
 class _Row(NamedTuple):
     """A scalar, an empty container, or a key that is data."""
 
-    path: str
-    """JSON pointer, spelled as `plan.leaves` spells it."""
+    order: tuple[str | int, ...]
+    """Keys and list indices on the way."""
     names: tuple[str, ...]
-    """Keys on the way, without list indices."""
-    order: tuple[tuple[bool, int | str], ...]
-    """Sorts list items by number."""
+    """The keys alone."""
     value: Any
     place: int = -1
     """Place in the innermost list around it, -1 outside of lists."""
@@ -111,54 +111,105 @@ class _Row(NamedTuple):
     is_key: bool = False
 
 
-def _by_path(row: _Row) -> tuple[tuple[bool, int | str], ...]:
-    return row.order
-
-
-def _rows(arguments: Mapping[str, Any]) -> Iterator[_Row]:
-    """All leaves, iteratively: depth cannot exhaust the stack."""
-    stack = [_Row("", (), (), arguments)]
+def _rows(arguments: Mapping[str, Any]) -> list[_Row]:
+    """All leaves, keys in order, iteratively: depth cannot exhaust the stack."""
+    found: list[_Row] = []
+    stack: list[tuple[tuple[str | int, ...], tuple[str, ...], Any, int, int]]
+    stack = [((), (), arguments, -1, 0)]
     while stack:
-        path, names, order, value, place, length, _ = row = stack.pop()
+        order, names, value, place, length = stack.pop()
         if isinstance(value, dict) and value:
-            for key in argument_keys(value, path):
-                where = shorten(f"{path}/{escape(key)}") + "/~key"
-                at = (*order, (True, key), (True, ""))
-                yield _Row(where, names, at, key, place, length, True)
-            for key, child in value.items():
-                where = shorten(f"{path}/{escape(key)}")
-                at = (*order, (True, key))
-                stack.append(_Row(where, (*names, key), at, child, place, length))
+            for key in sorted(argument_keys(value, "nested" if order else "")):
+                found.append(_Row((*order, key), names, key, place, length, True))
+            for key in sorted(value, reverse=True):
+                stack.append(((*order, key), (*names, key), value[key], place, length))
         elif isinstance(value, list) and value:
             size = len(value)
-            for i, child in enumerate(value):
-                stack.append(_Row(f"{path}/{i}", names, (*order, (False, i)), child, i, size))
-        elif path:
-            yield row
+            for i in range(size - 1, -1, -1):
+                stack.append(((*order, i), names, value[i], i, size))
+        elif order:
+            found.append(_Row(order, names, value, place, length))
+    return found
 
 
-class _CatalogWords(NamedTuple):
-    """What a tool's schema spells out: this much of its arguments is text of the catalog."""
+def _path(row: _Row) -> str:
+    """JSON pointer, spelled as `plan.leaves` spells it."""
+    pointer = "".join(f"/{escape(p) if isinstance(p, str) else p}" for p in row.order)
+    return shorten(pointer) + "/~key" * row.is_key
 
-    keys: frozenset[str]
-    values: frozenset[str]
+
+class _Place(NamedTuple):
+    """What the place of a leaf says, whatever its value."""
+
+    facts: NDArray[np.float32]
+    """`[_PLACE]`"""
+    text: str
+    """Its keys as text, "" where they are not the catalog's."""
+    declared: bool
 
 
-_KNOWN: dict[int, tuple[ToolSpec, _CatalogWords]] = {}
-"""By identity, and holding the spec so that its id stays its own: a digest would cost more."""
+class _Known:
+    """What a tool's spec spells out: this much of its arguments is text of the catalog."""
+
+    def __init__(self, spec: ToolSpec | None) -> None:
+        self.spec = spec
+        self.keys, self.values = _words_of(spec.parameters) if spec else (frozenset(), frozenset())
+        self.scalars = _spec_scalars(spec)
+        self._places: dict[tuple[tuple[str, ...], int, int, bool], _Place] = {}
+
+    def place(self, row: _Row) -> _Place:
+        """Of a leaf; the same places come again with every call of the tool."""
+        key = (row.names, row.place, row.length, row.is_key)
+        found = self._places.get(key)
+        if found is None:
+            if len(self._places) >= _MOST_KNOWN:
+                self._places.clear()
+            found = self._places[key] = self._place(row)
+        return found
+
+    def _place(self, row: _Row) -> _Place:
+        spec, names, at = self.spec, row.names, row.place + 1
+        declared = not row.is_key and (spec is None or self.keys.issuperset(names))
+        profile = None if spec is None else spec.profile
+        top = names[0] if names else ""
+        facts = [
+            0.0,  # 1 in row 0 alone
+            declared,
+            spec is not None,
+            row.is_key,
+            profile is not None and top in profile.identity_args,
+            profile is not None and top in profile.content_args,
+            profile is not None and top in profile.url_args,
+            profile is not None and any(name in profile.notifies for name in names),
+            math.log1p(len(names)) / 3,
+            at > 0,
+            math.log1p(at) / 8,
+            math.sin(at * math.pi / 2),
+            math.cos(at * math.pi / 2),
+            math.sin(at * math.pi / 16),
+            math.log1p(row.length) / 8,
+            0.0,  # log length of the run, in merged rows
+        ]
+        return _Place(np.array(facts, np.float32), " ".join(names) if declared else "", declared)
+
+
+_RUN = _PLACE - 1
 _MOST_KNOWN = 4096
+_KNOWN: dict[int, _Known] = {}
+"""By identity of the spec, which is held so that its id stays its own: a digest would cost more."""
 
 
-def _catalog_words(spec: ToolSpec) -> _CatalogWords:
+def _known(spec: ToolSpec | None) -> _Known:
     found = _KNOWN.get(id(spec))
     if found is None:
         if len(_KNOWN) >= _MOST_KNOWN:
             _KNOWN.clear()
-        _KNOWN[id(spec)] = found = (spec, _words_of(spec.parameters))
-    return found[1]
+        found = _KNOWN[id(spec)] = _Known(spec)
+    return found
 
 
-def _words_of(schema: Mapping[str, Any]) -> _CatalogWords:
+def _words_of(schema: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
+    """Names of properties and values of enums, at any depth of a schema."""
     keys: set[str] = set()
     values: set[str] = set()
     stack: list[Any] = [schema]
@@ -173,53 +224,24 @@ def _words_of(schema: Mapping[str, Any]) -> _CatalogWords:
             stack += item.values()
         elif isinstance(item, list):
             stack += item
-    return _CatalogWords(frozenset(keys), frozenset(values))
+    return frozenset(keys), frozenset(values)
 
 
-def _trusted_text(row: _Row, lineage: Lineage | None, known: _CatalogWords | None) -> str:
-    if not isinstance(row.value, str) or row.is_key:
-        return ""
-    named = lineage is not None and lineage.named
-    return row.value if named or (known and row.value in known.values) else ""
-
-
-def _facts(row: _Row, lineage: Lineage | None, given: CallInput, declared: bool) -> list[float]:
-    """`[_FACTS]`: role of the leaf, place, and what its lineage says."""
-    profile = given.spec.profile if given.spec else None
-    top = row.names[0] if row.names else ""
-    tier = lineage.tier if lineage else 0
-    place = row.place + 1
+def _lineage(lineage: Lineage) -> list[float]:
+    """`[_LINEAGE]`: where a value came from; zeros where nothing traced it."""
+    tier = lineage.tier
     return [
-        0.0,  # 1 in row 0 alone
-        declared,
-        given.spec is not None,
-        row.is_key,
-        lineage is None,
+        1.0,
         tier == 1,
         tier == 2,
         tier == 3,
-        lineage is not None and lineage.named,
-        lineage is not None and lineage.only_untrusted,
-        lineage is not None and lineage.sensitive,
-        lineage is not None and lineage.disguised,
-        lineage is not None and bool(lineage.causes),
-        lineage is not None and lineage.trivial,
-        profile is not None and top in profile.identity_args,
-        profile is not None and top in profile.content_args,
-        profile is not None and top in profile.url_args,
-        profile is not None and any(name in profile.notifies for name in row.names),
-        math.log1p(len(row.names)) / 3,
-        place > 0,
-        math.log1p(place) / 8,
-        math.sin(place * math.pi / 2),
-        math.cos(place * math.pi / 2),
-        math.sin(place * math.pi / 16),
-        math.log1p(row.length) / 8,
-        0.0,  # log length of the run, in merged rows
+        lineage.named,
+        lineage.only_untrusted,
+        lineage.sensitive,
+        lineage.disguised,
+        bool(lineage.causes),
+        lineage.trivial,
     ]
-
-
-_RUN = _FACTS - 1
 
 
 def _signature(path: str) -> NDArray[np.float32]:
@@ -228,25 +250,42 @@ def _signature(path: str) -> NDArray[np.float32]:
     return np.array([1.0 if bits >> i & 1 else -1.0 for i in range(_SIGNATURE)], np.float32)
 
 
-def _scalars(given: CallInput, leaves: int) -> list[float]:
-    """`[CALL_DIM]`: tier, scope, volume, sensitivity and the tool's profile."""
-    call, spec = given.call, given.spec
-    found: list[float] = [call.provenance_tier == tier for tier in (1, 2, 3)]
-    found += [call.scope_level >= level for level in range(1, 11)]
-    volume, sensitivity = call.volume, call.sensitivity
-    found += [volume is not None, math.log1p(volume or 0) / 12]
-    found += [sensitivity is not None, (sensitivity or 0) / 10]
-    found += [math.log1p(leaves) / 6, spec is not None]
+_OWN = 3 + 10 + 4 + 1
+_TIERS_AND_SCOPES = np.array(
+    [
+        [[t == tier for t in (1, 2, 3)] + [scope >= s for s in range(1, 11)] for scope in range(11)]
+        for tier in range(4)
+    ],
+    np.float32,
+)
+
+
+def _scalars(call: ToolCall, leaves: int, known: _Known) -> NDArray[np.float32]:
+    """`[CALL_DIM]`: tier, scope, volume and sensitivity of the call, and the tool's profile."""
+    found = np.zeros(CALL_DIM, np.float32)
+    found[:13] = _TIERS_AND_SCOPES[call.provenance_tier, call.scope_level]
+    if call.volume is not None:
+        found[13], found[14] = 1.0, math.log1p(call.volume) / 12
+    if call.sensitivity is not None:
+        found[15], found[16] = 1.0, call.sensitivity / 10
+    found[17] = math.log1p(leaves) / 6
+    found[_OWN:] = known.scalars
+    return found
+
+
+def _spec_scalars(spec: ToolSpec | None) -> NDArray[np.float32]:
+    """`[CALL_DIM - _OWN]`: the profile of a tool; zeros for an unknown one."""
     if spec is None:
-        return found + [0.0] * (CALL_DIM - len(found))
+        return np.zeros(CALL_DIM - _OWN, np.float32)
     profile = spec.profile
+    found: list[float] = [1.0]
     found += [profile.effect is effect for effect in _EFFECTS]
     found += [profile.sink, profile.egress, profile.reversible, bool(profile.third_party)]
     found += [profile.confidence]
     found += [profile.privilege >= level for level in range(1, 11)]
     found += [profile.tier == tier for tier in (1, 2, 3)]
     found += [profile.text_tier == 3, profile.scope / 10, math.log1p(max(profile.cost, 0.0)) / 8]
-    return found
+    return np.array(found, np.float32)
 
 
 def _merged(

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -76,7 +76,11 @@ def values_features(values: Sequence[Any]) -> NDArray[np.float32]:
     """
     rows = np.zeros((len(values), VALUE_DIM), dtype=np.float32)
     for i, value in enumerate(values):
-        rows[i] = _row(value, i)
+        kind = type(value)
+        if kind is int or kind is float or (kind is str and len(value) <= _SHORT):
+            rows[i] = _kept(kind, value)
+        else:
+            rows[i] = _row(value, i)
     return rows
 
 
@@ -85,19 +89,16 @@ _SHORT = 128
 
 
 @lru_cache(maxsize=4096)
-def _short_text(value: str) -> NDArray[np.float32]:
-    return np.array(_text(value), np.float32)
+def _kept(kind: Hashable, value: Any) -> NDArray[np.float32]:
+    """`_row` of a short scalar. By type too: `1 == True == 1.0`."""
+    return np.array(_row(value), np.float32)
 
 
-def _text(value: str) -> list[float]:
-    kind, number = kind_of(value)
-    numeric = _NO_NUMBER if number is None else _number(number)
-    return [*_STRING, 0.0, *numeric, *_string(value, kind)]
-
-
-def _row(value: Any, at: int = 0) -> list[float] | NDArray[np.float32]:
+def _row(value: Any, at: int = 0) -> list[float]:
     if isinstance(value, str):
-        return _short_text(value) if len(value) <= _SHORT else _text(value)
+        kind, number = kind_of(value)
+        numeric = _NO_NUMBER if number is None else _number(number)
+        return [*_STRING, 0.0, *numeric, *_string(value, kind)]
     if value is None:
         return [*_NULL, 0.0, *_NO_NUMBER, *_NO_STRING]
     if isinstance(value, bool):

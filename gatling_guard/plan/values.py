@@ -17,6 +17,7 @@ import math
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from gatling_guard.errors import InputError, Issue
@@ -228,6 +229,7 @@ KeyRule: TypeAlias = Callable[[Mapping[str, Any], str], Iterable[str]]
 """The keys of one dict (at a path) that are data, not names of fields."""
 
 
+@lru_cache(maxsize=4096)
 def schema_like(name: str, digits: int = 3) -> bool:
     """Whether `name` reads like the name of a field: an ASCII identifier with few digits."""
     if not (name.isascii() and name.isidentifier() and len(name) <= 64):
