@@ -4,9 +4,10 @@ Sees: the tool's name and description, its profile, tier and scope, the structur
 type and size of every value, and what is known of each value's lineage.
 
 Does not see (design.md, P8): the text of values. A string enters by its shape. Two kinds of text
-are the trusted side's own and do enter: values that the instruction, the system text or the policy
-named (`Lineage.named`), and values of an `enum` in the tool's schema. A key that the tool does not
-declare is data too and enters as a signature only.
+are the trusted side's own and do enter: values that stand in the instruction, the system text or
+the policy, and values of an `enum` in the tool's schema. A key that the tool does not declare is
+data too and enters as a signature only; of a tool without a spec, a key that no author of a schema
+would write. The tool's name enters as the call gives it.
 """
 
 from __future__ import annotations
@@ -77,13 +78,15 @@ def call_features(given: CallInput) -> CallFeatures:
     keys, texts = [""], [""]
     for at, row in enumerate(rows, start=1):
         lineage = traced.get(row.path)
-        declared = not row.is_key and (known is None or known.keys.issuperset(row.names))
+        declared = not row.is_key and not row.in_data and _declares(known, row.names)
         table[at, :_FACTS] = _facts(row, lineage, given, declared)
         if declared:
             keys.append(" ".join(row.names))
         else:
             keys.append("")
-            table[at, _FACTS : _FACTS + _SIGNATURE] = _signature(row.path)
+            table[at, _FACTS : _FACTS + _SIGNATURE] = _signature(row.path.encode())
+        if row.outer:
+            table[at, _FACTS : _FACTS + _SIGNATURE] += _signature(repr(row.outer).encode())
         texts.append(_trusted_text(row, lineage, known))
     table[1:, _FACTS + _SIGNATURE :] = values_features([row.value for row in rows])
     table[0, 0] = 1.0
@@ -109,6 +112,10 @@ class _Row(NamedTuple):
     length: int = 0
     """Items of that list."""
     is_key: bool = False
+    in_data: bool = False
+    """Below a key that is data."""
+    outer: tuple[int, ...] = ()
+    """Places in the lists around the innermost one."""
 
 
 def _by_path(row: _Row) -> tuple[tuple[bool, int | str], ...]:
@@ -119,20 +126,25 @@ def _rows(arguments: Mapping[str, Any]) -> Iterator[_Row]:
     """All leaves, iteratively: depth cannot exhaust the stack."""
     stack = [_Row("", (), (), arguments)]
     while stack:
-        path, names, order, value, place, length, _ = row = stack.pop()
+        row = stack.pop()
+        path, names, order, value = row.path, row.names, row.order, row.value
         if isinstance(value, dict) and value:
-            for key in argument_keys(value, path):
-                where = shorten(f"{path}/{escape(key)}") + "/~key"
-                at = (*order, (True, key), (True, ""))
-                yield _Row(where, names, at, key, place, length, True)
+            data = set(argument_keys(value, path))
             for key, child in value.items():
                 where = shorten(f"{path}/{escape(key)}")
-                at = (*order, (True, key))
-                stack.append(_Row(where, (*names, key), at, child, place, length))
+                at, in_data = (*order, (True, key)), row.in_data or key in data
+                around = (row.place, row.length)
+                if key in data:
+                    first = (*at, (True, ""))
+                    yield _Row(f"{where}/~key", names, first, key, *around, True, True, row.outer)
+                below = (*names, key)
+                stack.append(_Row(where, below, at, child, *around, False, in_data, row.outer))
         elif isinstance(value, list) and value:
-            size = len(value)
+            outer = row.outer if row.place < 0 else (*row.outer, row.place)
+            size, in_data = len(value), row.in_data
             for i, child in enumerate(value):
-                stack.append(_Row(f"{path}/{i}", names, (*order, (False, i)), child, i, size))
+                where, at = f"{path}/{i}", (*order, (False, i))
+                stack.append(_Row(where, names, at, child, i, size, False, in_data, outer))
         elif path:
             yield row
 
@@ -176,11 +188,31 @@ def _words_of(schema: Mapping[str, Any]) -> _CatalogWords:
     return _CatalogWords(frozenset(keys), frozenset(values))
 
 
+def _declares(known: _CatalogWords | None, names: tuple[str, ...]) -> bool:
+    return known is None or known.keys.issuperset(names)
+
+
 def _trusted_text(row: _Row, lineage: Lineage | None, known: _CatalogWords | None) -> str:
     if not isinstance(row.value, str) or row.is_key:
         return ""
-    named = lineage is not None and lineage.named
-    return row.value if named or (known and row.value in known.values) else ""
+    said = lineage is not None and _said(lineage, row.value)
+    return row.value if said or (known and row.value in known.values) else ""
+
+
+def _said(lineage: Lineage, text: str) -> bool:
+    """Whether `text` stands in a trusted text, word for word.
+
+    `Lineage.named` asks for less: that the trusted side means the same date, in whose writing up to
+    40 characters of anything else may stand.
+    """
+    if lineage.value != text:
+        return False
+    plain = text.casefold()
+    return any(
+        o.match == "exact" or (o.match == "substring" and plain in o.quote.casefold())
+        for o in lineage.origins
+        if o.source not in ("output", "model")
+    )
 
 
 def _facts(row: _Row, lineage: Lineage | None, given: CallInput, declared: bool) -> list[float]:
@@ -222,10 +254,10 @@ def _facts(row: _Row, lineage: Lineage | None, given: CallInput, declared: bool)
 _RUN = _FACTS - 1
 
 
-def _signature(path: str) -> NDArray[np.float32]:
-    """Signs from a hash: another key has another signature, and says nothing by its words."""
-    bits = zlib.crc32(path.encode("utf-8", "surrogatepass"))
-    return np.array([1.0 if bits >> i & 1 else -1.0 for i in range(_SIGNATURE)], np.float32)
+def _signature(data: bytes) -> NDArray[np.float32]:
+    """Numbers in [-1, 1] from a hash: other data has another signature, which says nothing else."""
+    bits = zlib.crc32(data)
+    return np.array([(bits >> 4 * i & 15) / 7.5 - 1 for i in range(_SIGNATURE)], np.float32)
 
 
 def _scalars(given: CallInput, leaves: int) -> list[float]:
@@ -234,7 +266,7 @@ def _scalars(given: CallInput, leaves: int) -> list[float]:
     found: list[float] = [call.provenance_tier == tier for tier in (1, 2, 3)]
     found += [call.scope_level >= level for level in range(1, 11)]
     volume, sensitivity = call.volume, call.sensitivity
-    found += [volume is not None, math.log1p(volume or 0) / 12]
+    found += [volume is not None, math.log(1 + (volume or 0)) / 12]
     found += [sensitivity is not None, (sensitivity or 0) / 10]
     found += [math.log1p(leaves) / 6, spec is not None]
     if spec is None:
@@ -254,16 +286,19 @@ def _merged(
 ) -> tuple[list[str], list[str], NDArray[np.float32]]:
     """At most `MAX_ROWS` rows: neighbours become one row, the mean of theirs.
 
-    A run keeps the words of its first row; the others' keys and texts enter its signature.
+    A run keeps the words of its first row. Its signature tells all of its rows, and their order.
     """
     size = -(-(len(table) - 1) // (MAX_ROWS - 1))
     starts = np.arange(1, len(table), size)
     counts = np.diff(np.append(starts, len(table)))
     merged = np.add.reduceat(table, starts, axis=0) / counts[:, None].astype(np.float32)
     merged[:, _RUN] = np.log(counts) / 8
+    # Rounded, so that the last bit of another machine's logarithm is no other signature.
+    rounded = np.rint(table * 4096).astype(np.int16)
     for row, start in enumerate(starts):
         words = "\0".join((*keys[start : start + size], *texts[start : start + size]))
-        merged[row, _FACTS : _FACTS + _SIGNATURE] += _signature(words)
+        data = words.encode() + rounded[start : start + size].tobytes()
+        merged[row, _FACTS : _FACTS + _SIGNATURE] += _signature(data)
     chosen = [0, *starts]
     return (
         [keys[i] for i in chosen],
