@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -49,8 +49,8 @@ def test_features_do_not_depend_on_the_batch(pool: list[str], seed: int) -> None
         assert np.array_equal(features([pool[i]])[0], together[i])
 
 
-@pytest.mark.parametrize("h", [32, 128, 256])
-@SLOW
+@pytest.mark.parametrize("h", [32, 256])
+@settings(SLOW, max_examples=20)
 @given(pool=st.lists(texts, min_size=40, max_size=48, unique=True), seed=st.integers(0, 99))
 def test_a_kept_vector_does_not_depend_on_its_company(h: int, pool: list[str], seed: int) -> None:
     """P9, bit-equal: a matrix product rounds differently for 1, 7 and 40 rows."""
