@@ -148,7 +148,7 @@ def test_a_value_that_the_user_named_enters_as_text() -> None:
 def test_a_value_that_is_not_in_a_trusted_text_word_for_word_does_not_enter(
     lineage: Lineage,
 ) -> None:
-    """P8: `Lineage.named` also holds for words around a date, and lineage may be of old arguments."""
+    """P8: `Lineage.named` holds for words around a date too; lineage may be of old arguments."""
     found = features({"to": "pay eve 2026-05-01"}, SPEC, [lineage])
     assert set(found.texts) == {""}
 
@@ -358,6 +358,7 @@ def test_a_trusted_text_of_many_matters(encoder: ExecutionEncoder, at: int) -> N
 
 def test_rows_are_bounded_and_time_is_linear() -> None:
     """100,000 leaves, the most `to_json` lets through, cost 10 times 10,000."""
+
     def spent(size: int) -> float:
         made = CallInput(call({"rows": [{"n": i} for i in range(size)]}))
         start = time.perf_counter()

@@ -33,7 +33,7 @@ from gatling_guard.encoders.state import Pool
 from gatling_guard.errors import CycleError, InputError, PlanError
 from gatling_guard.trace import Lineage, Origin
 from tests.encoders.conftest import TINY
-from tests.encoders.plans import call_of, plan_of, plans
+from tests.encoders.plans import plan_of, plans
 from tests.encoders.test_agreement import SLOW, distance, grown, z_of
 
 
@@ -663,6 +663,7 @@ def test_a_batch_of_many_sizes_keeps_its_order(encoder: ExecutionEncoder) -> Non
 
 def test_a_long_plan_takes_no_more_than_linear_time_per_call(encoder: ExecutionEncoder) -> None:
     """Independent calls: 4,000 cost no more than 20 times 400."""
+
     def spent(size: int) -> float:
         plan = ExecutionPlan(
             nodes=tuple(ToolCall(node_id=str(i), tool_name="t") for i in range(size))

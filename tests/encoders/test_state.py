@@ -311,7 +311,9 @@ def test_bytes_that_are_damaged_are_refused(fp32: OnnxExecutionEncoder) -> None:
     rng = random.Random(0)
     wrong = [b"", b"x", data[:31], data[:32], data[:-1], data + b"\0", data[32:], b"\x80\x04N."]
     for place in (0, 31, 32, 40, len(data) - 1, *(rng.randrange(len(data)) for _ in range(60))):
-        wrong.append(data[:place] + bytes([data[place] ^ 1 << rng.randrange(8)]) + data[place + 1:])
+        wrong.append(
+            data[:place] + bytes([data[place] ^ 1 << rng.randrange(8)]) + data[place + 1 :]
+        )
     for each in wrong:
         with pytest.raises(InputError, match="plan state"):
             PlanState.from_bytes(fp32, each)
@@ -382,9 +384,7 @@ FORGERIES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("at", range(len(FORGERIES)))
-def test_bytes_that_do_not_fit_together_are_refused(
-    encoder: ExecutionEncoder, at: int
-) -> None:
+def test_bytes_that_do_not_fit_together_are_refused(encoder: ExecutionEncoder, at: int) -> None:
     """The hash is no signature: forged contents do no more than give an error."""
     data = grown(encoder, plan_of(3, 3)).to_bytes()
     assert len(PlanState.from_bytes(encoder, forged(data))) == 3
@@ -416,6 +416,7 @@ def test_a_session_of_a_thousand_calls_at_base_stays_below_32_mb() -> None:
 
 def test_a_late_call_costs_what_an_early_one_does(fp32: OnnxExecutionEncoder) -> None:
     """Call 1,001 with one ancestor against call 11."""
+
     def prepared_states(calls: int) -> list[PlanState]:
         state = fp32.start()
         features = [call_features(CallInput(ToolCall(node_id=str(i), tool_name="t")))
