@@ -29,7 +29,7 @@ from gatling_guard.encoders.execution import MOST_PAIRS, ExecutionEncoder
 from gatling_guard.encoders.execution_onnx import OnnxExecutionEncoder
 from gatling_guard.encoders.plans import PlanEncoder, prepared
 from gatling_guard.encoders.projected import ProjectedText
-from gatling_guard.encoders.state import Pool
+from gatling_guard.encoders.state import Pool, no_past
 from gatling_guard.errors import CycleError, InputError, PlanError
 from gatling_guard.trace import Lineage, Origin
 from tests.encoders.conftest import TINY
@@ -65,7 +65,7 @@ def states_of(
     for node, vector in (noise or {}).items():
         x0[0, plan.order.index(node)] += vector
     config = encoder.config
-    past = np.zeros((1, 0, config.blocks, 2, config.hidden_dim), np.float32)
+    past = no_past(config)
     done = encoder.run_plan(
         x0, batch.position, batch.relation, batch.valid, past, Pool.empty(config)
     )
@@ -269,7 +269,7 @@ def test_padding_changes_nothing(
     batch_of = plan_batch([ready.graph, prepared(chain(len(plan) + nodes)).graph])
     index = np.minimum(batch_of.calls[:1], len(plan) - 1)  # any valid index where padded
     config = encoder.config
-    past = np.zeros((1, 0, config.blocks, 2, config.hidden_dim), np.float32)
+    past = no_past(config)
     padded = encoder.run_plan(
         x0.numpy()[index], batch_of.position[:1], batch_of.relation[:1], batch_of.valid[:1], past,
         Pool.empty(config),
@@ -301,7 +301,7 @@ def test_weights_on_pads_are_exactly_zero(encoder: ExecutionEncoder) -> None:
     x0 = np.random.default_rng(0).normal(size=(2, 5, h)).astype(np.float32)
     wild = x0.copy()
     wild[0, 2:] = 1e6
-    past = np.zeros((1, 0, config.blocks, 2, h), np.float32)
+    past = no_past(config)
     given_arrays = (batch.position, batch.relation, batch.valid, past, Pool.empty(config))
     calm, storm = (encoder.run_plan(x, *given_arrays) for x in (x0, wild))
     assert np.array_equal(calm.z_e, storm.z_e)
@@ -331,7 +331,7 @@ def test_tier_scope_and_place_enter(seed: int) -> None:
         assert moved(z_e, z_of(encoder, changed(plan, "1", **fields))) > 1e-3
     config = encoder.config
     x0 = np.random.default_rng(0).normal(size=(1, 1, config.hidden_dim)).astype(np.float32)
-    past = np.zeros((1, 0, config.blocks, 2, config.hidden_dim), np.float32)
+    past = no_past(config)
     ready = prepared(plan).graph
     alone = np.array([[[1]]]), np.ones((1, 1), np.float32), past, Pool.empty(config)
     places = [encoder.run_plan(x0, ready.positions(i, i + 1)[None], *alone).z_e for i in range(3)]
@@ -359,7 +359,7 @@ def test_a_relation_matters_by_its_bias_alone(encoder: ExecutionEncoder) -> None
     """R9: the same two calls at the same places, another relation between them."""
     config = encoder.config
     x0 = np.random.default_rng(0).normal(size=(1, 2, config.hidden_dim)).astype(np.float32)
-    past = np.zeros((1, 0, config.blocks, 2, config.hidden_dim), np.float32)
+    past = no_past(config)
     graph = prepared(chain(2)).graph
     found = []
     for relation in (2, 3, 18, 34, 66):
@@ -531,7 +531,7 @@ def test_eight_threads_share_an_encoder(
     made = [plan_of(12, 100 + i) for i in range(8)]
     for each, most in ((fp32, 0.0), (encoder, 1e-5)):
         alone = [grown(each, plan).z_e for plan in made]
-        fp32.text = ProjectedText(fp32.text.features, fp32.text.weight, size=8)
+        fp32.text = ProjectedText(fp32.text.features, fp32.text.project, size=8)
         found: list[float] = []
         barrier = threading.Barrier(8)
 
@@ -599,7 +599,7 @@ def test_gradients_are_those_of_finite_differences() -> None:
     def value() -> torch.Tensor:
         x0, own = encoder.calls(*call)
         pool = Pool.empty(encoder.config)
-        past = torch.zeros(1, 0, encoder.config.blocks, 2, h, dtype=torch.float64)
+        past = torch_of(no_past(encoder.config)).double()
         z_e = encoder.plan(
             x0[None], torch_of(batch.position).double(), torch_of(batch.relation),
             torch_of(batch.valid).double(), past,
@@ -659,6 +659,21 @@ def test_a_batch_of_many_sizes_keeps_its_order(encoder: ExecutionEncoder) -> Non
         found = encoder.encode_batch(made).numpy()
     for row, plan in zip(found, made, strict=True):
         assert distance(row, z_of(encoder, plan)) < 1e-5
+
+
+def test_calls_of_many_sizes_keep_their_order(
+    encoder: ExecutionEncoder, fp32: OnnxExecutionEncoder
+) -> None:
+    """R12: calls are padded in groups of similar size, and put back in place."""
+    sizes = (40, 1, 200, 2, 50, 1, 9)
+    calls = [
+        CallInput(ToolCall(node_id="a", tool_name=f"tool_{i}", arguments={"x": [i] * size}))
+        for i, size in enumerate(sizes)
+    ]
+    for each in (encoder, fp32):
+        found = each.embed_calls(calls)
+        for row, call in zip(found, calls, strict=True):
+            assert distance(row, each.embed_calls([call])[0]) < 1e-5
 
 
 def test_a_long_plan_takes_no_more_than_linear_time_per_call(encoder: ExecutionEncoder) -> None:

@@ -21,7 +21,7 @@ from gatling_guard.encoders.graph import (
 from tests.encoders.plans import plans
 from tests.encoders.test_agreement import SLOW
 
-NOTHING = np.zeros(0, np.int64)
+NOTHING: tuple[int, ...] = ()
 
 
 def graph_of(plan: ExecutionPlan) -> Ancestry:
@@ -57,11 +57,15 @@ def test_a_part_of_the_table_is_the_table_of_a_part(
     last = min(first + size, len(plan))
     seen = graph.seen(first, last)
     part = graph.relations(first, last, seen)
-    columns = np.concatenate([seen, np.arange(first, last)])
+    columns = [*seen, *range(first, last)]
     assert np.array_equal(part, whole[first:last][:, columns])
     others = np.setdiff1d(np.arange(first), seen)
     assert (whole[first:last][:, others] == UNSEEN).all()
     assert len(seen) == 0 or (whole[first:last][:, seen] != UNSEEN).any(0).all()
+    for more in (seen, range(first)):  # it may be told of calls that it does not see
+        for i in range(first, last):
+            alone = graph.relations(i, i + 1, [*more, *range(first, i)])
+            assert np.array_equal(alone[0], whole[i, [*more, *range(first, i + 1)]])
     positions = graph.positions(0, len(plan))
     assert np.array_equal(graph.positions(first, last), positions[first:last])
 
@@ -101,7 +105,7 @@ def test_the_distance_enters() -> None:
     graph = Ancestry()
     for i in range(600):
         graph.add({i - 1: 1} if i else {})
-    last = graph.relations(599, 600, np.arange(599))[0, :598][::-1]  # distance 2, 3, ...
+    last = graph.relations(599, 600, range(599))[0, :598][::-1]  # distance 2, 3, ...
     assert (np.diff(last) >= 0).all()
     assert len(set(last[:7].tolist())) == 7
     assert len(set(last.tolist())) == 15

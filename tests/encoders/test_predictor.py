@@ -72,11 +72,12 @@ def test_every_parameter_of_the_predictor_learns(predictor: Predictor) -> None:
 def test_the_exported_predictor_agrees(predictor: Predictor, tmp_path: Path) -> None:
     """R19: within 1e-4, for any batch."""
     example = dict(zip(("z_g", "z_e", "latest"), map(torch.from_numpy, inputs(3)), strict=True))
-    full, small = export_graph(
-        Graph("predictor", predictor, example, ("call",), dict.fromkeys(example, (0,))), tmp_path
+    graph = Graph("predictor", predictor, example, ("call",), dict.fromkeys(example, (0,)))
+    export_graph(graph, tmp_path)
+    onnx, quick = (
+        OnnxPredictor(TINY, OnnxGraph((tmp_path / f"predictor.{each}.onnx").read_bytes()))
+        for each in ("fp32", "int8")
     )
-    onnx = OnnxPredictor(TINY, OnnxGraph(full.read_bytes()))
-    quick = OnnxPredictor(TINY, OnnxGraph(small.read_bytes()))
     for batch in (1, 2, 7):
         expected = predictor.predict(*inputs(batch, seed=batch))
         assert np.abs(onnx.predict(*inputs(batch, seed=batch)) - expected).max() < 1e-4
