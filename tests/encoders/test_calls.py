@@ -71,7 +71,8 @@ def own(
     **fields: Any,
 ) -> NDArray[np.float32]:
     """x0 `[h]`: all that the plan network will ever know of the call."""
-    return encoder.run_calls([features(arguments, spec, lineage, **fields)])[0][0]
+    x0, _ = encoder.run_calls([features(arguments, spec, lineage, **fields)])
+    return np.asarray(x0[0], np.float32)
 
 
 def same(one: CallFeatures, other: CallFeatures) -> bool:
@@ -338,7 +339,7 @@ def test_neighbours_in_a_long_list_do_not_change_places_unseen(
 def test_a_key_of_many_matters(encoder: ExecutionEncoder, at: int) -> None:
     """G15: two calls that differ by one declared key of 300, of merged rows too."""
     names = [f"k{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(300)]
-    schema = {"properties": {name: {} for name in [*names, f"{names[at]}z"]}}
+    schema: dict[str, Any] = {"properties": {name: {} for name in [*names, f"{names[at]}z"]}}
     spec = ToolSpec("t", parameters=schema)
     one = dict.fromkeys(names, 1)
     other = {f"{name}z" if i == at else name: 1 for i, name in enumerate(names)}
@@ -434,7 +435,7 @@ def test_every_fact_of_the_profile_enters(
 def test_volume_and_sensitivity_enter_and_none_is_not_zero(
     encoder: ExecutionEncoder, field: str
 ) -> None:
-    rows = [own(encoder, {}, **{field: value}) for value in (None, 0, 3, 10)]
+    rows = [own(encoder, {}, None, None, **{field: value}) for value in (None, 0, 3, 10)]
     for i, one in enumerate(rows):
         assert all(np.abs(one - other).max() > 1e-4 for other in rows[i + 1 :])
 

@@ -511,7 +511,7 @@ def test_no_part_is_left_in_the_other_mode() -> None:
 
 def test_making_and_using_an_encoder_leaves_global_random_state_alone() -> None:
     """G17: torch's own generator makes the weights; nothing else is touched."""
-    python, numpy_state = random.getstate(), np.random.get_state()[1].copy()  # type: ignore[index,union-attr]
+    python, numpy_state = random.getstate(), np.random.get_state()[1].copy()  # type: ignore[index]
     encoder = fresh(1)
     before = torch.get_rng_state()
     z_of(encoder, plan_of(5, 5))
@@ -605,7 +605,7 @@ def test_gradients_are_those_of_finite_differences() -> None:
             torch_of(batch.valid).double(), past,
             *(torch_of(a).double() for a in (pool.max, pool.sum, pool.acc)),
         )[0]  # fmt: skip
-        return (z_e @ weights).sum() + (own @ own_weights).sum()
+        return torch.as_tensor((z_e @ weights).sum() + (own @ own_weights).sum())
 
     names = dict(encoder.named_parameters())
     del names["text.static.weight"]

@@ -26,6 +26,7 @@ from gatling_guard.encoders.plans import PlanEncoder
 from gatling_guard.encoders.state import Candidate, PlanState, Pool, StepArrays, no_past
 from gatling_guard.errors import InputError
 from gatling_guard.plan import MAX_NODES
+from gatling_guard.plan.model import EdgeKind
 from tests.encoders.plans import call_of, plan_of
 from tests.encoders.test_agreement import SLOW, distance, grown
 
@@ -40,7 +41,7 @@ Move = tuple[ToolCall, list[Edge]]
 
 def move(rng: random.Random, name: str, ids: Sequence[str]) -> Move:
     node = call_of(rng, name)
-    kinds = ["data", "control", "temporal"]
+    kinds: tuple[EdgeKind, ...] = ("data", "control", "temporal")
     sources = rng.sample(list(ids), min(len(ids), rng.randint(0, 3)))
     return node, [Edge(source=s, target=name, kind=rng.choice(kinds)) for s in sources]
 
@@ -266,7 +267,7 @@ def test_a_step_that_fails_leaves_the_state_as_it_was(
 
 def test_a_session_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """R13: one call too many is an error, in each way to add it."""
-    assert module.MAX_NODES == MAX_NODES == 10_000
+    assert MAX_NODES == 10_000
     monkeypatch.setattr(module, "MAX_NODES", 3)
     state = Flat().start()
     for i in range(3):
