@@ -4,9 +4,10 @@ Sees: the tool's name and description, its profile, tier and scope, the structur
 type and size of every value, and what is known of each value's lineage.
 
 Does not see (design.md, P8): the text of values. A string enters by its shape. Two kinds of text
-are the trusted side's own and do enter: values that the instruction, the system text or the policy
-named (`Lineage.named`), and values of an `enum` in the tool's schema. A key that the tool does not
-declare is data too and enters as a signature only.
+are the trusted side's own and do enter: values that stand in the instruction, the system text or
+the policy, and values of an `enum` in the tool's schema. A key that the tool does not declare is
+data too and enters as a signature only; of a tool without a spec, a key that no author of a schema
+would write. The tool's name enters as the call gives it.
 """
 
 from __future__ import annotations
@@ -81,14 +82,13 @@ def call_features(given: CallInput) -> CallFeatures:
         table[at, :_PLACE] = place.facts
         keys.append(place.text)
         if not place.declared:
-            table[at, _FACTS : _FACTS + _SIGNATURE] = _signature(_path(row))
+            table[at, _FACTS : _FACTS + _SIGNATURE] = _signature(_path(row).encode())
+        if row.outer:
+            table[at, _FACTS : _FACTS + _SIGNATURE] += _signature(repr(row.outer).encode())
         lineage = traced.get(_path(row)) if traced else None
         if lineage is not None:
             table[at, _PLACE:_FACTS] = _lineage(lineage)
-        value = row.value
-        named = lineage is not None and lineage.named
-        trusted = type(value) is str and not row.is_key and (named or value in known.values)
-        texts.append(value if trusted else "")
+        texts.append(_trusted_text(row, lineage, known))
     if len(table) > MAX_ROWS:
         keys, texts, table = _merged(keys, texts, table)
     about = given.spec.description if given.spec else ""
@@ -109,26 +109,33 @@ class _Row(NamedTuple):
     length: int = 0
     """Items of that list."""
     is_key: bool = False
+    in_data: bool = False
+    """It is, or stands below, a key that is data."""
+    outer: tuple[int, ...] = ()
+    """Places in the lists around the innermost one."""
 
 
 def _rows(arguments: Mapping[str, Any]) -> list[_Row]:
     """All leaves, keys in order, iteratively: depth cannot exhaust the stack."""
     found: list[_Row] = []
-    stack: list[tuple[tuple[str | int, ...], tuple[str, ...], Any, int, int]]
-    stack = [((), (), arguments, -1, 0)]
+    stack = [_Row((), (), arguments)]
     while stack:
-        order, names, value, place, length = stack.pop()
+        row = stack.pop()
+        order, names, value, place, length, _, in_data, outer = row
         if isinstance(value, dict) and value:
-            for key in sorted(argument_keys(value, "nested" if order else "")):
-                found.append(_Row((*order, key), names, key, place, length, True))
+            data = sorted(argument_keys(value, "nested" if order else ""))
+            for key in data:
+                found.append(_Row((*order, key), names, key, place, length, True, True, outer))
             for key in sorted(value, reverse=True):
-                stack.append(((*order, key), (*names, key), value[key], place, length))
+                inside = in_data or key in data
+                at, below = (*order, key), (*names, key)
+                stack.append(_Row(at, below, value[key], place, length, False, inside, outer))
         elif isinstance(value, list) and value:
-            size = len(value)
+            size, around = len(value), outer if place < 0 else (*outer, place)
             for i in range(size - 1, -1, -1):
-                stack.append(((*order, i), names, value[i], i, size))
+                stack.append(_Row((*order, i), names, value[i], i, size, False, in_data, around))
         elif order:
-            found.append(_Row(order, names, value, place, length))
+            found.append(row)
     return found
 
 
@@ -155,11 +162,11 @@ class _Known:
         self.spec = spec
         self.keys, self.values = _words_of(spec.parameters) if spec else (frozenset(), frozenset())
         self.scalars = _spec_scalars(spec)
-        self._places: dict[tuple[tuple[str, ...], int, int, bool], _Place] = {}
+        self._places: dict[tuple[tuple[str, ...], int, int, bool, bool], _Place] = {}
 
     def place(self, row: _Row) -> _Place:
         """Of a leaf; the same places come again with every call of the tool."""
-        key = (row.names, row.place, row.length, row.is_key)
+        key = (row.names, row.place, row.length, row.is_key, row.in_data)
         found = self._places.get(key)
         if found is None:
             if len(self._places) >= _MOST_KNOWN:
@@ -169,7 +176,7 @@ class _Known:
 
     def _place(self, row: _Row) -> _Place:
         spec, names, at = self.spec, row.names, row.place + 1
-        declared = not row.is_key and (spec is None or self.keys.issuperset(names))
+        declared = not row.in_data and (spec is None or self.keys.issuperset(names))
         profile = None if spec is None else spec.profile
         top = names[0] if names else ""
         facts = [
@@ -227,6 +234,30 @@ def _words_of(schema: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]
     return frozenset(keys), frozenset(values)
 
 
+def _trusted_text(row: _Row, lineage: Lineage | None, known: _Known) -> str:
+    value = row.value
+    if type(value) is not str or row.is_key:
+        return ""
+    said = lineage is not None and _said(lineage, value)
+    return value if said or value in known.values else ""
+
+
+def _said(lineage: Lineage, text: str) -> bool:
+    """Whether `text` stands in a trusted text, word for word.
+
+    `Lineage.named` asks for less: that the trusted side means the same date, in whose writing up to
+    40 characters of anything else may stand.
+    """
+    if lineage.value != text:
+        return False
+    plain = text.casefold()
+    return any(
+        o.match == "exact" or (o.match == "substring" and plain in o.quote.casefold())
+        for o in lineage.origins
+        if o.source not in ("output", "model")
+    )
+
+
 def _lineage(lineage: Lineage) -> list[float]:
     """`[_LINEAGE]`: where a value came from; zeros where nothing traced it."""
     tier = lineage.tier
@@ -244,10 +275,10 @@ def _lineage(lineage: Lineage) -> list[float]:
     ]
 
 
-def _signature(path: str) -> NDArray[np.float32]:
-    """Signs from a hash: another key has another signature, and says nothing by its words."""
-    bits = zlib.crc32(path.encode("utf-8", "surrogatepass"))
-    return np.array([1.0 if bits >> i & 1 else -1.0 for i in range(_SIGNATURE)], np.float32)
+def _signature(data: bytes) -> NDArray[np.float32]:
+    """Numbers in [-1, 1] from a hash: other data has another signature, which says nothing else."""
+    bits = zlib.crc32(data)
+    return np.array([(bits >> 4 * i & 15) / 7.5 - 1 for i in range(_SIGNATURE)], np.float32)
 
 
 _OWN = 3 + 10 + 4 + 1
@@ -265,7 +296,7 @@ def _scalars(call: ToolCall, leaves: int, known: _Known) -> NDArray[np.float32]:
     found = np.zeros(CALL_DIM, np.float32)
     found[:13] = _TIERS_AND_SCOPES[call.provenance_tier, call.scope_level]
     if call.volume is not None:
-        found[13], found[14] = 1.0, math.log1p(call.volume) / 12
+        found[13], found[14] = 1.0, math.log(1 + call.volume) / 12
     if call.sensitivity is not None:
         found[15], found[16] = 1.0, call.sensitivity / 10
     found[17] = math.log1p(leaves) / 6
@@ -293,16 +324,19 @@ def _merged(
 ) -> tuple[list[str], list[str], NDArray[np.float32]]:
     """At most `MAX_ROWS` rows: neighbours become one row, the mean of theirs.
 
-    A run keeps the words of its first row; the others' keys and texts enter its signature.
+    A run keeps the words of its first row. Its signature tells all of its rows, and their order.
     """
     size = -(-(len(table) - 1) // (MAX_ROWS - 1))
     starts = np.arange(1, len(table), size)
     counts = np.diff(np.append(starts, len(table)))
     merged = np.add.reduceat(table, starts, axis=0) / counts[:, None].astype(np.float32)
     merged[:, _RUN] = np.log(counts) / 8
+    # Rounded, so that the last bit of another machine's logarithm is no other signature.
+    rounded = np.rint(table * 4096).astype(np.int16)
     for row, start in enumerate(starts):
         words = "\0".join((*keys[start : start + size], *texts[start : start + size]))
-        merged[row, _FACTS : _FACTS + _SIGNATURE] += _signature(words)
+        data = words.encode() + rounded[start : start + size].tobytes()
+        merged[row, _FACTS : _FACTS + _SIGNATURE] += _signature(data)
     chosen = [0, *starts]
     return (
         [keys[i] for i in chosen],

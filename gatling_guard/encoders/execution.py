@@ -11,6 +11,7 @@ calls, L blocks, H heads, d = h / H, P pooling heads, h `hidden_dim`.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,8 +28,11 @@ from gatling_guard.encoders.layers import FeedForward, Gate, TextProjection, ini
 from gatling_guard.encoders.plans import Lookup, PlanEncoder, PlanLike, Prepared, prepared
 from gatling_guard.encoders.state import Pool, StepArrays, no_past
 from gatling_guard.encoders.text import text_features
+from gatling_guard.errors import InputError
 from gatling_guard.trace import Lineage
 
+MOST_PAIRS = 1 << 23
+"""Pairs of calls, padding included, kept for one backward pass: some 2 GB at `base`."""
 MASKED = -1e9
 """Added to a logit that must not count: exp() of it is exactly 0 in fp32."""
 
@@ -45,7 +49,7 @@ class CallNetwork(nn.Module):
         self.given = Gate(h)
         self.leaf_norm = nn.LayerNorm(h)
         self.leaf_mlp = FeedForward(h, 0.5, config.dropout)
-        self.pool_logits = nn.Linear(h, self.heads)
+        self.pool_logits = nn.Linear(h, self.heads, bias=False)
         self.pool_out = nn.Linear(h, h)
         self.name = Gate(h)
         self.about = Gate(h)
@@ -119,7 +123,7 @@ class PlanNetwork(nn.Module):
         self.relation = nn.Embedding(RELATIONS, config.blocks * config.heads)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
         self.norm = nn.LayerNorm(h)
-        self.pool_logits = nn.Linear(h, self.pool_heads)
+        self.pool_logits = nn.Linear(h, self.pool_heads, bias=False)
         self.pool_values = nn.Linear(h, h)
         self.z_norm = nn.LayerNorm(h)
         self.z_up = nn.Linear(h, config.projection_dim)
@@ -200,6 +204,7 @@ class ExecutionEncoder(nn.Module, PlanEncoder):
         self.text = TextProjection(self.config)
         self.calls = CallNetwork(self.config)
         self.plan = PlanNetwork(self.config)
+        self._token = secrets.token_hex(8)
         initialise(self)
         self.eval()
 
@@ -207,7 +212,8 @@ class ExecutionEncoder(nn.Module, PlanEncoder):
     def id(self) -> str:
         """Changes with every change of the weights in place: no stored state outlives them."""
         total = sum(parameter._version for parameter in self.parameters())
-        return f"torch-{id(self)}-{total}"
+        # The address tells a copy apart; alone it may be that of an encoder that is gone.
+        return f"torch-{self._token}-{id(self)}-{total}"
 
     def forward(
         self,
@@ -223,9 +229,17 @@ class ExecutionEncoder(nn.Module, PlanEncoder):
         return self.encode([prepared(plan, specs) for plan in plans])
 
     def encode(self, plans: Sequence[Prepared]) -> Tensor:
-        """z_e `[B, latent_dim]` of prepared plans, with gradients where torch records them."""
-        if not torch.is_grad_enabled():
+        """z_e `[B, latent_dim]` of prepared plans, with gradients where torch records them.
+
+        Raises:
+            InputError: too long to be kept for a backward pass.
+        """
+        if not torch.is_grad_enabled() or not plans:
             return torch.from_numpy(self.arrays(plans)).to(self.device)
+        longest = max(len(plan.calls) for plan in plans)
+        if len(plans) * longest**2 > MOST_PAIRS:
+            what = f"{len(plans)} of up to {longest} calls are too many with gradients"
+            raise InputError(f"{what}; encode under torch.no_grad()", what="plans")
         batch = plan_batch([plan.graph for plan in plans])
         x0, _ = self.embed([call for plan in plans for call in plan.calls])
         found = self.plan(

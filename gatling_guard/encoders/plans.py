@@ -32,6 +32,8 @@ CHUNK = 256
 """Calls encoded at once; a longer plan is encoded in chunks against what is kept of the earlier."""
 _CELLS = 1 << 21
 """Most pairs of calls, over all plans of one padded batch: bounds the memory of a batch."""
+_STEP_CELLS, _FEWEST = 1 << 19, 32
+"""Pairs of calls in one chunk, as far as it is not the smallest one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +180,15 @@ class PlanEncoder(ABC):
         return self.run_plan(*given, no_past(self.config), pool).z_e
 
     def _chunked(self, plan: Prepared) -> NDArray[np.float32]:
-        state = self.start()
-        for first in range(0, len(plan.calls), CHUNK):
-            last = min(first + CHUNK, len(plan.calls))
+        state, first = self.start(), 0
+        while first < len(plan.calls):
+            last = first + max(_FEWEST, min(CHUNK, _STEP_CELLS // (first + CHUNK)))
             state.extend(
                 plan.calls[first:last],
-                [str(i) for i in range(first, last)],
+                [str(i) for i in range(first, min(last, len(plan.calls)))],
                 plan.graph.direct[first:last],
             )
+            first = last
         z_e = state.z_e
         assert z_e is not None
         return z_e

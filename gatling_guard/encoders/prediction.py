@@ -42,5 +42,6 @@ def prediction_error(
     predicted: NDArray[np.float32], call: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """1 - cosine of unit vectors `[..., call_dim]` -> `[...]` in [0, 2]."""
-    error: NDArray[np.float32] = 1 - (predicted * call).sum(-1)
+    # The product of a unit vector with itself may round to a little more than 1.
+    error: NDArray[np.float32] = np.clip(1 - (predicted * call).sum(-1), 0, 2)
     return error

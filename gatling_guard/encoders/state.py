@@ -9,9 +9,10 @@ Memory: `2 * blocks * hidden_dim` floats per call (8 KB at `base`: 8 MB per 1,00
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +22,8 @@ from gatling_guard.catalog import ToolSpec
 from gatling_guard.encoders.calls import CallFeatures, CallInput, call_features
 from gatling_guard.encoders.config import EncoderConfig
 from gatling_guard.encoders.graph import Ancestry, kinds_of
-from gatling_guard.errors import InputError, Issue
-from gatling_guard.plan import MAX_NODES, Edge, ToolCall
+from gatling_guard.errors import InputError, Issue, PlanError
+from gatling_guard.plan import MAX_NODES, Edge, ToolCall, parse_plan
 from gatling_guard.trace import Lineage
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _BLOCK = 32
 """Rows that forks copy at most once each."""
 _FORMAT = "gatling-plan-state-1"
+_DIGEST = 32
+"""Bytes of the SHA-256 in front of a stored state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +153,10 @@ class PlanState:
             lineage: of its argument leaves.
 
         Raises:
-            InputError: an id used before, an unknown source, or more than `MAX_NODES` calls.
+            InputError: no call, an id used before, an unknown source, an edge that leads elsewhere,
+                or more than `MAX_NODES` calls.
         """
-        made = call if isinstance(call, ToolCall) else ToolCall.model_validate(dict(call))
+        made = call if isinstance(call, ToolCall) else _parsed(call)
         edges = tuple(_edge(source, made.node_id) for source in sources)
         features = call_features(CallInput(made, spec, lineage))
         x0, embedded = self._encoder.run_calls([features])
@@ -165,7 +169,15 @@ class PlanState:
         node_ids: Sequence[str],
         sources: Sequence[dict[int, int]],
     ) -> None:
-        """Add several calls at once, each after its sources (see `graph.kinds_of`)."""
+        """Add several calls at once, each after its sources (see `graph.kinds_of`).
+
+        Raises:
+            InputError: an id used before, or more than `MAX_NODES` calls.
+        """
+        if len(self) + len(node_ids) > MAX_NODES:
+            raise InputError(f"at most {MAX_NODES} calls are allowed", what="plan")
+        if len({*node_ids} - self._index.keys()) != len(node_ids):
+            raise InputError("an id was used before", what="plan")
         self._add(self._encoder.run_calls(calls)[0], node_ids, sources)
 
     def score(self, candidates: Sequence[Candidate]) -> list[Step]:
@@ -260,7 +272,10 @@ class PlanState:
             self._blocks[number][place] = kept[:, i]
 
     def to_bytes(self) -> bytes:
-        """The state as safetensors: arrays and JSON, nothing that could run."""
+        """A SHA-256, then the state as safetensors: arrays and JSON, nothing that could run.
+
+        The hash finds damage. It is no signature: keep the bytes where only you can write.
+        """
         from safetensors.numpy import save
 
         about = {
@@ -278,23 +293,29 @@ class PlanState:
         }
         if self.z_e is not None and self.last is not None:
             arrays |= {"z_e": self.z_e, "last": self.last}
-        return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+        data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+        return hashlib.sha256(data).digest() + data
 
     @classmethod
     def from_bytes(cls, encoder: PlanEncoder, data: bytes) -> PlanState:
         """The inverse of `to_bytes`.
 
         Raises:
-            InputError: it is no stored state, or one of other weights than `encoder` has.
+            InputError: it is no stored state, a damaged one, or one of other weights than
+                `encoder` has.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
         try:
-            arrays = load(data)
-            about = json.loads(arrays["about"].tobytes())
+            if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
+                raise ValueError("damaged, or something else")
+            arrays = load(data[_DIGEST:])
+            about = json.loads(arrays.pop("about").tobytes())
             return cls._restored(encoder, arrays, about)
-        except (SafetensorError, KeyError, ValueError, TypeError, IndexError) as error:
+        except (
+            SafetensorError, LookupError, ValueError, TypeError, ArithmeticError, RecursionError,
+        ) as error:  # fmt: skip
             raise InputError(f"no stored plan state: {error}", what="plan state") from None
 
     @classmethod
@@ -308,27 +329,46 @@ class PlanState:
                 f"made by the weights {about['model']!r}; these are {encoder.id!r}",
                 what="plan state",
             )
-        state, config = cls(encoder), encoder.config
-        rows = arrays["rows"]
-        size = len(set(about["ids"]))
-        if rows.shape != _row_shape(config, size) or not (
-            size == len(about["ids"]) == len(about["sources"])
-        ):
+        state, ids = cls(encoder), [str(node) for node in about["ids"]]
+        expected = _shapes(encoder.config, len(ids))
+        if {name: (array.shape, array.dtype) for name, array in arrays.items()} != expected:
+            raise ValueError("its arrays are not those of this encoder")
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            raise ValueError("not all of its numbers are finite")
+        if not len(ids) == len(about["sources"]) == len(set(ids)) <= MAX_NODES:
             raise ValueError("its parts do not fit together")
         for at, direct in enumerate(about["sources"]):
             sources = {int(source): int(kinds) for source, kinds in direct}
             if not all(0 <= source < at and 1 <= kinds <= 7 for source, kinds in sources.items()):
                 raise ValueError(f"call {at} depends on a call that is not before it")
             state._graph.add(sources)
-        state._keep(rows, 0)
-        state._index = {str(node): at for at, node in enumerate(about["ids"])}
-        empty = state._pool
+        state._keep(arrays["rows"], 0)
+        state._index = {node: at for at, node in enumerate(ids)}
         state._pool = Pool(arrays["pool_max"], arrays["pool_sum"], arrays["pool_acc"])
-        for mine, theirs in ((empty.max, state._pool.max), (empty.acc, state._pool.acc)):
-            if mine.shape != theirs.shape:
-                raise ValueError("its pooling sums have another shape")
         state.z_e, state.last = arrays.get("z_e"), arrays.get("last")
         return state
+
+
+def _shapes(config: EncoderConfig, calls: int) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """The arrays of a stored state."""
+    pool, h = Pool.empty(config), config.hidden_dim
+    found: dict[str, tuple[int, ...]] = {
+        "rows": _row_shape(config, calls),
+        "pool_max": pool.max.shape,
+        "pool_sum": pool.sum.shape,
+        "pool_acc": pool.acc.shape,
+    }
+    if calls:
+        found |= {"z_e": (config.latent_dim,), "last": (h,)}
+    return {name: (shape, np.dtype(np.float32)) for name, shape in found.items()}
+
+
+def _parsed(call: Mapping[str, Any]) -> ToolCall:
+    try:
+        return parse_plan({"nodes": [dict(call)]}).nodes[0]
+    except PlanError as error:
+        issues = [replace(each, where=each.where[len("/nodes/0") :]) for each in error.issues]
+        raise InputError(issues, what="call") from None
 
 
 def _edge(source: str | Edge, target: str) -> Edge:
