@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -78,7 +78,7 @@ def values_features(values: Sequence[Any]) -> NDArray[np.float32]:
     for i, value in enumerate(values):
         kind = type(value)
         if kind is int or kind is float or (kind is str and len(value) <= _SHORT):
-            rows[i] = _kept(kind, value)
+            rows[i] = _kept(kind.__name__, value)
         else:
             rows[i] = _row(value, i)
     return rows
@@ -89,7 +89,7 @@ _SHORT = 128
 
 
 @lru_cache(maxsize=4096)
-def _kept(kind: Hashable, value: Any) -> NDArray[np.float32]:
+def _kept(kind: str, value: Any) -> NDArray[np.float32]:
     """`_row` of a short scalar. By type too: `1 == True == 1.0`."""
     return np.array(_row(value), np.float32)
 
