@@ -249,17 +249,19 @@ def test_padding_changes_nothing(
     random_rows = np.random.default_rng(rows)
     for batch in call_batches(ready.calls, texts):
         features = encoder.text(torch.from_numpy(encoder.features(texts.all())))
-        pad = (len(batch.members), rows)
-        garbage = torch.from_numpy(random_rows.normal(size=(*pad, encoder.config.hidden_dim)))
-        leaves = random_rows.normal(size=(*pad, batch.leaves.shape[2])).astype(np.float32)
+        pad, size = (len(batch.members), rows), len(batch.leaves)
+        garbage = torch.from_numpy(random_rows.normal(size=(rows, encoder.config.hidden_dim)))
+        leaves = random_rows.normal(size=(rows, batch.leaves.shape[1])).astype(np.float32)
+        wild = random_rows.integers(0, size + rows, pad)
         with torch.no_grad():
             again, again_own = encoder.calls(
                 features[torch.from_numpy(batch.name)],
                 features[torch.from_numpy(batch.description)],
                 torch.from_numpy(batch.scalars),
-                torch.cat([features[torch.from_numpy(batch.keys)], garbage.float()], 1),
-                torch.cat([features[torch.from_numpy(batch.texts)], garbage.float()], 1),
-                torch.from_numpy(np.concatenate([batch.leaves, leaves], 1)),
+                torch.cat([features[torch.from_numpy(batch.keys)], garbage.float()]),
+                torch.cat([features[torch.from_numpy(batch.texts)], garbage.float()]),
+                torch.from_numpy(np.concatenate([batch.leaves, leaves])),
+                torch.from_numpy(np.concatenate([batch.place, wild], 1)),
                 torch.from_numpy(np.concatenate([batch.mask, np.zeros(pad, np.float32)], 1)),
             )
         members = torch.from_numpy(batch.members)
@@ -284,18 +286,19 @@ def test_weights_on_pads_are_exactly_zero(encoder: ExecutionEncoder) -> None:
     call = {
         "name": torch.randn(2, h), "description": torch.randn(2, h),
         "scalars": torch.zeros(2, encoder.calls.scalars.in_features),
-        "keys": torch.randn(2, 4, h), "texts": torch.zeros(2, 4, h),
-        "leaves": torch.zeros(2, 4, encoder.calls.leaf.in_features),
+        "keys": torch.randn(8, h), "texts": torch.zeros(8, h),
+        "leaves": torch.zeros(8, encoder.calls.leaf.in_features),
+        "place": torch.arange(8).reshape(2, 4),
         "mask": torch.tensor([[1.0, 1, 0, 0], [1, 1, 1, 1]]),
     }  # fmt: skip
     poisoned = {name: value.clone() for name, value in call.items()}
     for name in ("keys", "leaves"):
-        poisoned[name][0, 2:] = 1e6
+        poisoned[name][2:4] = 1e6
     with torch.no_grad():
         one, other = encoder.calls(**call), encoder.calls(**poisoned)
         assert torch.equal(one[0], other[0])
         assert torch.equal(one[1], other[1])
-        poisoned["leaves"][1, 2] = 7.0
+        poisoned["leaves"][6] = 7.0
         assert not torch.equal(encoder.calls(**poisoned)[0][1], one[0][1])
     batch = plan_batch([prepared(plan_of(n, n)).graph for n in (2, 5)])
     x0 = np.random.default_rng(0).normal(size=(2, 5, h)).astype(np.float32)
@@ -591,7 +594,8 @@ def test_gradients_are_those_of_finite_differences() -> None:
         return torch.randn(*shape, generator=source, dtype=torch.float64)
 
     call = (drawn(3, h), drawn(3, h), drawn(3, encoder.calls.scalars.in_features),
-            drawn(3, 2, h), drawn(3, 2, h), drawn(3, 2, encoder.calls.leaf.in_features),
+            drawn(6, h), drawn(6, h), drawn(6, encoder.calls.leaf.in_features),
+            torch.arange(6).reshape(3, 2),
             torch.tensor([[1.0, 1], [1, 0], [1, 1]], dtype=torch.float64))  # fmt: skip
     weights = drawn(encoder.config.latent_dim)
     own_weights = drawn(encoder.config.call_dim)
