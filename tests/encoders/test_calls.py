@@ -372,7 +372,7 @@ def test_rows_are_bounded_and_time_is_linear() -> None:
 def test_keys_that_an_attacker_may_choose_are_not_kept() -> None:
     """What is kept per tool is bounded: 4,096 places of long keys would be 270 MB."""
     spec = ToolSpec("t", parameters={"properties": {"a": {}}})
-    arguments = {"a": 1} | {f"k{chr(97 + i)}" + "x" * 900: 1 for i in range(20)}
+    arguments: dict[str, Any] = {"a": 1} | {f"k{chr(97 + i)}" + "x" * 900: 1 for i in range(20)}
     arguments |= {chr(98 + i) * 60: nested(("y" * 60,) * 4, 1) for i in range(20)}
     for given_spec in (spec, None):
         before = len(_known(given_spec)._places)

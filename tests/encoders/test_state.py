@@ -166,7 +166,7 @@ def test_spec_and_lineage_enter_by_append_and_by_score(encoder: ExecutionEncoder
     spec = ToolSpec("t", "What it does.", {"properties": {"to": {}}})
     lineage = [Lineage("/to", "to", "x", (Origin("output", "exact", Provenance.PUBLIC),))]
     plan = ExecutionPlan(nodes=(node,))
-    found = []
+    found: list[NDArray[np.float32]] = []
     for s, traced in ((None, None), (spec, None), (None, lineage), (spec, lineage)):
         with torch.no_grad():
             whole = encoder(
