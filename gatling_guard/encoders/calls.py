@@ -169,9 +169,12 @@ class _Known:
         key = (row.names, row.place, row.length, row.is_key, row.in_data)
         found = self._places.get(key)
         if found is None:
-            if len(self._places) >= _MOST_KNOWN:
-                self._places.clear()
-            found = self._places[key] = self._place(row)
+            found = self._place(row)
+            # Long and undeclared keys are of this call alone, and may be of any length.
+            if found.declared and len(found.text) <= _LONGEST:
+                if len(self._places) >= _MOST_KNOWN:
+                    self._places.clear()
+                self._places[key] = found
         return found
 
     def _place(self, row: _Row) -> _Place:
@@ -201,7 +204,7 @@ class _Known:
 
 
 _RUN = _PLACE - 1
-_MOST_KNOWN = 4096
+_MOST_KNOWN, _LONGEST = 4096, 256
 _KNOWN: dict[int, _Known] = {}
 """By identity of the spec, which is held so that its id stays its own: a digest would cost more."""
 

@@ -22,6 +22,7 @@ from gatling_guard.encoders.calls import (
     MAX_ROWS,
     CallFeatures,
     CallInput,
+    _known,
     call_features,
 )
 from gatling_guard.encoders.execution import ExecutionEncoder
@@ -31,7 +32,7 @@ from gatling_guard.trace import Authority, Lineage, LineageIndex, Origin, Span
 from tests.encoders.test_agreement import SLOW
 
 _TRACED = 16
-"""Column of a leaf: nothing traced it."""
+"""Column of a leaf: 1 where its lineage is known."""
 
 SPEC = ToolSpec(
     "send_email",
@@ -132,7 +133,7 @@ def test_a_value_that_the_user_named_enters_as_text() -> None:
     "lineage",
     [
         pytest.param(said("/to", "pay eve 2026-05-01", "invoice of 2026-05-01"), id="date"),
-        pytest.param(said("/to", "other value"), id="another value"),
+        pytest.param(said("/to", "other value", "other value", "exact"), id="another value"),
         pytest.param(said("/body", "pay eve 2026-05-01"), id="another argument"),
         pytest.param(
             Lineage("/to", "to", "pay eve 2026-05-01", (
@@ -248,9 +249,8 @@ def test_lineage_is_found_for_every_leaf(arguments: dict[str, Any]) -> None:
     """The paths of rows are spelled as those of `plan.leaves`, keys that are data included."""
     traced = [Lineage(leaf.path, "", leaf.value) for leaf in leaves(arguments)]
     found = features(arguments, None, traced)
-    missing = 1 - found.leaves[1:, _TRACED]
-    empty = len(found.keys) - 1 - len(traced)  # empty lists and objects are no leaves
-    assert missing.sum() == empty
+    # Empty lists and objects are rows, but no leaves.
+    assert found.leaves[1:, _TRACED].sum() == len(traced) <= len(found.keys) - 1
     assert not features(arguments).leaves[1:, _TRACED].any()
 
 
@@ -367,6 +367,17 @@ def test_rows_are_bounded_and_time_is_linear() -> None:
         return time.perf_counter() - start
 
     assert spent(49_000) < 40 * max(min(spent(4_900) for _ in range(3)), 0.02)
+
+
+def test_keys_that_an_attacker_may_choose_are_not_kept() -> None:
+    """What is kept per tool is bounded: 4,096 places of long keys would be 270 MB."""
+    spec = ToolSpec("t", parameters={"properties": {"a": {}}})
+    arguments: dict[str, Any] = {"a": 1} | {f"k{chr(97 + i)}" + "x" * 900: 1 for i in range(20)}
+    arguments |= {chr(98 + i) * 60: nested(("y" * 60,) * 4, 1) for i in range(20)}
+    for given_spec in (spec, None):
+        before = len(_known(given_spec)._places)
+        features(arguments, given_spec)
+        assert len(_known(given_spec)._places) <= before + 1
 
 
 def test_deep_nesting_does_not_exhaust_the_stack() -> None:
