@@ -50,12 +50,11 @@ class CallNetwork(nn.Module):
         self.leaf_norm = nn.LayerNorm(h)
         self.leaf_mlp = FeedForward(h, 0.5, config.dropout)
         self.pool_logits = nn.Linear(h, self.heads, bias=False)
-        self.pool_out = nn.Linear(h, h)
         self.name = Gate(h)
         self.about = Gate(h)
         self.scalars = nn.Linear(CALL_DIM, h)
         self.norm = nn.LayerNorm(h)
-        self.mlp = FeedForward(h, 1, config.dropout)
+        self.mlp = FeedForward(h, 0.5, config.dropout)
         self.embed_norm = nn.LayerNorm(h)
         self.embed = nn.Linear(h, config.call_dim)
 
@@ -76,7 +75,7 @@ class CallNetwork(nn.Module):
         logits = self.pool_logits(rows)[place] + ((1.0 - mask) * MASKED).unsqueeze(-1)  # [M, A, P]
         weights = torch.softmax(logits, 1)
         values = rows[place].unflatten(-1, (self.heads, -1))  # [M, A, P, h/P]
-        pooled = self.pool_out((weights.unsqueeze(-1) * values).sum(1).flatten(1))  # [M, h]
+        pooled = (weights.unsqueeze(-1) * values).sum(1).flatten(1)  # [M, h]
         x = self.name(name) + self.about(description) + self.scalars(scalars) + pooled
         x = self.norm(x)
         x = x + self.mlp(x)
@@ -206,6 +205,10 @@ class ExecutionEncoder(nn.Module, PlanEncoder):
         self.plan = PlanNetwork(self.config)
         self._token = secrets.token_hex(8)
         initialise(self)
+        if self.text.static is not None:
+            # Text features have unit length, not unit variance: a name must weigh as much as the
+            # numbers beside it.
+            nn.init.normal_(self.text.static.weight, std=0.5**0.5)
         self.eval()
 
     @property

@@ -211,7 +211,7 @@ class ContextNetwork(nn.Module):
         self.entry = EntryEmbedding(config)
         self.blocks = _blocks(config, config.context_blocks)
         self.norm = nn.LayerNorm(h)
-        self.pool_logits = nn.Linear(h, self.heads)
+        self.pool_logits = nn.Linear(h, self.heads, bias=False)
         self.pool_values = nn.Linear(h, h)
         self.z_norm = nn.LayerNorm(h)
         self.z_up = nn.Linear(h, config.projection_dim)
