@@ -22,7 +22,7 @@ from gatling_guard.encoders.projected import ProjectedText
 from gatling_guard.encoders.runtime import OnnxGraph
 from gatling_guard.encoders.selftest import Precision
 from gatling_guard.encoders.text import text_features
-from gatling_guard.errors import ConfigurationError
+from gatling_guard.errors import ConfigurationError, GatlingError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -97,9 +97,7 @@ def load_encoders(
             self-test fails.
         InputError: a file is damaged or not the one that was saved.
     """
-    if folder is None and (folder := shipped()) is None:
-        raise ConfigurationError("this version ships no weights; name a model folder")
-    folder = Path(folder)
+    folder = _chosen(folder)
     manifest = read_manifest(folder)
     checkpoint.require_tokenizer(manifest)
     if backend == "torch":
@@ -112,7 +110,13 @@ def load_encoders(
             threads=threads,
             manifest=manifest,
         )
-    selftest.run(loaded, checkpoint.load_cases(folder, manifest), precision)
+    cases = checkpoint.load_cases(folder, manifest)
+    try:
+        selftest.run(loaded, cases, precision)
+    except GatlingError:
+        raise
+    except Exception as error:  # graphs of another model: onnxruntime says it in its own classes
+        raise ConfigurationError(f"{folder}: the self-test does not run: {error}") from None
     return loaded
 
 
@@ -153,6 +157,36 @@ def of_modules(modules: Mapping[str, Any], manifest: Manifest | None = None) -> 
         execution.config, execution, GovernanceCache(modules["governance"]),
         modules["predictor"], manifest,
     )  # fmt: skip
+
+
+def pretrained(
+    network: Callable[[EncoderConfig], nn.Module],
+    part: checkpoint.Part,
+    folder: Path | str | None,
+    *,
+    backend: Backend,
+    device: str,
+) -> Any:
+    """One encoder of a model folder: what `from_pretrained` of the encoders does.
+
+    `torch`: the network with its weights, on `device`, ready to be trained on; `onnx`: the one that
+    serves, from `load_encoders`.
+    """
+    folder = _chosen(folder)
+    if backend == "onnx":
+        loaded = load_encoders(folder)
+        return loaded.execution if part == "execution" else loaded.governance.encoder
+    manifest = read_manifest(folder)
+    checkpoint.require_tokenizer(manifest)
+    module = network(manifest.encoder_config)
+    checkpoint.load_into(module, folder, part, manifest)
+    return module.to(device)
+
+
+def _chosen(folder: Path | str | None) -> Path:
+    if folder is None and (folder := shipped()) is None:
+        raise ConfigurationError("this version ships no weights; name a model folder")
+    return Path(folder)
 
 
 def _torch(folder: Path, manifest: Manifest) -> Encoders:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -210,6 +211,26 @@ class ExecutionEncoder(nn.Module, PlanEncoder):
             # numbers beside it.
             nn.init.normal_(self.text.static.weight, std=0.5**0.5)
         self.eval()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: Path | str | None = None,
+        *,
+        backend: Literal["torch", "onnx"] = "torch",
+        device: str = "cpu",
+    ) -> Any:
+        """The encoder of a model folder; None: the weights that ship with this package.
+
+        Returns: this class with `backend="torch"`, else the encoder that serves without torch.
+
+        Raises:
+            ConfigurationError: no such model, other tokeniser, or a part is missing.
+            InputError: a file is damaged.
+        """
+        from gatling_guard.encoders.bundle import pretrained
+
+        return pretrained(cls, "execution", folder, backend=backend, device=device)
 
     @property
     def id(self) -> str:

@@ -14,6 +14,8 @@ d = h / H, F `FEATURE_DIM`. Padding is masked: its attention weight is exactly 0
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -266,6 +268,26 @@ class GovernanceEncoder(GovernanceForms[Tensor], nn.Module):
         initialise(self)
         self._weights = tuple(self.parameters())  # walking all modules costs 0.1 ms
         self.eval()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: Path | str | None = None,
+        *,
+        backend: Literal["torch", "onnx"] = "torch",
+        device: str = "cpu",
+    ) -> Any:
+        """The encoder of a model folder; None: the weights that ship with this package.
+
+        Returns: this class with `backend="torch"`, else the encoder that serves without torch.
+
+        Raises:
+            ConfigurationError: no such model, other tokeniser, or a part is missing.
+            InputError: a file is damaged.
+        """
+        from gatling_guard.encoders.bundle import pretrained
+
+        return pretrained(cls, "governance", folder, backend=backend, device=device)
 
     @property
     def id(self) -> str:

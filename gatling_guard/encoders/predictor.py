@@ -60,7 +60,8 @@ class Predictor(nn.Module):
     ) -> NDArray[np.float32]:
         """`forward` on arrays, without gradients; the call form of `OnnxPredictor`."""
         with torch.no_grad():
-            found = self(*(torch.from_numpy(array) for array in (z_g, z_e, latest)))
+            # A copy: z_g comes read-only out of its cache.
+            found = self(*(torch.tensor(array) for array in (z_g, z_e, latest)))
         return np.asarray(found.numpy(), np.float32)
 
 
