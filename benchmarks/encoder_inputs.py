@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall, leaves
+from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall
 
 WORDS = ["invoice", "report", "meeting", "ticket", "budget", "office", "north", "quarter", "travel"]
 NAMES = ["ann", "bob", "carla", "dmitri", "eve", "farid", "grace", "hugo", "ines", "jonas"]
@@ -95,7 +95,7 @@ def next_call(plan: ExecutionPlan, seed: int) -> tuple[ToolCall, list[str]]:
 
 
 def random_policy(entries: int, seed: int) -> dict[str, Any]:
-    """A policy of at least `entries` values: roles, and tools with constraints on arguments."""
+    """A policy of at least `entries` keys and list items: roles, and tools with constraints."""
     random_ = random.Random(f"policy {entries} {seed}")
     tools: dict[str, Any] = {}
     policy = {
@@ -110,7 +110,7 @@ def random_policy(entries: int, seed: int) -> dict[str, Any]:
         "flows": ["deny: public -> sink (identity)"],
         "boundary": {"domains": ["corp.example"]},
     }
-    found = _values(policy)
+    found = _entries(policy)
     while found < entries:
         base = random_.choice(sorted(TOOLS))
         rule = {
@@ -123,12 +123,15 @@ def random_policy(entries: int, seed: int) -> dict[str, Any]:
             "arguments": {"limit": {"type": "integer", "maximum": random_.choice([10, 50, 100])}},
         }
         tools[f"{base}_{random_.choice(WORDS)}_{len(tools)}_{random_.randrange(10_000)}"] = rule
-        found += _values(rule)
+        found += 1 + _entries(rule)
     return policy
 
 
-def _values(tree: object) -> int:
-    return sum(1 for _ in leaves(tree))
+def _entries(tree: object) -> int:
+    """Keys and list items, at any depth: what the GovernanceEncoder sees one by one."""
+    if isinstance(tree, dict):
+        return sum(1 + _entries(item) for item in tree.values())
+    return sum(1 + _entries(item) for item in tree) if isinstance(tree, list) else 0
 
 
 def tool_schemas() -> list[dict[str, Any]]:

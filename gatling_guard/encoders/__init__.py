@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONFIGS",
-    "Candidate",
     "CallInput",
+    "Candidate",
     "EncoderConfig",
     "Encoders",
     "ExecutionEncoder",

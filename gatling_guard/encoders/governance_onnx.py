@@ -2,7 +2,7 @@
 
 Texts are projected in numpy; the two graphs take vectors. An int8 graph scales its activations
 over the whole input, so there a document of a batch differs a little from the same document alone:
-serve one by one, or with `counterfactuals`, where a difference of 1 % does not decide.
+serve one by one, or with `counterfactuals`, where so little does not decide.
 """
 
 from __future__ import annotations
