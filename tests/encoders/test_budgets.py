@@ -132,7 +132,9 @@ GROUPS = {
         "every_parameter_gets_a_gradient", "gradients_are_those_of_finite_differences",
     ),
     "batch processing": ("batched_and_single_agree", "a_batch_of_many_sizes_keeps_its_order"),
-    "performance": ("a_plan_within_50_ms", "memory_of_a_plan", "rows_are_bounded_and_time_is_linear"),
+    "performance": (
+        "a_plan_within_50_ms", "memory_of_a_plan", "rows_are_bounded_and_time_is_linear",
+    ),
     "components": ("padding_changes_nothing", "a_relation_matters_by_its_bias_alone"),
     "edge cases": (
         "deep_nesting_does_not_exhaust_the_stack", "a_volume_of_any_size_is_a_number",
