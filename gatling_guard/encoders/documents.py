@@ -9,7 +9,7 @@ document, W `config.window`, G `config.global_tokens`, h `hidden_dim`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
@@ -27,6 +27,7 @@ from gatling_guard.encoders.tree import (
     policy_entries,
     text_table,
 )
+from gatling_guard.errors import InputError
 
 Ints: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float32]
@@ -91,6 +92,12 @@ def pad_documents(documents: Sequence[Entries], texts: dict[str, int], window: i
         polarity=polarity.reshape(shape),
         mask=mask.reshape(shape),
     )
+
+
+def require_list(contexts: Sequence[ContextLike]) -> None:
+    """Refuse one text, which is a sequence too: of its characters."""
+    if isinstance(contexts, (str, Mapping)):
+        raise InputError(f"must be a list, not {type(contexts).__name__}", what="contexts")
 
 
 class GovernanceForms(ABC, Generic[A]):
@@ -167,7 +174,11 @@ class GovernanceForms(ABC, Generic[A]):
         """z_g `[len(contexts), latent_dim]`: the same authority with other things asked for.
 
         P3: each untrusted span in place of the instruction. The policy is encoded once.
+
+        Raises:
+            InputError: as `forward`, or `contexts` is one text or mapping instead of a list.
         """
+        require_list(contexts)
         if not contexts:
             return self.empty()
         items = [(user_role, context) for context in contexts]
