@@ -96,6 +96,7 @@ class GovernanceCache(Generic[A]):
         self, policy: PolicyLike, user_role: str | None = None, session_context: ContextLike = None
     ) -> Floats:
         """z_g `[1, latent_dim]`, read-only; arguments as for the encoder."""
+        policy = _read(policy)
         summary_key = content_key(self.encoder.id, policy, user_role)
         key = content_key(summary_key, None, user_role, session_context)
 
@@ -118,6 +119,7 @@ class GovernanceCache(Generic[A]):
         require_list(contexts)
         if not contexts:
             return self._frozen(self.encoder.empty())
+        policy = _read(policy)
         key = content_key(self.encoder.id, policy, user_role)
         items = [(user_role, context) for context in contexts]
         with self.encoder.inference():
@@ -162,10 +164,15 @@ def content_key(
 def _policy_content(policy: PolicyLike) -> bytes:
     if isinstance(policy, Policy):
         return b"policy " + policy.digest.encode()
+    return _content(_read(policy), "policy")
+
+
+def _read(policy: PolicyLike) -> PolicyLike:
+    """A file as the mapping in it: what is hashed is what is encoded, whatever is written since."""
     names_file = isinstance(policy, str) and policy not in BUILTIN and "\n" not in policy
     if names_file or isinstance(policy, Path):
-        return _content(policy_document(policy))
-    return _content(policy, "policy")
+        return policy_document(policy)
+    return policy
 
 
 def _content(part: Any, what: str = "input") -> bytes:
