@@ -496,7 +496,7 @@ def test_another_tainted_leaf_does_not_hide_where_the_recipient_came_from() -> N
         features(arguments, SPEC, [body, Lineage("/to", "to", arguments["to"], origins)]).scalars
         for origins in (given, public)
     ]
-    assert not np.array_equal(*rows)
+    assert not np.array_equal(rows[0], rows[1])
 
 
 def test_keys_that_are_data_cost_linear_time() -> None:
