@@ -31,6 +31,8 @@ class Clause:
     again: bool = False
     """The same object as in the clause before: "it"."""
     several: bool = False
+    said: str = ""
+    """The verb phrase itself, in English, where no operation is behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,9 @@ class Frames:
 
 
 def _frames(single: str, plain: str, pair: str) -> Frames:
-    return Frames(*(tuple(split(text) for text in part.split("|")) for part in (single, plain, pair)))
+    return Frames(
+        *(tuple(split(text) for text in part.split("|")) for part in (single, plain, pair))
+    )
 
 
 ENGLISH = _frames(
@@ -225,10 +229,13 @@ def _capital(text: str) -> str:
 
 
 def _phrase(world: World, clause: Clause, language: str) -> str:
+    if clause.said:
+        return clause.said + "".join(_detail(world, *extra, -1) for extra in clause.extras)
     operation = operations()[clause.operation]
     at = LANGUAGES.index(language) if language != "en" and operation.verbs else -1
     details = "".join(
-        _detail(world, role, kind, value, at) for role, kind, value in clause.filters + clause.extras
+        _detail(world, role, kind, value, at)
+        for role, kind, value in clause.filters + clause.extras
     )
     if at < 0:
         said = world.pick(operation.english)
@@ -277,13 +284,16 @@ def _object(world: World, clause: Clause) -> str:
     """The object of a clause in English."""
     noun = clause.noun
     if clause.again:
-        return world.pick(("them", "these", "all of them") if clause.several else ("it", "that one"))
+        return world.pick(
+            ("them", "these", "all of them") if clause.several else ("it", "that one")
+        )
     if clause.label is not None:
         return _labelled(world, noun, *clause.label)
     if clause.count is None:
         if operations()[clause.operation].out in ("list", "number") or clause.several:
             return plural(noun)
-        return world.pick((f"a {noun}", f"a new {noun}", f"the {noun}"))
+        article = "an" if noun[0] in "aeio" else "a"
+        return world.pick((f"{article} {noun}", f"a new {noun}", f"the {noun}"))
     if clause.count == 0:
         return world.pick((f"all {plural(noun)}", f"every {noun}", f"all my {plural(noun)}"))
     if clause.count == 1:

@@ -176,10 +176,13 @@ class Plan:
             for i, v in enumerate(several):
                 where = f"/{escape(param.name)}" + (f"/{i}" if param.many else "")
                 worst = v.tier
-                if v.named:
+                is_named = v.named
+                if is_named:
                     worst = max(worst, self.literals.setdefault(v.value, 1))
-                untrusted = worst == 3 and not v.named
-                facts[where] = fact(worst, v.named, untrusted, v.sensitive, False, v.caused)
+                elif type(v.value) is str and v.value in self.literals:
+                    is_named = True  # an output repeats what the user said
+                untrusted = worst == 3 and not is_named
+                facts[where] = fact(worst, is_named, untrusted, v.sensitive, False, v.caused)
                 tier = max(tier, worst)
                 if v.node:
                     linked.add(v.node)
@@ -301,6 +304,25 @@ class Plan:
         }
         self.texts.append(note)
         return note
+
+    def hosts(self) -> list[tuple[str, str, int]]:
+        """Where third parties' prose stands: node, pointer and tier."""
+        found = []
+        for node in dict.fromkeys(text["node"] for text in self.texts if text["tier"] == 3):
+            first = next(t["text"] for t in self.texts if t["node"] == node and t["tier"] == 3)
+            row = self.outputs[node]
+            for key, value in row.items() if isinstance(row, dict) else ():
+                if isinstance(value, str) and first in value:
+                    found.append((node, f"/{escape(key)}", 3))
+        return found
+
+    def insert_line(self, node: str, pointer: str, tier: int, line: str, goal: list[str]) -> None:
+        """Write one more sentence into prose of an output, at its start or end."""
+        key = pointer[1:].replace("~1", "/").replace("~0", "~")
+        row = self.outputs[node]
+        lines = [line, row[key]] if self.world.chance(0.4) else [row[key], line]
+        self.outputs[node] = {**row, key: " ".join(lines)}
+        self.say(node, tier, line, directive=True, goal_of=goal)
 
 
 _DONE: tuple[Any, ...] = (

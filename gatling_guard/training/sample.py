@@ -78,10 +78,10 @@ class Sample:
 
 _ORDER = (
     *("id", "family", "source", "label", "mutation", "severity", "violates", "governance"),
-    *("tools", "plan", "facts", "texts", "outputs", "negatives", "energy"),
+    *("plan", "facts", "texts", "outputs", "negatives", "energy", "tools"),
 )
 _ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
-_TOOL_TEXTS: dict[int, tuple[Json, str]] = {}
+_TOOL_TEXTS: dict[int, tuple[Json, str, str]] = {}
 """By identity of a tool's dict, which is held so that its id stays its own: the tools are most of
 a line, and the same from sample to sample."""
 _MOST_TOOLS = 50_000
@@ -89,40 +89,20 @@ _MOST_TOOLS = 50_000
 
 def to_line(sample: Sample) -> str:
     """One line of JSON, without the line break."""
-    head = _ENCODE(
-        {
-            "schema": SCHEMA,
-            "id": sample.id,
-            "family": sample.family,
-            "source": sample.source,
-            "label": sample.label,
-            "mutation": sample.mutation,
-            "severity": sample.severity,
-            "violates": sample.violates,
-            "governance": sample.governance,
-        }
-    )
-    tail = _ENCODE(
-        {
-            "plan": sample.plan,
-            "facts": sample.facts,
-            "texts": sample.texts,
-            "outputs": sample.outputs,
-            "negatives": sample.negatives,
-            "energy": sample.energy,
-        }
-    )
-    tools = ",".join([f"{_ENCODE(name)}:{_tool_text(tool)}" for name, tool in sample.tools.items()])
-    return f'{head[:-1]},"tools":{{{tools}}},{tail[1:]}'
+    data = {name: getattr(sample, name) for name in _ORDER if name != "tools"}
+    rest = _ENCODE({"schema": SCHEMA, **data})
+    tools = ",".join([_tool_text(name, tool) for name, tool in sample.tools.items()])
+    return f'{rest[:-1]},"tools":{{{tools}}}}}'
 
 
-def _tool_text(tool: Json) -> str:
+def _tool_text(name: str, tool: Json) -> str:
     known = _TOOL_TEXTS.get(id(tool))
-    if known is None:
+    if known is None or known[1] != name:
         if len(_TOOL_TEXTS) >= _MOST_TOOLS:
             _TOOL_TEXTS.clear()
-        known = _TOOL_TEXTS[id(tool)] = (tool, _ENCODE(tool))
-    return known[1]
+        text = f"{_ENCODE(name)}:{_ENCODE(tool)}"
+        known = _TOOL_TEXTS[id(tool)] = (tool, name, text)
+    return known[2]
 
 
 def content_hash(sample: Sample) -> str:

@@ -215,7 +215,7 @@ def composed(world: World, records: list[Record]) -> Value:
             sources.append((value.node, value.pointer))
             tier = max(tier, value.tier)
             secret, caused = secret or value.sensitive, caused or value.caused
-    text = world.pick(("Summary - ", "Overview: ", "Here is what I found: ", "Result: ", ""))
+    text = world.pick(_OPENINGS)
     text += "; ".join(parts) or "nothing found"
     return Value(text, tier, sensitive=secret, caused=caused, sources=tuple(sources))
 
@@ -355,9 +355,7 @@ def _act_on_named(story: Story, toolset: Toolset, thing: Thing, clause: Clause) 
         for param, v in arguments(story, tool, Clause("", ""), None)
         if param.role == "id"
     ]
-    given += [
-        (p, v) for p, v in arguments(story, tool, clause, None) if p.role != "id"
-    ]
+    given += [(p, v) for p, v in arguments(story, tool, clause, None) if p.role != "id"]
     clause.extras = [extra for extra in clause.extras if extra[0] != "id"]
     story.plan.done(story.plan.call(tool, given))
     story.clauses.append(clause)
@@ -408,19 +406,34 @@ def tell(story: Story, toolset: Toolset, thing: Thing) -> bool:
     if getter is not None and world.chance(0.5):
         records = [_opened(plan, getter, record) for record in records]
     story.clauses.append(clause)
+    tell_on(story, composed(world, records), node)
+    return True
+
+
+def tell_on(story: Story, body: Value, node: str) -> None:
+    """Send or store a text that the model wrote."""
+    plan = story.plan
     tool, target = story.outlet()
-    more = Clause(tool.operation.name, target.name)
-    body = composed(world, records)
-    given = arguments(story, tool, more, None, body)
+    clause = Clause(tool.operation.name, target.name)
+    given = arguments(story, tool, clause, None, body)
     if all(value is not body for _, value in given):
         given = [
             (p, body if p.kind == "note" and p.role in ("field", "body", "text") else v)
             for p, v in given
         ]
-    plan.call(tool, given, control=node)
-    plan.done(plan.nodes[-1]["node_id"])
-    story.clauses.append(more)
-    return True
+        said = [p.field.name for p, v in given if v is body and p.field is not None]
+        clause.extras = [e for e in clause.extras if e[0].lstrip(".") not in said]
+    plan.done(plan.call(tool, given, control=node))
+    story.clauses.append(clause)
+
+
+def composed_text(world: World, node: str, tier: int, data: Json) -> Value:
+    """A text that the model writes out of one flat result."""
+    text = world.pick(_OPENINGS) + "; ".join(f"{key}: {value}" for key, value in data.items())
+    return Value(text, tier, sources=tuple((node, f"/{key}") for key in data))
+
+
+_OPENINGS = ("Summary - ", "Overview: ", "Here is what I found: ", "Result: ", "")
 
 
 def _opened(plan: Plan, getter: Tool, record: Record) -> Record:
@@ -484,8 +497,6 @@ def careful(story: Story, toolset: Toolset, thing: Thing) -> bool:
     record = found(story, toolset, thing, clause)
     if record is None:
         return False
-    if copy.operation.name == "export":
-        clause.filters.clear()
     given = arguments(story, copy, clause, record)
     first = plan.call(copy, given)
     plan.outputs[first] = {"path": world.value("path")}

@@ -96,7 +96,10 @@ def toolsets() -> dict[str, tuple[Toolset, ...]]:
 def tools() -> tuple[Tool, ...]:
     """All tools, domain by domain."""
     return tuple(
-        tool for found in toolsets().values() for toolset in found for tool in toolset.tools.values()
+        tool
+        for found in toolsets().values()
+        for toolset in found
+        for tool in toolset.tools.values()
     )
 
 
@@ -253,15 +256,15 @@ class _Grammar:
         for param in params:
             name = param.name
             while name in found:
-                name = f"{param.role if param.field is None else self.thing.name.split()[-1]}_{name}"
+                name = (
+                    f"{param.role if param.field is None else self.thing.name.split()[-1]}_{name}"
+                )
             found[name] = Param(
                 param.role, name, param.kind, param.required, param.many, param.field
             )
         return list(found.values())
 
-    def _named(
-        self, role: str, kind: str, *, required: bool = True, many: bool = False
-    ) -> Param:
+    def _named(self, role: str, kind: str, *, required: bool = True, many: bool = False) -> Param:
         name = self.toolset.rename(self.naming.get(role, role))
         return Param(role, name, kind, required, many)
 

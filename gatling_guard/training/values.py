@@ -46,7 +46,9 @@ def split_words(name: str) -> tuple[Parts, ...]:
 
 def ascii_name(text: str) -> str:
     """A name as it stands in an address."""
-    plain = unicodedata.normalize("NFKD", text.replace("ø", "o").replace("Ø", "O").replace("Ł", "L"))
+    plain = unicodedata.normalize(
+        "NFKD", text.replace("ø", "o").replace("Ø", "O").replace("Ł", "L")
+    )
     return "".join(c for c in plain if c.isascii() and c.isalnum()).lower()
 
 
