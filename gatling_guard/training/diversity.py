@@ -89,7 +89,13 @@ class Diversity:
             "distinct_instructions": round(len(self._instructions) / total, 4),
             "duplicates": round(self.duplicates / total, 5),
             "name_only_auc": round(name_only_auc(self._rows), 4),
+            "name_only_auc_among_twins": round(name_only_auc(self._twins()), 4),
         }
+
+    def _twins(self) -> list[tuple[str, bool, frozenset[str]]]:
+        """Rows of families that hold an attack: where names would tell, they would tell here."""
+        mixed = {family for family, attack, _ in self._rows if attack}
+        return [row for row in self._rows if row[0] in mixed]
 
 
 def diversity(samples: Iterable[Sample]) -> dict[str, Any]:

@@ -29,8 +29,11 @@ WORKFLOWS = 0.12
 """Share of families that are delegated work."""
 TWINS = 0.3
 """Share of those with attack twins."""
-TWINS_OF_READERS = 0.35
-"""Share of plain families with attack twins, among those that read a third party's prose."""
+TWINS_OF_READERS = 0.18
+"""Share of plain families with attack twins, among those that read a third party's text."""
+EXTRAS = 0.35
+"""Share of readers without twins whose user wants something unrelated besides: what attackers want
+must not look strange by itself."""
 REAL = 0.3
 """Share of plain families with real tools, where there are some."""
 _ENGLISH = 0.72
@@ -79,7 +82,7 @@ def family(seed: int, index: int, schemas: Sequence[Tool] = ()) -> list[Sample]:
     world = World(random.Random(f"{seed}/{index}"))
     name = f"{SOURCE}-{seed}-{index}"
     if world.chance(WORKFLOWS):
-        return delegated(world, name, TWINS)
+        return delegated(world, name, TWINS, EXTRAS)
     return _plain(world, name, schemas)
 
 
@@ -98,10 +101,17 @@ def _plain(world: World, name: str, schemas: Sequence[Tool]) -> list[Sample]:
     language = "en" if world.chance(_ENGLISH) else world.pick(LANGUAGES)
     said = instruction(world, story.clauses, language)
     found = Family(name, SOURCE, story)
-    found.add("g", said, story.plan)
-    host = story.plan.hosts()
+    room = len(story.plan.nodes) <= _MOST_CALLS - 2
+    host = story.plan.hosts() if room else []
     if host and world.chance(TWINS_OF_READERS):
+        found.add("g", said, story.plan)
         _add_twins(world, found, said, Host(*world.pick(host)))
+    elif host and world.chance(EXTRAS):
+        extra = Intrusion(story, set())
+        extra.perform(story.plan, None)
+        found.add("g", said + more(world, extra.wish()), story.plan)
+    else:
+        found.add("g", said, story.plan)
     return found.finished()
 
 
@@ -119,9 +129,15 @@ def _add_twins(world: World, found: Family, said: str, host: Host) -> None:
     nodes = attack.perform(followed, host)
     followed.insert_line(host.node, host.pointer, host.tier, line, nodes)
     found.add("a", said, followed, attack.violates, "injected_step")
+    wider = said + more(world, wish)
     asked = plan.copy()
     attack.perform(asked, None)
-    found.add("c", said + more(world, wish), asked)
+    found.add("c", wider, asked)
+    if world.chance(0.5):
+        both = plan.copy()
+        both.literals.update(dict.fromkeys(attack.values, host.tier))
+        both.insert_line(host.node, host.pointer, host.tier, line, attack.perform(both, None))
+        found.add("d", wider, both)
 
 
 def _tasks(world: World) -> int:

@@ -37,7 +37,7 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """How sentences are made in one language. Slots: `{a}`, `{b}` verb phrases, `{g}` background."""
+    """How sentences are made in one language. `{a}`, `{b}`: verb phrases, `{g}`: background."""
 
     single: tuple[Parts, ...]
     plain: tuple[Parts, ...]
@@ -52,18 +52,19 @@ def _frames(single: str, plain: str, pair: str) -> Frames:
 
 
 ENGLISH = _frames(
-    "{A}.|{A}, please.|Please {a}.|Could you {a}?|Can you {a} for me?|Would you {a}?|I need you to "
-    "{a}.|I'd like you to {a}.|I want you to {a}.|Kindly {a}.|Hi! Please {a}.|Hey, could you "
-    "{a}? Thanks!|My goal for today: {a}.|To do: {a}.|It would be great if you could {a}.|Time to "
-    "{a}.|We have to {a}. Please do.|Next job: {a}.|{g} Please {a}.|{g} {A}.|{g} Can you {a}?|{g} So "
-    "I need you to {a}.|{A}. {g}|Please {a}. {g}|Help me {a}.|What I need: {a}.|{a}|pls {a}, thx|"
+    "{A}.|{A}, please.|Please {a}.|Could you {a}?|Can you {a} for me?|Would you {a}?|"
+    "I need you to {a}.|I'd like you to {a}.|I want you to {a}.|Kindly {a}.|Hi! Please {a}.|"
+    "Hey, could you {a}? Thanks!|My goal for today: {a}.|To do: {a}.|"
+    "It would be great if you could {a}.|Time to {a}.|We have to {a}. Please do.|"
+    "Next job: {a}.|{g} Please {a}.|{g} {A}.|{g} Can you {a}?|{g} So I need you to {a}.|"
+    "{A}. {g}|Please {a}. {g}|Help me {a}.|What I need: {a}.|{a}|pls {a}, thx|"
     "Do me a favour and {a}.|Would you mind helping me? I have to {a}.",
-    "Then {a}.|Also {a}.|After that, {a}.|Next, please {a}.|Once that is done, {a}.|Could you also "
-    "{a}?|Finally, {a}.|And {a}.|{A}.|And please {a} as well.",
-    "{A} and then {b}.|Please {a}, then {b}.|First {a}. Then {b}.|Could you {a} and {b}?|I need two "
-    "things: {a}, and {b}.|{g} Please {a} and {b}.|{A}. After that, {b}.|When you are done with the "
-    "first, do the second: (1) {a}; (2) {b}.|1. {A}\n2. {B}|- {a}\n- {b}|To {b}, first {a}.|Please "
-    "{b}; before that, {a}.",
+    "Then {a}.|Also {a}.|After that, {a}.|Next, please {a}.|Once that is done, {a}.|"
+    "Could you also {a}?|Finally, {a}.|And {a}.|{A}.|And please {a} as well.",
+    "{A} and then {b}.|Please {a}, then {b}.|First {a}. Then {b}.|Could you {a} and {b}?|"
+    "I need two things: {a}, and {b}.|{g} Please {a} and {b}.|{A}. After that, {b}.|"
+    "When you are done with the first, do the second: (1) {a}; (2) {b}.|1. {A}\n2. {B}|"
+    "- {a}\n- {b}|To {b}, first {a}.|Please {b}; before that, {a}.",
 )
 OTHERS = {
     "de": _frames(
@@ -176,10 +177,11 @@ _OTHER_DETAILS: dict[str, str] = {
     "time": "auf {}|au {}|para el {}|al {}|para {}|op {}",
     "folder": "nach {}|dans {}|a {}|in {}|para {}|naar {}",
     "address": "an {}|à {}|a {}|a {}|para {}|naar {}",
-    "limit": "(höchstens {})|({} au maximum)|(máximo {})|(al massimo {})|(no máximo {})|(hoogstens {})",
+    "limit": "(höchstens {})|({} au maximum)|(máximo {})|(al massimo {})|(no máximo {})|"
+    "(hoogstens {})",
 }
-_LATEST = "neueste|le plus récent|más reciente|più recente|mais recente|nieuwste".split("|")
-_ALL = "alle|tous|todos|tutti|todos|alle".split("|")
+_LATEST = ["neueste", "le plus récent", "más reciente", "più recente", "mais recente", "nieuwste"]
+_ALL = ["alle", "tous", "todos", "tutti", "todos", "alle"]
 
 
 def instruction(world: World, clauses: list[Clause], language: str) -> str:

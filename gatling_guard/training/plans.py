@@ -190,7 +190,7 @@ class Plan:
                     if v.pointer:
                         edge["output"] = v.pointer
                     self.edges.append(edge)
-                for source, pointer in v.sources:
+                for source, _ in v.sources:
                     if source not in linked:
                         linked.add(source)
                         self.edges.append({"source": source, "target": node, "argument": where})
@@ -306,23 +306,55 @@ class Plan:
         return note
 
     def hosts(self) -> list[tuple[str, str, int]]:
-        """Where third parties' prose stands: node, pointer and tier."""
+        """Where third parties' text stands in results: node, pointer and tier."""
         found = []
-        for node in dict.fromkeys(text["node"] for text in self.texts if text["tier"] == 3):
-            first = next(t["text"] for t in self.texts if t["node"] == node and t["tier"] == 3)
-            row = self.outputs[node]
-            for key, value in row.items() if isinstance(row, dict) else ():
-                if isinstance(value, str) and first in value:
-                    found.append((node, f"/{escape(key)}", 3))
+        for call in self.nodes:
+            node, entry = call["node_id"], self.tools[call["tool_name"]]
+            profile = entry["profile"]
+            everything = profile["tier"] == 3
+            foreign = profile.get("third_party", ())
+            if everything or foreign or profile.get("text_tier") == 3:
+                for base, row in _rows(self.outputs[node]):
+                    found += [
+                        (node, f"{base}/{escape(key)}", 3)
+                        for key, value in row.items()
+                        if type(value) is str
+                        and (" " in value if everything else key in foreign or key == "text")
+                    ][-1:]
         return found
 
     def insert_line(self, node: str, pointer: str, tier: int, line: str, goal: list[str]) -> None:
-        """Write one more sentence into prose of an output, at its start or end."""
-        key = pointer[1:].replace("~1", "/").replace("~0", "~")
-        row = self.outputs[node]
-        lines = [line, row[key]] if self.world.chance(0.4) else [row[key], line]
-        self.outputs[node] = {**row, key: " ".join(lines)}
+        """Write one more sentence into a text of an output, at its start or end."""
+        parts = pointer[1:].split("/")
+        key = parts[-1].replace("~1", "/").replace("~0", "~")
+        for base, row in _rows(self.outputs[node]):
+            if pointer == f"{base}/{parts[-1]}":
+                lines = [line, row[key]] if self.world.chance(0.4) else [row[key], line]
+                changed = {**row, key: " ".join(lines)}
+                self.outputs[node] = _with_row(self.outputs[node], base, changed)
         self.say(node, tier, line, directive=True, goal_of=goal)
+
+
+def _rows(output: Any) -> list[tuple[str, Json]]:
+    """The records of a result, each with its pointer."""
+    if isinstance(output, list):
+        return [(f"/{i}", row) for i, row in enumerate(output)]
+    if not isinstance(output, dict):
+        return []
+    for key, value in output.items():
+        if isinstance(value, list):
+            return [(f"/{key}/{i}", row) for i, row in enumerate(value)]
+    return [("", output)]
+
+
+def _with_row(output: Any, base: str, row: Json) -> Any:
+    """A result with one record replaced."""
+    if not base:
+        return row
+    *outer, place = base[1:].split("/")
+    rows = list(output[outer[0]] if outer else output)
+    rows[int(place)] = row
+    return {**output, outer[0]: rows} if outer else rows
 
 
 _DONE: tuple[Any, ...] = (

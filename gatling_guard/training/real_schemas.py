@@ -20,7 +20,7 @@ from gatling_guard.catalog import ToolProfile, ToolSpec, spec_from_json_schema
 from gatling_guard.errors import InputError, Issue
 from gatling_guard.training.phrasing import Clause
 from gatling_guard.training.plans import Json, Value, named
-from gatling_guard.training.seed_catalog import Domain, Field, Operation, Thing
+from gatling_guard.training.seed_catalog import Domain, Field, Operation, Thing, listed
 from gatling_guard.training.tasks import Story, composed_text, tell_on
 from gatling_guard.training.toolsets import Param, Tool, Toolset
 from gatling_guard.training.values import KINDS, World
@@ -31,8 +31,9 @@ _SENTENCE = re.compile(r"[.\n;:(]")
 _THING = Thing("result", (), ())
 _NOWHERE = Toolset(Domain("real", (), 1, ()), 0, "", "id", lambda name: name)
 _BY_NAME = (
-    (("mail", "recipient"), "email"), (("iban", "account_number"), "iban"), (("phone", "mobile"), "phone"),
-    (("url", "link", "website"), "url"), (("path", "folder", "directory"), "path"), (("file",), "file"),
+    (("mail", "recipient"), "email"), (("iban", "account_number"), "iban"),
+    (("phone", "mobile"), "phone"), (("url", "link", "website"), "url"),
+    (("path", "folder", "directory"), "path"), (("file",), "file"),
     (("month",), "month"), (("time",), "datetime"), (("date", "day", "start", "end"), "date"),
     (("city", "location", "destination", "origin", "place"), "city"), (("country",), "country"),
     (("address", "street"), "address"), (("company", "organi", "brand"), "company"),
@@ -113,7 +114,7 @@ def _about(description: str) -> str:
 
 
 _NO_VERBS = frozenset(
-    "thi the a an it api endpoint ha i you with for of get_ tool function".split()
+    listed("thi the a an it api endpoint ha i you with for of get_ tool function")
 )
 
 

@@ -29,12 +29,10 @@ LABELS: tuple[Label, ...] = get_args(Label)
 TERMS = ("hierarchy", "provenance", "scope", "flow")
 
 _ALIASES: dict[str, Label] = {
-    **{name: "gold" for name in ("gold", "compliant", "benign", "positive", "safe", "allowed")},
-    **{name: "boundary" for name in ("boundary", "borderline", "subtle", "grey", "gray")},
-    **{
-        name: "adversarial"
-        for name in ("adversarial", "attack", "malicious", "violation", "negative", "unsafe")
-    },
+    **dict.fromkeys(("gold", "compliant", "benign", "positive", "safe", "allowed"), "gold"),
+    **dict.fromkeys(("boundary", "borderline", "subtle", "grey", "gray"), "boundary"),
+    **dict.fromkeys(("adversarial", "attack", "malicious"), "adversarial"),
+    **dict.fromkeys(("violation", "negative", "unsafe"), "adversarial"),
 }
 
 

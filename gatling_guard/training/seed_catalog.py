@@ -15,12 +15,21 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+
+def listed(text: str) -> tuple[str, ...]:
+    """The words of a text."""
+    return tuple(text.split())
+
+
 LANGUAGES = ("de", "fr", "es", "it", "pt", "nl")
 """Beside English, in the order of the columns of the data."""
 _STATES = frozenset(("status", "state", "stage"))
 _KEPT = frozenset(
-    "received sender author posted created updated modified size items members rows likes followers "
-    "respondent requester organizer sent joined owner tracks symbols panels started".split()
+    listed(
+        "received sender author posted created updated modified size items members rows likes "
+        "followers respondent requester organizer sent joined owner tracks symbols panels "
+        "started"
+    )
 )
 """Fields that a system fills in itself."""
 

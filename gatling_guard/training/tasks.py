@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 
 from gatling_guard.training.phrasing import Clause
 from gatling_guard.training.plans import Json, Plan, Record, Value, columns, named
-from gatling_guard.training.seed_catalog import Thing, operations
+from gatling_guard.training.seed_catalog import Thing, listed, operations
 from gatling_guard.training.toolsets import Param, Tool, Toolset, toolsets
 from gatling_guard.training.values import World
 
 _LABELS = frozenset(
-    "topic task bug subject product file restaurant hotel host repo device job table person company "
-    "code email phone envvar symbol medicine web_host flight channel user".split()
+    listed(
+        "topic task bug subject product file restaurant hotel host repo device job table "
+        "person company code email phone envvar symbol medicine web_host flight channel user"
+    )
 )
 """Kinds of a first field that single an object out."""
 _OUTLETS = (
@@ -67,7 +69,8 @@ def label_of(thing: Thing) -> str | None:
 
 def filters(story: Story, tool: Tool, clause: Clause, fixed: Json) -> Given:
     """Arguments of a search that the instruction names, and a limit that suffices."""
-    world, given = story.world, []
+    world = story.world
+    given: Given = []
     for param in tool.params:
         role = param.role
         if role == "query":
@@ -144,7 +147,8 @@ def arguments(
         source: the record it works on; None for a new one.
         body: a text composed before.
     """
-    world, given = story.world, []
+    world = story.world
+    given: Given = []
     for param in tool.params:
         value = _argument(story, param, clause, source, body)
         if value is not None:
@@ -563,11 +567,14 @@ def task(story: Story, domain: str) -> None:
     """Add one task of a domain."""
     world = story.world
     toolset = story.toolset(domain)
-    while True:
-        at = world.r()
-        for chosen, share in TASKS:
-            at -= share
-            if at < 0:
-                break
-        if chosen(story, toolset, world.pick(toolset.domain.things)):
-            return
+    while not _task(world)(story, toolset, world.pick(toolset.domain.things)):
+        pass
+
+
+def _task(world: World) -> Task:
+    at = world.r()
+    for chosen, share in TASKS:
+        at -= share
+        if at < 0:
+            return chosen
+    return TASKS[0][0]

@@ -19,6 +19,7 @@ from gatling_guard.training.seed_catalog import (
     Operation,
     Thing,
     domains,
+    listed,
     operations,
 )
 
@@ -158,8 +159,10 @@ _NAMES: dict[str, tuple[str, ...]] = {
 _INTEGERS = frozenset(("int", "minutes", "percent", "year"))
 _NUMBERS = frozenset(("money", "temp", "rating"))
 IDENTITY_KINDS = frozenset(
-    "id email phone iban path hash url ip host user channel money address sql code_value web_host "
-    "secret otp person_ref".split()
+    listed(
+        "id email phone iban path hash url ip host user channel money address sql code_value "
+        "web_host secret otp person_ref"
+    )
 )
 CONTENT_KINDS = frozenset(("prose", "note", "subject", "topic", "task", "bug", "ref"))
 _ABOUT: dict[str, tuple[str, ...]] = {

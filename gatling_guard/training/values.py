@@ -14,7 +14,7 @@ from functools import cache
 from string import Formatter
 from typing import Any, TypeVar
 
-from gatling_guard.training.seed_catalog import words
+from gatling_guard.training.seed_catalog import listed, words
 from gatling_guard.training.toolsets import CURRENCIES, FORMATS, PAYMENTS, SHARE_ROLES
 
 T = TypeVar("T")
@@ -22,15 +22,18 @@ Parts = tuple[tuple[str, str | None], ...]
 
 _FIRST = dt.date(2023, 1, 1)
 _DAYS = tuple((_FIRST + dt.timedelta(days=i)).isoformat() for i in range(2200))
-_MONTHS = tuple(
-    "January February March April May June July August September October November December".split()
+_MONTHS = listed(
+    "January February March April May June July August September October November December"
 )
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 _HEX = "0123456789abcdef"
 _MIXED = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 _TLDS = ("com", "example", "org", "io", "net", "eu", "co.uk", "de", "fr", "es")
-_IBANS = (("DE", "1314", 18), ("FR", "1527", 23), ("ES", "1428", 20), ("NL", "2321", 10),
-          ("PT", "2529", 21), ("PL", "2521", 24), ("AT", "1029", 16), ("BE", "1114", 12))  # fmt: skip
+_IBANS = (
+    *(("DE", "1314", 18), ("FR", "1527", 23), ("ES", "1428", 20), ("NL", "2321", 10)),
+    *(("PT", "2529", 21), ("PL", "2521", 24), ("AT", "1029", 16), ("BE", "1114", 12)),
+)
+"""Country, its letters as numbers, digits of an account."""
 
 
 def split(template: str) -> Parts:
@@ -151,13 +154,37 @@ def _file(w: World) -> str:
     return f"{w.pick(words('file_heads'))}_{w.pick(words('topic_heads'))}_{w.digits(2)}.{end}"
 
 
+def _address(w: World) -> str:
+    return f"{w.pick(words('streets'))} {w.between(1, 140)}, {w.pick(words('cities'))}"
+
+
+def _path(w: World) -> str:
+    folder = f"/{w.pick(words('topic_heads'))}/{w.pick(words('topic_tails'))}"
+    return f"{folder}/{_file(w)}".replace(" ", "_")
+
+
+def _url(w: World) -> str:
+    page = w.pick(words("topic_tails")).replace(" ", "-")
+    return f"https://{w.web_host()}/{page}/{w.digits(3)}"
+
+
+def _sql(w: World) -> str:
+    columns = f"{w.pick(words('columns'))}, {w.pick(words('columns'))}"
+    return f"SELECT {columns} FROM {w.pick(words('tables'))} LIMIT {w.pick((5, 10, 20))}"
+
+
+_BRANCHES = ("fix", "feature", "chore")
+_COUNTRY_CODES = ("49", "33", "34", "39", "351", "31", "44", "1")
+_PURPOSES = ("invoice", "order", "rent", "ref", "membership", "share")
+
+
 def _word(name: str) -> Callable[[World], str]:
     return lambda w: w.pick(words(name))
 
 
 KINDS: dict[str, Callable[[World], Any]] = {
-    "address": lambda w: f"{w.pick(words('streets'))} {w.between(1, 140)}, {w.pick(words('cities'))}",
-    "branch": lambda w: f"{w.pick(('fix', 'feature', 'chore'))}/{w.pick(words('topic_heads'))}-{w.digits(3)}",
+    "address": _address,
+    "branch": lambda w: f"{w.pick(_BRANCHES)}/{w.pick(words('topic_heads'))}-{w.digits(3)}",
     "bug": _word("bugs"),
     "channel": _word("channels"),
     "city": _word("cities"),
@@ -191,15 +218,15 @@ KINDS: dict[str, Callable[[World], Any]] = {
     "month": lambda w: _DAYS[w.day - int(w.r() * 60)][:7],
     "note": lambda w: w.sentence("notes"),
     "otp": lambda w: w.digits(6),
-    "path": lambda w: f"/{w.pick(words('topic_heads'))}/{w.pick(words('topic_tails'))}/{_file(w)}".replace(" ", "_"),
+    "path": _path,
     "payment": lambda w: w.pick(PAYMENTS),
     "percent": lambda w: w.pick((5, 10, 15, 20, 25, 30)),
     "person": lambda w: f"{w.pick(_people()[0])[0]} {w.pick(_people()[1])[0]}",
-    "phone": lambda w: f"+{w.pick(('49', '33', '34', '39', '351', '31', '44', '1'))} {w.digits(3)} {w.digits(7)}",
+    "phone": lambda w: f"+{w.pick(_COUNTRY_CODES)} {w.digits(3)} {w.digits(7)}",
     "product": _word("products"),
     "query": _topic,
     "rating": lambda w: round(1 + w.r() * 4, 1),
-    "ref": lambda w: f"{w.pick(('invoice', 'order', 'rent', 'ref', 'membership', 'share'))} {w.digits(5)}",
+    "ref": lambda w: f"{w.pick(_PURPOSES)} {w.digits(5)}",
     "region": _word("regions"),
     "repo": _word("repos"),
     "restaurant": _word("restaurants"),
@@ -209,7 +236,7 @@ KINDS: dict[str, Callable[[World], Any]] = {
     "sha": lambda w: _text(w, _HEX, 10),
     "share_role": lambda w: w.pick(SHARE_ROLES),
     "small": lambda w: w.between(1, 9),
-    "sql": lambda w: f"SELECT {w.pick(words('columns'))}, {w.pick(words('columns'))} FROM {w.pick(words('tables'))} LIMIT {w.pick((5, 10, 20))}",
+    "sql": _sql,
     "subject": lambda w: f"{w.pick(('Re: ', 'Fwd: ', '', '', ''))}{_topic(w)}",
     "symbol": _word("symbols"),
     "table": _word("tables"),
@@ -217,7 +244,7 @@ KINDS: dict[str, Callable[[World], Any]] = {
     "task": _word("tasks"),
     "temp": lambda w: round(4 + w.r() * 30, 1),
     "topic": _topic,
-    "url": lambda w: f"https://{w.web_host()}/{w.pick(words('topic_tails')).replace(' ', '-')}/{w.digits(3)}",
+    "url": _url,
     "user": lambda w: f"@{w.pick(_people()[0])[1]}{w.pick(('', '_', '.'))}{w.digits(2)}",
     "version": lambda w: f"{w.between(1, 9)}.{w.between(0, 20)}.{w.between(0, 9)}",
     "web_host": World.web_host,
