@@ -90,23 +90,20 @@ class Record(NamedTuple):
     data: Json
     toolset: Toolset
     thing: Thing
-    caused: bool = False
 
     @property
     def id(self) -> Value:
         """Its id. A system hands out ids itself, whoever filled the record."""
         key = self.toolset.id_key
         tier = self.toolset.domain.tier
-        return Value(
-            self.data[key], tier, False, self.node, f"{self.pointer}/{key}", False, self.caused
-        )
+        return Value(self.data[key], tier, False, self.node, f"{self.pointer}/{key}")
 
     def of(self, column: Column) -> Value:
         """The value of one of its fields."""
         where = f"{self.pointer}/{column.token}"
         value = self.data[column.key]
         secret = column.field.sensitive
-        return Value(value, column.tier, False, self.node, where, secret, self.caused)
+        return Value(value, column.tier, False, self.node, where, secret)
 
     def first(self, *kinds: str) -> Value | None:
         """Its first value of one of these kinds."""
@@ -155,7 +152,6 @@ class Plan:
         *,
         control: str = "",
         temporal: str = "",
-        caused: bool = False,
     ) -> str:
         """Add a call; returns its node id.
 
@@ -164,7 +160,6 @@ class Plan:
             given: its arguments.
             control: the call whose output decided that this one runs.
             temporal: the call that this one only waits for.
-            caused: untrusted text, not the user, made the agent do this.
         """
         node = f"{self.prefix}{len(self.nodes) + 1}"
         arguments: Json = {}
@@ -218,9 +213,7 @@ class Plan:
 
     # ------------------------------------------------------------------------------ results
 
-    def listed(
-        self, node: str, tool: Tool, count: int, fixed: Json, *, caused: bool = False
-    ) -> list[Record]:
+    def listed(self, node: str, tool: Tool, count: int, fixed: Json) -> list[Record]:
         """The result of a search: short records, the first with the `fixed` fields."""
         toolset, thing, world = tool.toolset, tool.thing, self.world
         shown = columns(toolset, thing)
@@ -232,13 +225,11 @@ class Plan:
             for column in short:
                 row[column.key] = self._cell(column, fixed if i == 0 else None)
             rows.append(row)
-            found.append(Record(node, f"{base}/{i}", row, toolset, thing, caused))
+            found.append(Record(node, f"{base}/{i}", row, toolset, thing))
         self.outputs[node] = {toolset.wrapper: rows} if toolset.wrapper else rows
         return found
 
-    def returned(
-        self, node: str, tool: Tool, fixed: Json, *, caused: bool = False, lines: int = -1
-    ) -> Record:
+    def returned(self, node: str, tool: Tool, fixed: Json, *, lines: int = -1) -> Record:
         """The result of reading one object: all its fields, with third parties' prose."""
         toolset, thing, world = tool.toolset, tool.thing, self.world
         row = {toolset.id_key: world.value("id")}
@@ -249,18 +240,17 @@ class Plan:
             else:
                 row[column.key] = self._cell(column, fixed)
         self.outputs[node] = row
-        return Record(node, "", row, toolset, thing, caused)
+        return Record(node, "", row, toolset, thing)
 
     def done(self, node: str) -> None:
         """The result of an action: that it worked."""
-        world = self.world
-        self.outputs[node] = world.pick(_DONE)
+        self.outputs[node] = self.world.pick(_DONE)
 
-    def made(self, node: str, tool: Tool, *, caused: bool = False) -> Record:
+    def made(self, node: str, tool: Tool) -> Record:
         """The result of making something: its id."""
         row = {tool.toolset.id_key: self.world.value("id"), "status": "created"}
         self.outputs[node] = row
-        return Record(node, "", row, tool.toolset, tool.thing, caused)
+        return Record(node, "", row, tool.toolset, tool.thing)
 
     def _cell(self, column: Column, fixed: Json | None) -> Any:
         field = column.field

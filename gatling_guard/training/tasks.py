@@ -204,7 +204,7 @@ def _by_user_or_model(world: World, param: Param, clause: Clause) -> Value:
 
 def composed(world: World, records: list[Record]) -> Value:
     """A text that the model writes out of what it read."""
-    parts, sources, tier, secret, caused = [], [], 1, False, False
+    parts, sources, tier, secret = [], [], 1, False
     for record in records[:4]:
         shown = columns(record.toolset, record.thing)
         column = world.pick(shown[:3])
@@ -218,10 +218,10 @@ def composed(world: World, records: list[Record]) -> Value:
             parts.append(f"{column.field.name.replace('_', ' ')}: {value.value}")
             sources.append((value.node, value.pointer))
             tier = max(tier, value.tier)
-            secret, caused = secret or value.sensitive, caused or value.caused
+            secret = secret or value.sensitive
     text = world.pick(_OPENINGS)
     text += "; ".join(parts) or "nothing found"
-    return Value(text, tier, sensitive=secret, caused=caused, sources=tuple(sources))
+    return Value(text, tier, sensitive=secret, sources=tuple(sources))
 
 
 # ------------------------------------------------------------------------------------ tasks

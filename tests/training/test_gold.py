@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -108,9 +108,13 @@ def test_shards_one_after_the_other_are_one_run(families: int, parts: int) -> No
     assert found == list(range(families))
 
 
+def _shard(shard: tuple[int, int], start: int) -> list[Sample]:
+    return list(generate(5, 41, shard=shard, start=start))
+
+
 def test_two_shards_merged_are_the_bytes_of_one_run(tmp_path: Path) -> None:
     for name, shard in (("one", (0, 1)), ("a", (0, 2)), ("b", (1, 2))):
-        write_shard(tmp_path / name, lambda start, s=shard: generate(5, 41, shard=s, start=start))
+        write_shard(tmp_path / name, partial(_shard, shard))
     merged = (tmp_path / "a").read_bytes() + (tmp_path / "b").read_bytes()
     assert merged == (tmp_path / "one").read_bytes()
 
