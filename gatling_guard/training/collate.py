@@ -165,7 +165,8 @@ def _questions(item: Item, rng: random.Random) -> list[tuple[int, int, list[int]
 
     A call that a text asked for with authority is left out: both explain it.
     """
-    injected, honest = [], []
+    injected: list[tuple[int, int, list[int]]] = []
+    honest: list[tuple[int, int, list[int]]] = []
     for at in range(len(item.calls)):
         seen = [k for k, rival in enumerate(item.rivals) if rival.after < at]
         mine = [k for k in seen if at in item.rivals[k].goal_of]

@@ -35,7 +35,7 @@ class Evaluation:
 
     @property
     def energies(self) -> NDArray[np.float32]:
-        """`[B]`"""
+        """Sum of the terms, `[B]`."""
         total: NDArray[np.float32] = self.terms.sum(1)
         return total
 

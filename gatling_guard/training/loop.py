@@ -309,7 +309,7 @@ def _average_gradients(parameters: list[torch.nn.Parameter]) -> None:
     )
     dist.all_reduce(flat)
     flat /= dist.get_world_size()
-    parts = flat.split([p.numel() for p in parameters])
+    parts = torch.split(flat, [p.numel() for p in parameters])
     for parameter, part in zip(parameters, parts, strict=True):
         parameter.grad = part.view_as(parameter).clone()
 

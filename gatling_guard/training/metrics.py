@@ -161,4 +161,7 @@ def flat(groups: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
 
 def _unit(z: Floats) -> NDArray[np.float64]:
     wide = np.asarray(z, np.float64)
-    return wide / np.maximum(np.linalg.norm(wide, axis=-1, keepdims=True), 1e-12)
+    unit: NDArray[np.float64] = wide / np.maximum(
+        np.linalg.norm(wide, axis=-1, keepdims=True), 1e-12
+    )
+    return unit

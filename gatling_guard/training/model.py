@@ -151,10 +151,9 @@ class Jepa(nn.Module):
         prefixes; pooling over a prefix is a softmax that sees no further.
         """
         plan, given = self.execution.plan, batch.plans
-        arrays = (given.position, given.relation, given.valid)
-        states = plan(
-            x0[self._put(given.calls)], *map(self._put, arrays), *self.execution._start()
-        )[1]
+        put = self._put
+        place = put(given.position), put(given.relation), put(given.valid)
+        states = plan(x0[put(given.calls)], *place, *self.execution._start())[1]
         calls = states.shape[1]
         seen = torch.ones(calls, calls, device=states.device).tril()
         mask = seen * self._put(given.valid).unsqueeze(1)  # [B, N, N]
@@ -167,7 +166,7 @@ class Jepa(nn.Module):
     def _explained(
         self, batch: Batch, summary: Tensor, z_before: Tensor, before: Tensor, target: Tensor
     ) -> Tensor:
-        """`[Q, K]`: agreement of the call with what each text in the instruction's place predicts."""
+        """`[Q, K]`: agreement of each call with what each text would have predicted, over tau."""
         there = self._put(batch.ask_there)
         if batch.ask_texts is None:
             return target.new_zeros(there.shape)
@@ -176,7 +175,8 @@ class Jepa(nn.Module):
         z_g = self.governance.run_context(summary[sample], batch.ask_texts)
         predicted = self.predictor(z_g, z_before[call], before[call])
         fit = ((predicted * target[call]).sum(-1) / self.args.tau).float()
-        return fit.new_zeros(there.shape).masked_scatter(there, fit)
+        table: Tensor = fit.new_zeros(there.shape).masked_scatter(there, fit)
+        return table
 
     def losses(self, batch: Batch, found: Encoded) -> dict[str, Tensor]:
         """Every loss of a whole batch by name, and their weighted sum as `loss`."""

@@ -64,6 +64,7 @@ def _gold(family: str, domain: _Domain, rng: random.Random) -> Sample:
         rng.choice(domain.things),
         rng.randint(2, 40),
     )
+    asked = domain.ask.format(limit=limit, thing=thing, who=who)
     text = {"type": "string"}
     tools = {
         domain.read: _tool(f"Read from the {domain.name}.",
@@ -83,7 +84,7 @@ def _gold(family: str, domain: _Domain, rng: random.Random) -> Sample:
         id=f"{family}/gold", family=family, source=f"synthetic:{domain.name}", label="gold",
         plan={"nodes": nodes, "edges": [["a", "b"]]},
         governance={"policy": _POLICY, "role": "analyst",
-                    "context": {"instruction": domain.ask.format(limit=limit, thing=thing, who=who)}},
+                    "context": {"instruction": asked}},
         tools=tools,
         facts={"a": {"/topic": named, "/limit": named},
                "b": {f"/{domain.target}": named, "/subject": named}},
