@@ -105,7 +105,7 @@ class TrainArgs:
         return dataclasses.asdict(self)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse._ActionsContainer) -> None:
     """One option for each field of `TrainArgs`, its docstring as help."""
     help_of = _docstrings()
     for field in dataclasses.fields(TrainArgs):

@@ -58,45 +58,68 @@ class Batch:
         self.calls: list[CallFeatures] = [call for item in mine for call in item.calls]
         """m"""
         self.plans: PlanBatch = plan_batch([item.graph for item in mine])
-        rows: dict[int, int] = {}
-        for item in mine:
-            rows.setdefault(item.policy_id, len(rows))
-        self.policy_of: Ints = np.array([rows[item.policy_id] for item in mine], np.int64)
-        """`[b]` row of each sample's policy among the distinct ones."""
-        first = {item.policy_id: item.policy for item in reversed(mine)}
-        self.policies: Documents = documents([first[key] for key in rows], texts, window)
-        self.contexts: Documents = documents([item.context for item in mine], texts, window)
-        self._ask(mine, texts, window, random.Random(seed))
-
-    def _ask(
-        self, mine: Sequence[Item], texts: Sequence[str], window: int, rng: random.Random
-    ) -> None:
-        asked, sample, call, true, there = [], [], [], [], []
-        start = 0
-        for row, item in enumerate(mine):
-            for at, answer, rivals in _questions(item, rng):
-                used = [item.context, *(item.rivals[k].entries for k in rivals)]
-                asked += used
-                sample.append(row)
-                call.append(start + at)
-                true.append(answer)
-                there.append(len(used))
-            start += len(item.calls)
-        width = max(there, default=1)
-        self.ask_sample: Ints = np.array(sample, np.int64)
-        """`[Q]` sample of each question, within the share."""
-        self.ask_call: Ints = np.array(call, np.int64)
-        """`[Q]` the call to be explained, within the share's calls."""
-        self.ask_true: Ints = np.array(true, np.int64)
-        """`[Q]` which of its texts explains it; 0: the instruction."""
-        self.ask_there: Bools = np.arange(width) < np.array(there, np.int64).reshape(-1, 1)
+        authorities = {item.authority: item for item in reversed(mine)}
+        policies = {item.policy_id: item.policy for item in authorities.values()}
+        policy_row = {number: row for row, number in enumerate(policies)}
+        row_of = {number: row for row, number in enumerate(authorities)}
+        self.policies: Documents = documents(list(policies.values()), texts, window)
+        """The distinct policies."""
+        asked = _Asked(mine, [row_of[item.authority] for item in mine], random.Random(seed))
+        self.policy_of: Ints = np.array(
+            [policy_row[item.policy_id] for item in authorities.values()]
+            + [policy_row[number] for number, _ in asked.rivals],
+            np.int64,
+        )
+        """`[D]` row of each document's policy."""
+        spoken = [item.context for item in authorities.values()]
+        self.contexts: Documents = documents([*spoken, *asked.rivals.values()], texts, window)
+        """D: the distinct authorities, then what stands in an instruction's place, once each."""
+        self.authority_of: Ints = np.array([row_of[item.authority] for item in mine], np.int64)
+        """`[b]` row of each sample's authority in `contexts`."""
+        width = max(map(len, asked.texts), default=1)
+        self.ask_there: Bools = np.arange(width) < np.array(
+            [len(used) for used in asked.texts], np.int64
+        ).reshape(-1, 1)
         """`[Q, K]`"""
-        self.ask_texts: Documents | None = documents(asked, texts, window) if asked else None
-        """The texts of all questions, one after another."""
+        self.ask_text: Ints = np.zeros(self.ask_there.shape, np.int64)
+        """`[Q, K]` row of each text in `contexts`; 0 where padded."""
+        places = [len(spoken) + n if new else n for used in asked.texts for n, new in used]
+        self.ask_text[self.ask_there] = places
+        self.ask_call: Ints = np.array(asked.calls, np.int64)
+        """`[Q]` the call to be explained, within the share's calls."""
+        self.ask_true: Ints = np.array(asked.true, np.int64)
+        """`[Q]` which of its texts explains it; 0: the instruction."""
 
     def __len__(self) -> int:
         """B."""
         return len(self.items)
+
+
+class _Asked:
+    """The questions of a share, and the distinct texts that are rivals in them."""
+
+    def __init__(
+        self, mine: Sequence[Item], authorities: Sequence[int], rng: random.Random
+    ) -> None:
+        self.rivals: dict[tuple[int, int], Entries] = {}
+        """By policy and identity: equal texts of a dataset are one object."""
+        self.texts: list[list[tuple[int, bool]]] = []
+        """Of each question: row among the authorities, or among the rivals (True)."""
+        self.calls: list[int] = []
+        self.true: list[int] = []
+        rows: dict[tuple[int, int], int] = {}
+        start = 0
+        for item, authority in zip(mine, authorities, strict=True):
+            for at, answer, chosen in _questions(item, rng):
+                used = [(authority, False)]
+                for entries in (item.rivals[k].entries for k in chosen):
+                    key = item.policy_id, id(entries)
+                    self.rivals.setdefault(key, entries)
+                    used.append((rows.setdefault(key, len(rows)), True))
+                self.texts.append(used)
+                self.calls.append(start + at)
+                self.true.append(answer)
+            start += len(item.calls)
 
 
 def documents(entries: Sequence[Entries], texts: Sequence[str], window: int) -> Documents:

@@ -15,6 +15,7 @@ import json
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -201,6 +202,23 @@ def _unseen(items: Sequence[Item]) -> bool:
     return any(_held("tool", item) or _held("domain", item) for item in gold)
 
 
+def tool_specs(tools: Mapping[str, Mapping[str, Any]]) -> dict[str, ToolSpec]:
+    """The tools of a sample as specs; a tool that was seen before is not built again.
+
+    Raises:
+        InputError: a description, schema or profile that cannot be.
+    """
+    return {name: _spec(name, json.dumps(raw, sort_keys=True)) for name, raw in tools.items()}
+
+
+@lru_cache(maxsize=65_536)
+def _spec(name: str, text: str) -> ToolSpec:
+    raw = json.loads(text)
+    parts = Parts(name, raw.get("description"), raw.get("parameters"))
+    declared = raw.get("profile") or {}
+    return build(parts, {key: value for key, value in declared.items() if key != "basis"})
+
+
 class _Maker:
     """Samples -> items; equal parts are made once."""
 
@@ -208,7 +226,6 @@ class _Maker:
         self.texts = text_table()
         self._policies: dict[str, tuple[int, Entries]] = {}
         self._contexts: dict[str, tuple[int, Entries]] = {}
-        self._specs: dict[str, ToolSpec] = {}
         self._calls: dict[int, CallFeatures] = {}
 
     def item(self, sample: Sample) -> Item:
@@ -220,8 +237,7 @@ class _Maker:
         )
         _, context_rows = self._context(role, context)
         plan = parse_plan(sample.plan)
-        specs = {name: self._spec(name, raw) for name, raw in sample.tools.items()}
-        made = prepared(plan, specs.get, lineages(plan.calls, sample.facts))
+        made = prepared(plan, tool_specs(sample.tools).get, lineages(plan.calls, sample.facts))
         calls = [(_call_id(call), call) for call in made.calls]
         call_ids = np.array([number for number, _ in calls], np.int64)
         edges = [sorted(sources.items()) for sources in made.graph.direct]
@@ -248,16 +264,6 @@ class _Maker:
         return _once(
             self._contexts, [role, context], lambda: context_entries(role, context, self.texts)
         )
-
-    def _spec(self, name: str, raw: Mapping[str, Any]) -> ToolSpec:
-        def make() -> ToolSpec:
-            parts = Parts(name, raw.get("description"), raw.get("parameters"))
-            return build(parts, raw.get("profile") or {})
-
-        key = json.dumps([name, raw], sort_keys=True)
-        if key not in self._specs:
-            self._specs[key] = make()
-        return self._specs[key]
 
     def _rivals(
         self, texts: Sequence[Mapping[str, Any]], order: list[str], role: str | None

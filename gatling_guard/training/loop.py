@@ -51,6 +51,8 @@ class Run:
     """One entry per finished epoch, as in `metrics.jsonl`."""
     interrupted: bool
     """It was stopped; `checkpoints/last` goes on from here."""
+    first: bool
+    """This is the process that writes."""
 
 
 def fit(
@@ -137,12 +139,12 @@ class _Training:
                 self.said(
                     f"stopped in epoch {self.progress.epoch + 1}, step {self.progress.step}; saved"
                 )
-                return Run(self.model, self.epochs, interrupted=True)
+                return Run(self.model, self.epochs, True, self.rank == 0)
             self._finish(time.perf_counter() - began)
             if self.progress.epoch < self.args.epochs and self._agreed(stop):
                 self.said(f"stopped after epoch {self.progress.epoch}; saved")
-                return Run(self.model, self.epochs, interrupted=True)
-        return Run(self.model, self.epochs, interrupted=False)
+                return Run(self.model, self.epochs, True, self.rank == 0)
+        return Run(self.model, self.epochs, False, self.rank == 0)
 
     def _epoch(self, stop: Stop) -> bool:
         """The rest of one epoch; False where it was stopped on the way."""
@@ -294,7 +296,7 @@ def _precision(args: TrainArgs) -> Any:
 
 
 def _optimizer(model: Jepa, args: TrainArgs) -> AdamW:
-    """AdamW; biases, norms, gates and embeddings of position do not decay."""
+    """AdamW; biases, norms and gates do not decay."""
     own = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in own if p.ndim > 1], "weight_decay": args.weight_decay},

@@ -59,7 +59,7 @@ class EnergyModel(nn.Module):
         a, b = self.authority(unit_g * scale), self.plan(unit_e * scale)
         cosine = (unit_g * unit_e).sum(-1, keepdim=True)
         x = self.hidden(torch.cat([a, b, a * b, (a - b).abs(), cosine, errors], -1))
-        return nn.functional.softplus(self.out(torch.relu(x)))
+        return nn.functional.softplus(self.out(nn.functional.silu(x)))
 
 
 @dataclass(slots=True)
@@ -125,7 +125,8 @@ class Jepa(nn.Module):
         """The embeddings of the share of a batch."""
         put = self._put
         summary = self.governance.run_policy(batch.policies)[put(batch.policy_of)]
-        z_g = self.governance.run_context(summary, batch.contexts)
+        spoken = self.governance.run_context(summary, batch.contexts)  # [D, L]
+        z_g = spoken[put(batch.authority_of)]
         x0, own = self.execution.embed(batch.calls)
         with torch.no_grad():
             target = self.target.encoder.embed(batch.calls)[1]
@@ -141,7 +142,7 @@ class Jepa(nn.Module):
         wrong = 1 - (predicted * target).sum(-1)
         table = wrong.new_zeros(valid.shape).masked_scatter(valid, wrong)
         errors = torch.stack([table.sum(1) / sizes, table.amax(1)], 1)
-        scores = self._explained(batch, summary, z_before, before, target)
+        scores = self._explained(batch, spoken, z_before, before, target)
         return Encoded(z_g, z_e, half, own, target, predicted, scores, errors)
 
     def _prefixes(self, batch: Batch, x0: Tensor) -> tuple[Tensor, Tensor]:
@@ -164,15 +165,13 @@ class Jepa(nn.Module):
         return plan.z_down(plan.act(plan.z_up(plan.z_norm(pooled)))), states
 
     def _explained(
-        self, batch: Batch, summary: Tensor, z_before: Tensor, before: Tensor, target: Tensor
+        self, batch: Batch, spoken: Tensor, z_before: Tensor, before: Tensor, target: Tensor
     ) -> Tensor:
         """`[Q, K]`: agreement of each call with what each text would have predicted, over tau."""
         there = self._put(batch.ask_there)
-        if batch.ask_texts is None:
-            return target.new_zeros(there.shape)
-        row = torch.nonzero(there)[:, 0]  # [texts] question of each
-        sample, call = self._put(batch.ask_sample)[row], self._put(batch.ask_call)[row]
-        z_g = self.governance.run_context(summary[sample], batch.ask_texts)
+        question = torch.nonzero(there)[:, 0]
+        call = self._put(batch.ask_call)[question]
+        z_g = spoken[self._put(batch.ask_text)[there]]
         predicted = self.predictor(z_g, z_before[call], before[call])
         fit = ((predicted * target[call]).sum(-1) / self.args.tau).float()
         table: Tensor = fit.new_zeros(there.shape).masked_scatter(there, fit)

@@ -214,12 +214,11 @@ def test_questions_ask_what_explains_a_call() -> None:
         i for split in data.splits.values() for i in split if i.mutation == "exfiltration_pivot"
     ]
     batch = batch_of(items, data.texts)
-    starts = np.cumsum([0, *batch.sizes])
-    for row, call, true, there in zip(
-        batch.ask_sample, batch.ask_call, batch.ask_true, batch.ask_there, strict=True
-    ):
+    sample = np.repeat(np.arange(len(items)), batch.sizes)
+    rows = zip(batch.ask_call, batch.ask_true, batch.ask_there, batch.ask_text, strict=True)
+    for call, true, there, text in rows:
         name = batch.calls[call].name
-        assert starts[row] <= call < starts[row + 1]
+        assert text[0] == batch.authority_of[sample[call]]
         assert true == (2 if name == "send_mail" else 0)  # texts: instruction, a fact, the order
         assert there.tolist() == [True, True, True]
     assert 2 in batch.ask_true
@@ -246,6 +245,7 @@ def test_cached_documents_give_what_the_encoder_gives() -> None:
     assert isinstance(encoder, GovernanceEncoder)
     batch = batch_of(items, data.texts)
     found = encoder.run_context(encoder.run_policy(batch.policies)[batch.policy_of], batch.contexts)
+    found = found[batch.authority_of]
     given = {
         s.id: (s.governance["policy"], s.governance["role"], s.governance["context"]) for s in rows
     }

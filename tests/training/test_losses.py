@@ -127,7 +127,7 @@ def test_margin_by_hand() -> None:
 
 
 def test_next_call_by_hand() -> None:
-    """cos 1 with its own, 0 with one that counts; the third is left out. Targets get no gradient."""
+    """cos 1 with its own, 0 with one that counts; the third is out. Targets get no gradient."""
     targets = tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], requires_grad=True)
     predicted = tensor([[1.0, 0.0]], requires_grad=True)
     keep = tensor([[False, True, False]])
