@@ -14,7 +14,7 @@ from gatling_guard.errors import GatlingError
 from gatling_guard.training import hub, plots
 from gatling_guard.training.args import TrainArgs, add_arguments, from_options
 from gatling_guard.training.dataset import Dataset, load, prepare
-from gatling_guard.training.synthetic import samples
+from gatling_guard.training.demo_samples import samples
 
 DONE, WRONG, INTERRUPTED = 0, 2, 130
 _SHOWN = 10
@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="train_jepa_encoders", description="Train the encoders of gatling-guard."
     )
-    where = parser.add_argument_group("where")
+    where = parser.add_argument_group("files")
     where.add_argument("--dataset", type=Path, nargs="+", metavar="FILE",
                        help="JSON lines (.jsonl, .xz, .gz); none: 12 synthetic samples")  # fmt: skip
     where.add_argument("--output", type=Path, default=Path("runs/latest"), metavar="FOLDER",

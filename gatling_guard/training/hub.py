@@ -1,6 +1,6 @@
 """A model folder in the form that model hubs expect, and its way there (R80).
 
-The export holds two weight files (`governance_encoder.safetensors`, `execution_encoder.safetensors`),
+The export holds `governance_encoder.safetensors`, `execution_encoder.safetensors`,
 `config.json` and a model card. It is for reading elsewhere; this package loads model folders
 (`encoders.checkpoint`). Nothing here is imported, and nothing sent, unless a push is asked for.
 """

@@ -62,7 +62,7 @@ def _page(lines: Sequence[Line], facts: Line) -> str:
     )
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Training run</title><style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
+body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto }}
 figure {{ display: inline-block; margin: 1rem 1rem 0 0 }} img {{ max-width: 28rem; width: 100% }}
 td {{ padding: 0 1.5rem 0 0 }} td + td {{ font-variant-numeric: tabular-nums }}
 </style></head><body>

@@ -20,10 +20,10 @@ from gatling_guard.training import losses
 from gatling_guard.training.args import TrainArgs
 from gatling_guard.training.collate import Batch
 from gatling_guard.training.dataset import Item, batches, prepare, tool_specs
+from gatling_guard.training.demo_samples import samples
 from gatling_guard.training.facts import lineages
 from gatling_guard.training.model import Jepa
 from gatling_guard.training.sample import Sample
-from gatling_guard.training.synthetic import samples
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from gatling_guard.encoders.config import EncoderConfig
 from gatling_guard.training import write_samples
 from gatling_guard.training.args import TrainArgs
 from gatling_guard.training.dataset import Dataset, prepare
-from gatling_guard.training.synthetic import samples
+from gatling_guard.training.demo_samples import samples
 
 TINY = EncoderConfig(
     name="tiny", latent_dim=96, hidden_dim=32, blocks=2, heads=4, ffn=2, pool_heads=2,

@@ -18,8 +18,8 @@ from gatling_guard.training import dataset as module
 from gatling_guard.training import samples_of
 from gatling_guard.training.collate import Batch
 from gatling_guard.training.dataset import Item, batches, load, prepare, split_of
+from gatling_guard.training.demo_samples import samples
 from gatling_guard.training.sample import Sample, to_line
-from gatling_guard.training.synthetic import samples
 from tests.training.samples import TINY, dataset, write
 
 
