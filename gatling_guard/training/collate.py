@@ -136,8 +136,9 @@ def documents(entries: Sequence[Entries], texts: Sequence[str], window: int) -> 
 def _pairs(items: Sequence[Item]) -> tuple[Bools, Bools, Bools]:
     """`[B, B]` each; row i is only meaningful for a gold sample.
 
-    A plan is against authority i when it differs and was either made under another authority or
-    violates this one. Boundary plans are left to the bands: nearly right is not far away.
+    A plan is against authority i when it differs and was either made for another family's authority
+    or violates this one. Boundary plans are left to the bands: nearly right is not far away. So is
+    a violation of another authority of the same family: what it does may be allowed here.
     """
     label = np.array([item.label for item in items])
     authority = np.array([item.authority for item in items])
@@ -147,7 +148,8 @@ def _pairs(items: Sequence[Item]) -> tuple[Bools, Bools, Bools]:
     other_authority = authority[:, None] != authority
     same_family = family[:, None] == family
     violated = (label == 2)[None, :]
-    plans = other_plan & (other_authority | violated) & ~((label == 1)[None, :] & same_family)
+    plans = other_plan & np.where(violated, other_authority ^ same_family, other_authority)
+    plans &= ~((label == 1)[None, :] & same_family)
     # The same plan under an authority that does not allow it (a grant that is absent) counts too.
     authorities = other_authority & (other_plan | violated)
     return plans, authorities, same_family & (label != 0)[None, :]

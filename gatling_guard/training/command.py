@@ -21,14 +21,20 @@ _SHOWN = 10
 """Bad lines that are printed; all are counted."""
 
 
-def main(arguments: Sequence[str] | None = None, *, push: hub.Push = hub.push) -> int:
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    name: str = "train_jepa_encoders.py",
+    push: hub.Push = hub.push,
+) -> int:
     """Train, write the report, and push where asked.
 
     Args:
         arguments: of the command line; None: those of the process.
+        name: of the command, for its help.
         push: takes the export folder to a hub.
     """
-    options = _parser().parse_args(arguments)
+    options = _parser(name).parse_args(arguments)
     try:
         return _run(options, from_options(options), push)
     except GatlingError as error:
@@ -36,19 +42,17 @@ def main(arguments: Sequence[str] | None = None, *, push: hub.Push = hub.push) -
         return WRONG
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="train_jepa_encoders", description="Train the encoders of gatling-guard."
-    )
-    where = parser.add_argument_group("files")
-    where.add_argument("--dataset", type=Path, nargs="+", metavar="FILE",
-                       help="JSON lines (.jsonl, .xz, .gz); none: 12 synthetic samples")  # fmt: skip
-    where.add_argument("--output", type=Path, default=Path("runs/latest"), metavar="FOLDER",
-                       help="takes everything the run writes (default runs/latest)")  # fmt: skip
-    where.add_argument("--resume", action="store_true", help="go on with the run in the folder")
-    where.add_argument("--strict", action="store_true", help="a bad line ends the run")
-    where.add_argument("--push-to-hub", metavar="OWNER/NAME",
-                       help="upload the best weights (needs huggingface_hub)")  # fmt: skip
+def _parser(name: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=name, description="Train the encoders of gatling-guard.")
+    add = parser.add_argument_group("files").add_argument
+    text = "JSON lines, plain or .xz, .gz; none: 12 synthetic samples"
+    add("--dataset", type=Path, nargs="+", metavar="FILE", help=text)
+    text = "takes everything the run writes (default runs/latest)"
+    add("--output", type=Path, default=Path("runs/latest"), metavar="FOLDER", help=text)
+    add("--resume", action="store_true", help="go on with the run in the folder")
+    add("--strict", action="store_true", help="a bad line ends the run")
+    text = "upload the best weights (needs huggingface_hub)"
+    add("--push-to-hub", metavar="OWNER/NAME", help=text)
     add_arguments(parser.add_argument_group("settings"))
     return parser
 

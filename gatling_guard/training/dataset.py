@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -86,7 +87,7 @@ class Item:
     """Equal for plans with equal calls and edges."""
     rivals: tuple[Rival, ...]
     tools: frozenset[str]
-    domain: str
+    domain: str | None
 
 
 @dataclass(slots=True)
@@ -180,9 +181,9 @@ def is_held_out(kind: Literal["tool", "domain", "mutation"], name: str) -> bool:
     return _share(f"held-out/{kind}/{name}") < HELD_OUT[kind]
 
 
-def domain_of(sample: Sample) -> str:
-    """What the sample is about: what its source says after a colon, else the source."""
-    return sample.source.partition(":")[2] or sample.source
+def domain_of(sample: Sample) -> str | None:
+    """What the sample is about, where its source says so: `gold/calendar`, `synthetic:database`."""
+    return next((part for part in re.split("[:/]", sample.source, maxsplit=1)[1:] if part), None)
 
 
 def _share(name: str) -> float:

@@ -207,6 +207,7 @@ class Jepa(nn.Module):
         forth = losses.masked_infonce(near_plans / tau, gold, put(batch.plans_against))
         back = losses.masked_infonce(near_authorities / tau, gold, put(batch.authorities_against))
         positive = near_plans.gather(1, gold.unsqueeze(1)).squeeze(1)
+        # Of the same authority: another one of the family may allow what the twin does.
         against = put(batch.own_violations & batch.plans_against)
         return {
             "cosine": (forth + back) / 2,
