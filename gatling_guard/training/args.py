@@ -52,7 +52,8 @@ class TrainArgs:
     cosine_weight: float = 1.0
     """Of InfoNCE over cosines, both directions."""
     align_weight: float = 0.5
-    """Of the mean distance 1 - cos of an authority and its plan."""
+    """Of the mean distance 1 - cos of an authority and its plan, at the end of the run. It grows
+    from 0: pulled together before they are told apart, all embeddings become one."""
     margin_weight: float = 1.0
     """Of the margin between a plan and its violating twins."""
     energy_weight: float = 1.0

@@ -39,6 +39,8 @@ from gatling_guard.training.model import Jepa, share_of
 from gatling_guard.training.state import Progress
 
 METRICS = "metrics.jsonl"
+_CENTRED = 256
+"""Samples whose mean is taken out of new weights (`Jepa.centre`)."""
 Stop = Callable[[Progress], bool]
 
 
@@ -127,7 +129,9 @@ class _Training:
                 last, self.model, self.optimizer, data_hash=self.dataset.hash
             )
             self._cut_metrics()
-        elif self.rank == 0:
+        else:
+            self._centre()
+        if not resume and self.rank == 0:
             facts = json.dumps(
                 {"args": self.args.to_dict(), "data_hash": self.dataset.hash}, indent=1
             )
@@ -146,6 +150,13 @@ class _Training:
                 return Run(self.model, self.epochs, True, self.rank == 0)
         return Run(self.model, self.epochs, False, self.rank == 0)
 
+    def _centre(self) -> None:
+        group = batches(self.dataset.splits["train"], _CENTRED, seed=f"{self.args.seed}/centre")[0]
+        whole, window = slice(0, len(group)), self.model.config.window
+        self.model.centre(
+            Batch(group, self.dataset.texts, window=window, share=whole, seed="centre")
+        )
+
     def _epoch(self, stop: Stop) -> bool:
         """The rest of one epoch; False where it was stopped on the way."""
         progress, args = self.progress, self.args
@@ -158,7 +169,9 @@ class _Training:
         self.model.train()
         while progress.step < len(order):
             done = (progress.epoch + (progress.step + 1) / len(order)) / args.epochs
+            self.model.ramp = done
             found = self._step(order[progress.step], learning_rate(args, done))
+            self.model.ramp = 1.0
             size = len(order[progress.step])
             for name, value in found.items():
                 progress.sums[name] = progress.sums.get(name, 0.0) + value * size

@@ -103,6 +103,8 @@ class Jepa(nn.Module):
             torch.manual_seed(args.seed + 1)
             self.energy = EnergyModel(config)
         self.config, self.args = config, args
+        self.ramp = 1.0
+        """Share of `align_weight` that counts; 1 whenever nothing is trained."""
         features = _Kept(self.execution.features)
         self.execution.features = self.governance.features = features
         self.target.encoder.features = features
@@ -114,6 +116,18 @@ class Jepa(nn.Module):
             "governance": self.governance,
             "predictor": self.predictor,
         }
+
+    @torch.no_grad()
+    def centre(self, batch: Batch) -> None:
+        """Take the mean of a batch out of z_g and z_e, by the biases of their last layers.
+
+        Untrained embeddings share one large direction (mean cosine 0.7 between authorities), which
+        a softmax over cosines takes hundreds of steps to unlearn. For new weights only.
+        """
+        found = self.encode(batch)
+        self.governance.context.z_down.bias.sub_(found.z_g.mean(0))
+        self.execution.plan.z_down.bias.sub_(found.z_e.mean(0))
+        self.target.encoder.plan.z_down.bias.copy_(self.execution.plan.z_down.bias)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Every loss by name; `loss` is their weighted sum."""
@@ -211,7 +225,7 @@ class Jepa(nn.Module):
         against = put(batch.own_violations & batch.plans_against)
         return {
             "cosine": (forth + back) / 2,
-            "align": (1 - positive).mean() if len(positive) else positive.sum(),
+            "align": self.ramp * ((1 - positive).mean() if len(positive) else positive.sum()),
             "margin": losses.margin_loss(positive, near_plans, against, margin=self.args.margin),
         }
 
