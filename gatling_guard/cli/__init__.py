@@ -19,6 +19,8 @@ from gatling_guard.cli.model_command import app as model_app
 from gatling_guard.cli.policy_command import app as policy_app
 from gatling_guard.cli.replay_command import replay
 from gatling_guard.cli.schema_command import schema
+from gatling_guard.cli.train_command import SETTINGS as TRAIN_SETTINGS
+from gatling_guard.cli.train_command import train
 from gatling_guard.cli.verb import Verb
 
 app = typer.Typer(
@@ -52,6 +54,7 @@ def root(
 for verb in (check, demo, doctor, evaluate, export, generate, replay, schema):
     app.command(cls=Verb)(verb)
 app.command("explain", cls=Verb)(explain_verb)
+app.command("train", cls=Verb, context_settings=TRAIN_SETTINGS)(train)
 app.add_typer(bench_app, name="bench")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(model_app, name="model")
