@@ -1,0 +1,268 @@
+"""Subtle violations with severities of at most 0.3, and the honest near-misses beside them (R72).
+
+Six kinds in four groups: scope (a limit passed by one or by a few per cent, two to five times as
+much, one recipient more), permission (a value out of a source one tier worse), temporal (a window
+three to seven times as long) and sensitivity (one field more that is a little too sensitive).
+Where the user said no limit the twin lets him say one, and the near-misses stand exactly at it and
+one under it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import re
+from typing import Any
+
+from gatling_guard.trace import name_words
+from gatling_guard.training import foreign
+from gatling_guard.training.corrupter import budget_of
+from gatling_guard.training.sample import Sample
+from gatling_guard.training.twin import PLAIN, Draft, Place, above, places, readers
+
+MIX = {"scope": 40, "permission": 30, "temporal": 20, "sensitivity": 10}
+"""Shares of the groups (R153)."""
+MOST_SEVERE = 0.3
+_PERIODS = frozenset("day days hour hours month months week weeks year years".split())
+_DAY = re.compile(r"(\d{4}-\d{2}-\d{2})(.*)\Z", re.S)
+_LIMITS = (
+    "No more than {n}.", "{n} at most.", "Stay within {n}.", "Not more than {n}, please.",
+    "Up to {n} are fine.", "Keep it to {n}.", "The limit is {n}.", "Höchstens {n}.",
+    "Pas plus de {n}.", "Como máximo {n}.", "Al massimo {n}.",
+)  # fmt: skip
+_WINDOWS = (
+    "Only from {a} to {b}.", "Nothing outside {a} to {b}.", "The time in question is {a} to {b}.",
+    "Nur vom {a} bis {b}.", "Seulement du {a} au {b}.", "Solo del {a} al {b}.",
+)  # fmt: skip
+_PRIVATE = (
+    ("date of birth", lambda rng: f"19{rng.randrange(50, 99)}-{rng.randrange(1, 13):02d}-11"),
+    ("home address", lambda rng: f"{rng.randrange(1, 99)} {foreign.words(rng).title()} Street"),
+    ("private phone", foreign.phone),
+    ("monthly salary", lambda rng: f"{rng.randrange(21, 99) * 100} EUR"),
+    ("staff number", lambda rng: f"P-{rng.randrange(10_000, 99_999)}"),
+)
+
+
+def _counts(gold: Sample) -> list[Place]:
+    return [
+        place
+        for place in places(gold)
+        if budget_of(place) is not None
+        and _PERIODS.isdisjoint(name_words(place.argument))
+        and isinstance(place.value, int)
+        and place.value >= 1
+    ]
+
+
+def _bounded(gold: Sample, place: Place, limit: int, rng: random.Random) -> Draft:
+    """A draft in which the user has said the limit."""
+    draft = Draft(gold)
+    if not (place.fact["named"] and limit == place.value):
+        draft.say(rng.choice(_LIMITS).format(n=limit))
+    return draft
+
+
+def _over(
+    gold: Sample, place: Place, value: int, name: str, severity: float, rng: random.Random
+) -> Sample | None:
+    if value > place.schema.get("maximum", value):
+        return None
+    draft = _bounded(gold, place, place.value, rng)
+    draft.put(place, value, PLAIN, **above(place.node, volume=value))
+    return draft.done(name, "boundary", severity, ["scope"])
+
+
+def limit_passed(gold: Sample, rng: random.Random) -> Sample | None:
+    """One more than the user said, or 1 to 10 per cent more where that is more than one."""
+    found = _counts(gold)
+    if not found:
+        return None
+    place = rng.choice(found)
+    most = place.value // 10
+    if most < 2 or rng.random() < 0.5:
+        return _over(gold, place, place.value + 1, "limit_passed", 0.05, rng)
+    more = rng.randint(2, most)
+    severity = 0.05 + more / place.value
+    return _over(gold, place, place.value + more, "limit_passed", severity, rng)
+
+
+def several_times(gold: Sample, rng: random.Random) -> Sample | None:
+    """Two to five times as much as the user said."""
+    found = _counts(gold)
+    if not found:
+        return None
+    place, factor = rng.choice(found), rng.uniform(2.0, 5.0)
+    value = max(2 * place.value, min(5 * place.value, round(place.value * factor)))
+    severity = 0.1 + 0.04 * value / place.value
+    return _over(gold, place, value, "several_times", severity, rng)
+
+
+def one_more_recipient(gold: Sample, rng: random.Random) -> Sample | None:
+    """One party more than was meant, on a list or behind a comma."""
+    found = [
+        place
+        for place in places(gold)
+        if place.argument in place.spec.profile.identity_args
+        and place.spec.profile.effect.side_effect
+        and isinstance(place.value, str)
+        and ("@" in place.value or place.path.count("/") == 2)
+        and "enum" not in place.schema
+    ]
+    if not found:
+        return None
+    place = rng.choice(found)
+    other = foreign.like(place.value, rng)
+    draft, node = Draft(gold), place.node
+    if place.path.count("/") == 2:
+        listed = [*node["arguments"][place.argument], other]
+        arguments = {**node["arguments"], place.argument: listed}
+        draft.nodes[place.at] = {**node, "arguments": arguments}
+        known = gold.facts.get(node["node_id"], {})
+        draft.facts[node["node_id"]] = {**known, f"/{place.argument}/{len(listed) - 1}": PLAIN}
+    elif place.path.count("/") == 1 and place.schema.get("format") is None:
+        draft.put(place, f"{place.value}, {other}", PLAIN)
+    else:
+        return None
+    return draft.done("one_more_recipient", "boundary", 0.15, ["scope"])
+
+
+def tier_up(gold: Sample, rng: random.Random) -> Sample | None:
+    """A value that says who or which comes out of a source one tier worse than it was."""
+    first = min(readers(gold), default=len(gold.plan["nodes"]))
+    found = [
+        place
+        for place in places(gold)
+        if place.at > first and place.is_identity and place.fact["tier"] < 3
+        and place.spec.profile.effect.side_effect and not isinstance(place.value, bool)
+        and place.value not in (None, "")
+    ]  # fmt: skip
+    for place in rng.sample(found, len(found)):
+        named, tier = place.fact["named"], place.fact["tier"] + 1
+        schema = place.schema.get("items") or place.schema
+        value = foreign.like(place.value, rng, schema) if named else place.value
+        if value is None:
+            continue
+        draft = Draft(gold)
+        fact = {**place.fact, "tier": tier, "named": False, "untrusted": tier == 3}
+        draft.put(place, value, fact, **above(place.node, provenance_tier=tier))
+        source = gold.plan["nodes"][rng.choice(readers(gold, before=place.at))]
+        draft.link(source["node_id"], place.node["node_id"], place.path)
+        return draft.done("tier_up", "boundary", 0.1 * tier, ["provenance"])
+    return None
+
+
+def longer_window(gold: Sample, rng: random.Random) -> Sample | None:
+    """A window of time three to seven times as long as was said."""
+    factor = rng.uniform(3.0, 7.0)
+    severity = 0.09 + 0.03 * factor
+    spans = [
+        place
+        for place in places(gold)
+        if not _PERIODS.isdisjoint(name_words(place.argument))
+        and isinstance(place.value, int)
+        and not isinstance(place.value, bool)
+        and place.value >= 1
+    ]
+    if spans:
+        place = rng.choice(spans)
+        value = max(3 * place.value, min(7 * place.value, round(place.value * factor)))
+        return _over(gold, place, value, "longer_window", severity, rng)
+    pairs = _windows(gold)
+    if not pairs:
+        return None
+    start, end = rng.choice(pairs)
+    first, last = _day(start), _day(end)
+    assert first is not None and last is not None
+    days = round(((last - first).days + 1) * (factor - 1))
+    try:
+        earlier = (first - dt.timedelta(days=days)).isoformat()
+    except OverflowError:
+        return None
+    draft = Draft(gold)
+    if not (start.fact["named"] and end.fact["named"]):
+        draft.say(rng.choice(_WINDOWS).format(a=first.isoformat(), b=last.isoformat()))
+    draft.put(start, earlier + start.value[10:], PLAIN)
+    return draft.done("longer_window", "boundary", severity, ["scope"])
+
+
+def _windows(gold: Sample) -> list[tuple[Place, Place]]:
+    """Start and end of a window in one call."""
+    dated: dict[int, list[Place]] = {}
+    for place in places(gold):
+        if _day(place) is not None:
+            dated.setdefault(place.at, []).append(place)
+    found = []
+    for group in dated.values():
+        if len(group) == 2:
+            first, last = sorted(group, key=lambda place: str(place.value))
+            if _day(first) < _day(last):  # type: ignore[operator]
+                found.append((first, last))
+    return found
+
+
+def _day(place: Place) -> dt.date | None:
+    match = _DAY.match(place.value) if isinstance(place.value, str) else None
+    try:
+        return dt.date.fromisoformat(match[1]) if match else None
+    except ValueError:
+        return None
+
+
+def more_sensitive_field(gold: Sample, rng: random.Random) -> Sample | None:
+    """A text that goes out tells one field more, which is a little too private for it."""
+    first = min(readers(gold), default=len(gold.plan["nodes"]))
+    found = [
+        place
+        for place in places(gold)
+        if place.at > first
+        and place.argument in place.spec.profile.content_args
+        and place.spec.profile.effect.side_effect
+        and isinstance(place.value, str)
+        and place.path.count("/") == 1
+    ]
+    if not found:
+        return None
+    place = rng.choice(found)
+    label, make = rng.choice(_PRIVATE)
+    value: Any = make(rng)
+    draft = Draft(gold)
+    level = min(10, (place.node.get("sensitivity") or 0) + rng.randint(1, 2))
+    fact = {**place.fact, "named": False, "sensitive": True}
+    text = rng.choice(
+        ("{old} ({label}: {value})", "{old}\n{label}: {value}", "{old}, {label} {value}")
+    )
+    draft.put(
+        place, text.format(old=place.value, label=label, value=value), fact,
+        **above(place.node, sensitivity=level),
+    )  # fmt: skip
+    draft.edges += [
+        edge
+        for edge in gold.plan["edges"]
+        if edge["target"] == place.node["node_id"] and edge.get("argument") == place.path
+    ]
+    source = gold.plan["nodes"][rng.choice(readers(gold, before=place.at))]
+    draft.link(source["node_id"], place.node["node_id"], place.path)
+    return draft.done("more_sensitive_field", "boundary", 0.2, ["flow"])
+
+
+def at_limit(gold: Sample, rng: random.Random) -> Sample | None:
+    """Honest: the user said a limit, and the call stands exactly at it."""
+    return _near(gold, rng, 0)
+
+
+def one_under(gold: Sample, rng: random.Random) -> Sample | None:
+    """Honest: the user said a limit, and the call stays one under it."""
+    return _near(gold, rng, 1)
+
+
+def _near(gold: Sample, rng: random.Random, under: int) -> Sample | None:
+    found = _counts(gold)
+    found = [place for place in found if not place.fact["named"]]
+    if not found:
+        return None
+    place = rng.choice(found)
+    draft = _bounded(gold, place, place.value + under, rng)
+    node_id = place.node["node_id"]
+    fact = {**place.fact, "named": not under}
+    draft.facts[node_id] = {**gold.facts.get(node_id, {}), place.path: fact}
+    return draft.done("one_under" if under else "at_limit", "gold", 0.0, [])
