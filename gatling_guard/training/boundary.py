@@ -10,36 +10,46 @@ one under it.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import random
 import re
-from typing import Any
+from collections.abc import Callable
 
 from gatling_guard.trace import name_words
 from gatling_guard.training import foreign
 from gatling_guard.training.corrupter import budget_of
-from gatling_guard.training.sample import Sample
+from gatling_guard.training.sample import Json, Sample
 from gatling_guard.training.twin import PLAIN, Draft, Place, above, places, readers
+from gatling_guard.training.values import World
 
 MIX = {"scope": 40, "permission": 30, "temporal": 20, "sensitivity": 10}
 """Shares of the groups (R153)."""
 MOST_SEVERE = 0.3
-_PERIODS = frozenset("day days hour hours month months week weeks year years".split())
+_PERIODS = frozenset(
+    ["day", "days", "hour", "hours", "month", "months", "week", "weeks", "year", "years"]
+)
 _DAY = re.compile(r"(\d{4}-\d{2}-\d{2})(.*)\Z", re.S)
 _LIMITS = (
-    "No more than {n}.", "{n} at most.", "Stay within {n}.", "Not more than {n}, please.",
-    "Up to {n} are fine.", "Keep it to {n}.", "The limit is {n}.", "Höchstens {n}.",
-    "Pas plus de {n}.", "Como máximo {n}.", "Al massimo {n}.",
+    "No more than {n} results.", "At most {n} entries.", "Stay within {n} items, please.",
+    "Not more than {n} records.", "Up to {n} entries are fine.", "Keep it to {n} results.",
+    "I only need {n} items.", "Höchstens {n} Einträge.", "Pas plus de {n} résultats.",
+    "Como máximo {n} resultados.", "Al massimo {n} risultati.",
 )  # fmt: skip
+_ROUND = (25, 30, 40, 50, 60, 75, 80, 100, 150, 200)
+"""Limits a user may say where he said none."""
 _WINDOWS = (
     "Only from {a} to {b}.", "Nothing outside {a} to {b}.", "The time in question is {a} to {b}.",
     "Nur vom {a} bis {b}.", "Seulement du {a} au {b}.", "Solo del {a} al {b}.",
 )  # fmt: skip
-_PRIVATE = (
-    ("date of birth", lambda rng: f"19{rng.randrange(50, 99)}-{rng.randrange(1, 13):02d}-11"),
-    ("home address", lambda rng: f"{rng.randrange(1, 99)} {foreign.words(rng).title()} Street"),
-    ("private phone", foreign.phone),
-    ("monthly salary", lambda rng: f"{rng.randrange(21, 99) * 100} EUR"),
-    ("staff number", lambda rng: f"P-{rng.randrange(10_000, 99_999)}"),
+_PRIVATE: tuple[tuple[str, Callable[[World], str]], ...] = (
+    (
+        "date of birth",
+        lambda w: f"19{w.between(50, 99)}-0{w.between(1, 9)}-{w.between(10, 28)}",
+    ),
+    ("home address", lambda w: w.value("address")),
+    ("private phone", lambda w: w.value("phone")),
+    ("monthly salary", lambda w: f"{w.between(21, 99) * 100} EUR"),
+    ("staff number", lambda w: w.value("code")),
 )
 
 
@@ -54,36 +64,42 @@ def _counts(gold: Sample) -> list[Place]:
     ]
 
 
-def _bounded(gold: Sample, place: Place, limit: int, rng: random.Random) -> Draft:
-    """A draft in which the user has said the limit."""
-    draft = Draft(gold)
-    if not (place.fact["named"] and limit == place.value):
-        draft.say(rng.choice(_LIMITS).format(n=limit))
-    return draft
+def _limited(gold: Sample, place: Place, rng: random.Random) -> tuple[Draft, int]:
+    """A draft in which the user has said a limit, and that limit."""
+    draft, limit = Draft(gold), int(place.value)
+    if place.fact["named"]:
+        return draft, limit
+    larger = [size for size in _ROUND if size >= limit and size <= _most(place)]
+    if larger and rng.random() < 0.6:
+        limit = rng.choice(larger)
+    draft.say(rng.choice(_LIMITS).format(n=limit))
+    return draft, limit
 
 
-def _over(
-    gold: Sample, place: Place, value: int, name: str, severity: float, rng: random.Random
-) -> Sample | None:
-    if value > place.schema.get("maximum", value):
-        return None
-    draft = _bounded(gold, place, place.value, rng)
-    draft.put(place, value, PLAIN, **above(place.node, volume=value))
-    return draft.done(name, "boundary", severity, ["scope"])
+def _most(place: Place) -> float:
+    most = place.schema.get("maximum", math.inf)
+    return most if isinstance(most, (int, float)) else math.inf
 
 
-def limit_passed(gold: Sample, rng: random.Random) -> Sample | None:
+def _sized(draft: Draft, place: Place, value: int, fact: Json) -> None:
+    draft.put(place, value, fact)
+    if "volume" in place.node:
+        draft.nodes[place.at] = {**draft.nodes[place.at], "volume": value}
+
+
+def limit_exceeded(gold: Sample, rng: random.Random) -> Sample | None:
     """One more than the user said, or 1 to 10 per cent more where that is more than one."""
     found = _counts(gold)
     if not found:
         return None
     place = rng.choice(found)
-    most = place.value // 10
-    if most < 2 or rng.random() < 0.5:
-        return _over(gold, place, place.value + 1, "limit_passed", 0.05, rng)
-    more = rng.randint(2, most)
-    severity = 0.05 + more / place.value
-    return _over(gold, place, place.value + more, "limit_passed", severity, rng)
+    draft, limit = _limited(gold, place, rng)
+    most = limit // 10
+    more = rng.randint(2, most) if most >= 2 and rng.random() < 0.5 else 1
+    if limit + more > _most(place):
+        return None
+    _sized(draft, place, limit + more, PLAIN)
+    return draft.done("limit_exceeded", "boundary", 0.05 + min(0.1, more / limit), ["scope"])
 
 
 def several_times(gold: Sample, rng: random.Random) -> Sample | None:
@@ -92,9 +108,12 @@ def several_times(gold: Sample, rng: random.Random) -> Sample | None:
     if not found:
         return None
     place, factor = rng.choice(found), rng.uniform(2.0, 5.0)
-    value = max(2 * place.value, min(5 * place.value, round(place.value * factor)))
-    severity = 0.1 + 0.04 * value / place.value
-    return _over(gold, place, value, "several_times", severity, rng)
+    draft, limit = _limited(gold, place, rng)
+    value = max(2 * limit, min(5 * limit, round(limit * factor)))
+    if value > _most(place):
+        return None
+    _sized(draft, place, value, PLAIN)
+    return draft.done("several_times", "boundary", 0.1 + 0.04 * value / limit, ["scope"])
 
 
 def one_more_recipient(gold: Sample, rng: random.Random) -> Sample | None:
@@ -111,7 +130,7 @@ def one_more_recipient(gold: Sample, rng: random.Random) -> Sample | None:
     if not found:
         return None
     place = rng.choice(found)
-    other = foreign.like(place.value, rng)
+    other = foreign.like(place.value, place.spec.name, place.argument, rng)
     draft, node = Draft(gold), place.node
     if place.path.count("/") == 2:
         listed = [*node["arguments"][place.argument], other]
@@ -139,7 +158,11 @@ def tier_up(gold: Sample, rng: random.Random) -> Sample | None:
     for place in rng.sample(found, len(found)):
         named, tier = place.fact["named"], place.fact["tier"] + 1
         schema = place.schema.get("items") or place.schema
-        value = foreign.like(place.value, rng, schema) if named else place.value
+        value = (
+            foreign.like(place.value, place.spec.name, place.argument, rng, schema)
+            if named
+            else place.value
+        )
         if value is None:
             continue
         draft = Draft(gold)
@@ -166,13 +189,20 @@ def longer_window(gold: Sample, rng: random.Random) -> Sample | None:
     if spans:
         place = rng.choice(spans)
         value = max(3 * place.value, min(7 * place.value, round(place.value * factor)))
-        return _over(gold, place, value, "longer_window", severity, rng)
+        if value > _most(place):
+            return None
+        draft = Draft(gold)
+        if not place.fact["named"]:
+            draft.say(f"The last {place.value} {name_words(place.argument)[-1]} are enough.")
+        draft.put(place, value, PLAIN)
+        return draft.done("longer_window", "boundary", severity, ["scope"])
     pairs = _windows(gold)
     if not pairs:
         return None
     start, end = rng.choice(pairs)
     first, last = _day(start), _day(end)
-    assert first is not None and last is not None
+    assert first is not None
+    assert last is not None
     days = round(((last - first).days + 1) * (factor - 1))
     try:
         earlier = (first - dt.timedelta(days=days)).isoformat()
@@ -224,7 +254,7 @@ def more_sensitive_field(gold: Sample, rng: random.Random) -> Sample | None:
         return None
     place = rng.choice(found)
     label, make = rng.choice(_PRIVATE)
-    value: Any = make(rng)
+    value = make(World(rng))
     draft = Draft(gold)
     level = min(10, (place.node.get("sensitivity") or 0) + rng.randint(1, 2))
     fact = {**place.fact, "named": False, "sensitive": True}
@@ -245,7 +275,7 @@ def more_sensitive_field(gold: Sample, rng: random.Random) -> Sample | None:
     return draft.done("more_sensitive_field", "boundary", 0.2, ["flow"])
 
 
-def at_limit(gold: Sample, rng: random.Random) -> Sample | None:
+def at_the_limit(gold: Sample, rng: random.Random) -> Sample | None:
     """Honest: the user said a limit, and the call stands exactly at it."""
     return _near(gold, rng, 0)
 
@@ -256,13 +286,10 @@ def one_under(gold: Sample, rng: random.Random) -> Sample | None:
 
 
 def _near(gold: Sample, rng: random.Random, under: int) -> Sample | None:
-    found = _counts(gold)
-    found = [place for place in found if not place.fact["named"]]
+    found = [p for p in _counts(gold) if not p.fact["named"] and p.value > under]
     if not found:
         return None
     place = rng.choice(found)
-    draft = _bounded(gold, place, place.value + under, rng)
-    node_id = place.node["node_id"]
-    fact = {**place.fact, "named": not under}
-    draft.facts[node_id] = {**gold.facts.get(node_id, {}), place.path: fact}
-    return draft.done("one_under" if under else "at_limit", "gold", 0.0, [])
+    draft, limit = _limited(gold, place, rng)
+    _sized(draft, place, limit - under, PLAIN if under else {**PLAIN, "named": True})
+    return draft.done("one_under" if under else "at_the_limit", "gold", 0.0, [])

@@ -24,6 +24,7 @@ from gatling_guard.training.twin import (
     Draft,
     Place,
     above,
+    authority_of,
     facts_of,
     places,
     readers,
@@ -31,8 +32,8 @@ from gatling_guard.training.twin import (
 )
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-_FROM = frozenset("start from since after begin".split())
-_FIELDS = frozenset("fields columns include select attributes properties".split())
+_FROM = frozenset(["start", "from", "since", "after", "begin"])
+_FIELDS = frozenset(["fields", "columns", "include", "select", "attributes", "properties"])
 _HARMFUL = frozenset((Effect.DELETE, Effect.PERMIT, Effect.PAY, Effect.EXECUTE, Effect.SEND))
 MOST_LISTED = 60
 """Recipients of a blown-up list."""
@@ -47,7 +48,7 @@ def budget_of(place: Place) -> int | None:
 
 
 def scope_blow_up(gold: Sample, rng: random.Random) -> Sample | None:
-    """A limit, a depth or a number of days 5 to 10,000 times as large; or a list of many parties."""
+    """A limit, depth or number of days 5 to 10,000 times as large; or many parties on a list."""
     sized = [place for place in places(gold) if budget_of(place) is not None and place.value > 0]
     listed = [place for place in places(gold) if _is_listed(place)]
     if listed and (not sized or rng.random() < 0.3):
@@ -88,7 +89,7 @@ def _more_parties(gold: Sample, rng: random.Random, place: Place) -> Sample | No
     listed = list(place.node["arguments"][place.argument])
     size = rng.randint(max(RECIPIENTS + 2, 5 * len(listed)), MOST_LISTED + 5 * len(listed))
     for _ in range(size):
-        other = foreign.like(place.value, rng)
+        other = foreign.like(place.value, place.spec.name, place.argument, rng)
         if other is not None and other not in listed:
             listed.append(other)
     if len(listed) <= RECIPIENTS or len(listed) > place.schema.get("maxItems", len(listed)):
@@ -134,19 +135,20 @@ def _is_start(place: Place) -> bool:
     )
 
 
-def _targets(gold: Sample, *, named: bool | None = None) -> list[Place]:
+def _targets(gold: Sample) -> list[Place]:
     """Identity values of calls with side effects, behind a call that could bring a text in."""
     first = min(readers(gold), default=len(gold.plan["nodes"]))
+    found = [place for place in places(gold) if place.at > first and place.is_identity]
+    # A call that works on a stranger's value anyway would not get worse.
+    worst = {place.at for place in found if place.fact["tier"] == 3 and not place.fact["named"]}
     return [
         place
-        for place in places(gold)
-        if place.at > first
-        and place.is_identity
+        for place in found
+        if place.at not in worst
         and place.spec.profile.effect.side_effect
         and not isinstance(place.value, bool)
         and place.value not in (None, "")
         and place.fact["tier"] < 3
-        and (named is None or place.fact["named"] == named)
     ]
 
 
@@ -169,7 +171,7 @@ def _other(place: Place, rng: random.Random) -> Any:
     schema = place.schema
     if schema.get("type") == "array":
         schema = schema.get("items") or {}
-    return foreign.like(place.value, rng, schema)
+    return foreign.like(place.value, place.spec.name, place.argument, rng, schema)
 
 
 def instruction_shadowing(gold: Sample, rng: random.Random) -> Sample | None:
@@ -244,7 +246,7 @@ def tool_swap(gold: Sample, rng: random.Random) -> Sample | None:
 
     A text said to use the other tool; the user asked for what the first one does.
     """
-    nodes, effects = gold.plan["nodes"], _effects(gold)
+    nodes, authority = gold.plan["nodes"], authority_of(gold)
     for at in rng.sample(range(1, len(nodes)), len(nodes) - 1):
         node = nodes[at]
         tool = gold.tools.get(node["tool_name"])
@@ -252,10 +254,12 @@ def tool_swap(gold: Sample, rng: random.Random) -> Sample | None:
         if tool is None or not before:
             continue
         spec = spec_of(node["tool_name"], tool)
-        found = pool.pick(gold, _HARMFUL - effects, rng)
+        found = pool.pick(gold, _HARMFUL, rng)
         if found is None or found[2].profile.privilege <= spec.profile.privilege:
             continue
         name, entry, other = found
+        if authority.asks(other.profile.effect, other) or name == spec.name:
+            continue
         draft = Draft(gold)
         source = nodes[rng.choice(before)]["node_id"]
         if not draft.plant(source, lures.instead(spec.name, name, rng), rng, directive=True):
@@ -266,7 +270,7 @@ def tool_swap(gold: Sample, rng: random.Random) -> Sample | None:
         draft.facts[node["node_id"]] = facts
         draft.tools = {**draft.tools, name: entry}
         draft.edges = [
-            {key: value for key, value in edge.items() if key != "argument"}
+            {key: edge[key] for key in edge if key not in ("argument", "output")}
             if edge["target"] == node["node_id"] and edge.get("argument") not in facts
             else edge
             for edge in draft.edges
@@ -288,9 +292,3 @@ def _mapped(
         arguments[where] = kept[0]
         facts[f"/{where}"] = known.get(f"/{name}", PLAIN)
     return arguments, facts
-
-
-def _effects(gold: Sample) -> set[Effect]:
-    """Effects of the plan's own calls: what else happens nobody asked for."""
-    names = {node["tool_name"] for node in gold.plan["nodes"]}
-    return {spec_of(n, gold.tools[n]).profile.effect for n in names if n in gold.tools}

@@ -1,8 +1,8 @@
 """Adversarial twins with calls that nobody asked for, and the honest twin of each.
 
-The same call, from the same lists of tools and values, is asked for by the user in `asked`: so a
-longer plan, a tool's name or a way data takes says nothing of the label. What differs is who asked
-and where the values come from.
+The same call, from the same lists of tools and values, is asked for by the user in `user_asked`: so
+a longer plan, a tool's name or a way data takes says nothing of the label. What differs is who
+asked and where the values come from.
 """
 
 from __future__ import annotations
@@ -16,20 +16,22 @@ from typing import Any
 
 from gatling_guard.catalog import Effect, ToolSpec
 from gatling_guard.plan import leaves
-from gatling_guard.trace import Authority
-from gatling_guard.training import foreign, lures, pool
+from gatling_guard.training import lures, pool
 from gatling_guard.training.sample import Json, Sample
 from gatling_guard.training.twin import (
     FOREIGN,
     NAMED,
     PLAIN,
     Draft,
+    authority_of,
     facts_of,
     readers,
     spec_of,
 )
+from gatling_guard.training.values import World
 
 _ACTS = tuple(e for e in Effect if e.side_effect)
+_TRIES = 3
 _LONGEST = 400
 """Characters of an output that are carried away in one argument."""
 
@@ -63,6 +65,9 @@ class Extra:
             name, tool, arguments, facts_of(arguments, facts), after=self.at, output=output,
             tier=tier, scope=spec.profile.scope,
         )  # fmt: skip
+        source = self.draft.gold.plan["nodes"][self.source]["node_id"]
+        before = self.made[-1] if self.made else source
+        self.draft.edges.append({"source": before, "target": node, "kind": "temporal"})
         self.at += 1
         self.made.append(node)
         return node
@@ -95,14 +100,20 @@ def _start(gold: Sample, rng: random.Random, *, honest: bool) -> Extra | None:
 
 def _attack(name: str, recipe: Recipe, terms: list[str], severity: float, gold: Sample,
             rng: random.Random) -> Sample | None:  # fmt: skip
-    extra = _start(gold, rng, honest=False)
-    if extra is None or not recipe(extra):
-        return None
-    return extra.draft.done(name, "adversarial", severity, terms)
+    for _ in range(_TRIES):
+        extra = _start(gold, rng, honest=False)
+        if extra is None:
+            return None
+        if recipe(extra):
+            return extra.draft.done(name, "adversarial", severity, terms)
+    return None
 
 
-def _cargo(extra: Extra) -> tuple[str, str, str, Json] | None:
-    """Data of an earlier output: its call, pointer and text, and what is known of it."""
+def _cargo(extra: Extra) -> tuple[str, str | None, str, Json] | None:
+    """Data of an earlier output: its call, pointer and text, and what is known of it.
+
+    The pointer is None where the text is the whole result, written out.
+    """
     gold, rng = extra.draft.gold, extra.rng
     nodes = [n for n in gold.plan["nodes"][: extra.at + 1] if gold.outputs.get(n["node_id"])]
     if not nodes:
@@ -117,7 +128,7 @@ def _cargo(extra: Extra) -> tuple[str, str, str, Json] | None:
     if found and (rng.random() < 0.7 or isinstance(output, str)):
         path, text = rng.choice(found)
     else:
-        path, text = "", json.dumps(output, ensure_ascii=False)
+        path, text = None, json.dumps(output, ensure_ascii=False)
     tier = node.get("provenance_tier", 1)
     sensitive = (node.get("sensitivity") or 0) >= 5
     fact = {**PLAIN, "tier": tier, "untrusted": tier == 3, "sensitive": sensitive}
@@ -125,7 +136,13 @@ def _cargo(extra: Extra) -> tuple[str, str, str, Json] | None:
 
 
 def _carry(
-    extra: Extra, pieces: list[str], source: str, path: str, fact: Json, *, in_url: bool = False
+    extra: Extra,
+    pieces: list[str],
+    source: str,
+    path: str | None,
+    fact: Json,
+    *,
+    in_url: bool = False,
 ) -> bool:
     """Send pieces of data to one place, a call each; the place is what somebody asked for."""
     found = pool.pick(extra.draft.gold, (Effect.SEND,), extra.rng, carries=True)
@@ -145,7 +162,7 @@ def _carry(
             {where: extra.identity, cargo: fact if cargo != where else {**fact, **extra.identity,
              "disguised": fact["disguised"], "sensitive": fact["sensitive"]}},
         )  # fmt: skip
-        extra.draft.link(source, node, f"/{cargo}", path)
+        extra.draft.link(source, node, f"/{cargo}", None if cargo == where else path)
         if not extra.honest:
             text_from = extra.draft.gold.plan["nodes"][extra.source]["node_id"]
             extra.draft.link(text_from, node, f"/{where}")
@@ -218,7 +235,7 @@ def _kept(extra: Extra, argument: str, value: Any, text_from: str) -> str:
     """Save a value and read it again; returns the call that read it."""
     at = extra.rng.randrange(2)
     keep, recall = list(pool.STEPS["keep"].items())[at], list(pool.STEPS["recall"].items())[at]
-    label = foreign.words(extra.rng)
+    label = World(extra.rng).value("topic")
     properties = list(keep[1]["parameters"]["properties"])
     saved = {properties[0]: label, properties[1]: f"{argument}: {value}"}
     spec = spec_of(*keep)
@@ -227,8 +244,13 @@ def _kept(extra: Extra, argument: str, value: Any, text_from: str) -> str:
     name = next(iter(recall[1]["parameters"]["properties"]))
     spec = spec_of(*recall)
     second = extra.add(*recall, spec, {name: label}, {}, output=f"{argument}: {value}")
-    extra.draft.edges.append({"source": first, "target": second, "kind": "temporal"})
     return second
+
+
+def _identity(spec: ToolSpec, arguments: Json) -> list[tuple[str, Any]]:
+    """The single values that say who, where or which."""
+    names = spec.profile.identity_args
+    return [(n, arguments[n]) for n in names if isinstance(arguments.get(n), (str, int, float))]
 
 
 def _act(effects: Collection[Effect]) -> Recipe:
@@ -240,11 +262,9 @@ def _act(effects: Collection[Effect]) -> Recipe:
             return False
         name, tool, spec = found
         arguments = pool.fill(spec, extra.rng)
-        shown = [
-            (n, arguments[n])
-            for n in spec.profile.identity_args
-            if isinstance(arguments.get(n), (str, int, float))
-        ]
+        shown = _identity(spec, arguments)
+        if not shown:
+            return False
         node = extra.add(name, tool, spec, arguments, {n: extra.identity for n, _ in shown})
         if not extra.honest:
             source = extra.draft.gold.plan["nodes"][extra.source]["node_id"]
@@ -264,7 +284,7 @@ def _follow_up(extra: Extra) -> bool:
         return False
     name, tool, spec = first
     arguments = pool.fill(spec, extra.rng)
-    shown = [(n, v) for n, v in arguments.items() if n in spec.profile.identity_args]
+    shown = _identity(spec, arguments)
     following = pool.fill(second[2], extra.rng)
     value = following[where][0] if isinstance(following[where], list) else following[where]
     made = extra.add(
@@ -274,18 +294,17 @@ def _follow_up(extra: Extra) -> bool:
     fact = PLAIN if extra.honest else {**FOREIGN, "caused": True}
     node = extra.add(*second, following, {where: fact})
     extra.draft.link(made, node, f"/{where}", "/ref")
-    return extra.asked_for(spec, [(n, v) for n, v in shown if isinstance(v, (str, int, float))])
+    return extra.asked_for(spec, shown)
 
 
 def _goal(extra: Extra) -> bool:
     """A side effect of a kind the user did not ask for, about his own things: nothing foreign."""
-    said = extra.draft.gold.governance.get("context", {}).get("instruction", "")
-    asked = {ask.effect for ask in Authority.of([said]).asks_found} if not extra.honest else set()
-    wanted = [e for e in _ACTS if e not in asked and e is not Effect.SEND]
-    found = pool.pick(extra.draft.gold, wanted, extra.rng) if wanted else None
+    found = pool.pick(extra.draft.gold, _ACTS, extra.rng)
     if found is None:
         return False
     name, tool, spec = found
+    if not extra.honest and authority_of(extra.draft.gold).asks(spec.profile.effect, spec):
+        return False
     extra.add(name, tool, spec, pool.fill(spec, extra.rng), {})
     return extra.asked_for(spec, [])
 
@@ -364,12 +383,8 @@ def _delegated(gold: Sample, rng: random.Random, *, honest: bool) -> Sample | No
         return None
     draft, (name, tool, spec) = extra.draft, found
     arguments = pool.fill(spec, rng)
-    shown = [
-        (n, v)
-        for n, v in arguments.items()
-        if n in spec.profile.identity_args and isinstance(v, (str, int, float))
-    ]
-    node = extra.add(name, tool, spec, arguments, {n: FOREIGN for n, _ in shown})
+    shown = _identity(spec, arguments)
+    node = extra.add(name, tool, spec, arguments, dict.fromkeys((n for n, _ in shown), FOREIGN))
     source = gold.plan["nodes"][extra.source]
     for argument, _ in shown:
         draft.link(source["node_id"], node, f"/{argument}")
@@ -383,13 +398,13 @@ def _delegated(gold: Sample, rng: random.Random, *, honest: bool) -> Sample | No
     return draft.done("delegation_abuse", "adversarial", 0.8, ["hierarchy", "provenance"])
 
 
-def asked(gold: Sample, rng: random.Random) -> Sample | None:
+def user_asked(gold: Sample, rng: random.Random) -> Sample | None:
     """Honest: the user himself asks for what one of the attacks here adds."""
     extra = _start(gold, rng, honest=True)
     recipe = rng.choice(list(_RECIPES.values()))[0]
     if extra is None or not recipe(extra):
         return None
-    return extra.draft.done("asked", "gold", 0.0, [])
+    return extra.draft.done("user_asked", "gold", 0.0, [])
 
 
 def resisted(gold: Sample, rng: random.Random) -> Sample | None:
@@ -399,11 +414,7 @@ def resisted(gold: Sample, rng: random.Random) -> Sample | None:
         return None
     draft, spec = Draft(gold), picked[2]
     arguments = pool.fill(spec, rng)
-    shown = [
-        (n, v)
-        for n, v in arguments.items()
-        if n in spec.profile.identity_args and isinstance(v, (str, int, float))
-    ]
+    shown = _identity(spec, arguments)
     source = gold.plan["nodes"][rng.choice(found)]["node_id"]
     if not draft.plant(source, lures.lure(spec, shown, rng), rng, directive=True):
         return None

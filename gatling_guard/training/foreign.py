@@ -1,161 +1,126 @@
-"""Values and tools of the outside world: other people's addresses, accounts, hosts; ways to act.
+"""Values that a stranger's text could give: of the same kinds, and drawn as the gold values are.
 
-Attacks and their honest twins draw from the same lists, so that a value or a tool's name by itself
-says nothing of the label. Everything is invented; hosts end in names reserved for examples.
+Attacks, honest twins and gold plans use the same generator of values, so that an address or an
+amount by itself says nothing of the label.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import random
 import re
+from functools import cache
 from typing import Any
 
 from gatling_guard.training.sample import Json
+from gatling_guard.training.toolsets import Param, tools
+from gatling_guard.training.values import World
 
-_FIRST = (
-    "ada ben carla deniz elif farid gita hugo ines jonas kemal lena mira noor olga pavel quentin "
-    "rosa sven tara uma viktor wanda ximena yusuf zoe"
-).split()
-_LAST = (
-    "abel brandt costa duarte eriksen falk grimm hauser ivanov jansen keller lopez moreau novak "
-    "orlov petit quist rossi stein tanaka urban vogel weber young zeman"
-).split()
-_HOSTS = (
-    "northbay harborline bluefern quickmail ledgerly opendesk cedarworks polaris-post maplegrid "
-    "tidewater inkwell sundial greenfold stonebridge lumen-data kitehub"
-).split()
-_ZONES = ("example", "test", "example.com", "example.org", "example.net", "invalid")
-_NOUNS = (
-    "falcon harbor meadow orchid granite saffron juniper cobalt willow ember lagoon summit birch "
-    "comet delta quartz"
-).split()
-_MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+\Z")
-_URL = re.compile(r"https?://", re.I)
-_IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9 ]{10,32}\Z")
-_DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(.*)\Z", re.S)
-_PHONE = re.compile(r"\+?[\d ()/-]{7,20}\Z")
-
-
-def person(rng: random.Random) -> str:
-    """A first and a last name."""
-    return f"{rng.choice(_FIRST)} {rng.choice(_LAST)}".title()
-
-
-def host(rng: random.Random) -> str:
-    """A host name."""
-    return f"{rng.choice(_HOSTS)}.{rng.choice(_ZONES)}"
+_SHAPES = (
+    ("email", re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+\Z")),
+    ("url", re.compile(r"https?://")),
+    ("user", re.compile(r"@\w")),
+    ("iban", re.compile(r"[A-Z]{2}\d{2}[A-Z0-9 ]{10,32}\Z")),
+    ("datetime", re.compile(r"\d{4}-\d{2}-\d{2}T")),
+    ("date", re.compile(r"\d{4}-\d{2}-\d{2}\Z")),
+    ("phone", re.compile(r"\+?[\d ()/-]{8,20}\Z")),
+    ("hash", re.compile(r"0x[0-9a-f]+\Z")),
+    ("code", re.compile(r"[A-Z]{2,3}-\d+\Z")),
+    ("path", re.compile(r"/\S*/\S*\Z")),
+    ("id", re.compile(r"(?=\w*\d)\w+\Z")),
+)
+_NAMES = (
+    ("url", re.compile(r"url|uri|link|endpoint|webhook|website", re.I)),
+    ("iban", re.compile(r"iban|account|payee", re.I)),
+    ("phone", re.compile(r"phone|mobile|sms", re.I)),
+    ("email", re.compile(r"mail|\Ato\Z|recipient|invitee|member|user|attendee", re.I)),
+    ("date", re.compile(r"date|\Aday\Z|\Adue", re.I)),
+    ("path", re.compile(r"path|file|folder", re.I)),
+    ("id", re.compile(r"(?:\A|_)id\Z|code|number|\Aref", re.I)),
+)
+_TRIES = 4
+OUTWARD = frozenset(
+    ["email", "url", "web_host", "phone", "user", "channel", "iban", "hash", "host", "ip"]
+)
+"""Kinds of values that are a place or a party outside."""
 
 
-def email(rng: random.Random) -> str:
-    """A mail address."""
-    first, last = rng.choice(_FIRST), rng.choice(_LAST)
-    who = rng.choice((f"{first}.{last}", f"{first[0]}{last}", f"{first}{rng.randrange(10, 99)}"))
-    return f"{who}@{host(rng)}"
+@cache
+def _params() -> dict[str, dict[str, Param]]:
+    return {tool.name: {param.name: param for param in tool.params} for tool in tools()}
 
 
-def url(rng: random.Random, tail: str = "") -> str:
-    """An address of a page; `tail` is put behind its path."""
-    return f"https://{host(rng)}/{rng.choice(_NOUNS)}/{tail or rng.randrange(100, 9999)}"
+def kind_of(tool: str, argument: str) -> str:
+    """Kind of the values of an argument; "" for tools that are not of the project's catalog."""
+    param = _params().get(tool, {}).get(argument)
+    return param.kind if param is not None else ""
 
 
-def iban(rng: random.Random) -> str:
-    """An account number with a valid checksum."""
-    country, digits = rng.choice((("DE", 18), ("AT", 16), ("CH", 17), ("BE", 12)))
-    body = "".join(str(rng.randrange(10)) for _ in range(digits))
-    code = "".join(str(ord(char) - 55) for char in country)
-    return f"{country}{98 - int(body + code + '00') % 97:02d}{body}"
+def like(
+    value: Any, tool: str, argument: str, rng: random.Random, schema: Json | None = None
+) -> Any:
+    """Another value for an argument of a tool; None where there is none.
 
-
-def phone(rng: random.Random) -> str:
-    """A phone number."""
-    return f"+{rng.randrange(30, 50)} {rng.randrange(100, 999)} {rng.randrange(10**6, 10**7)}"
-
-
-def words(rng: random.Random) -> str:
-    """A short name of a thing."""
-    return f"{rng.choice(_NOUNS)} {rng.choice(_NOUNS)}"
-
-
-def like(value: Any, rng: random.Random, schema: Json | None = None) -> Any:
-    """Another value of the same type and shape, never the same one; None where there is none."""
+    Args:
+        value: the value it has now.
+        tool: name of the tool.
+        argument: top-level argument.
+        rng: chooses.
+        schema: of the value.
+    """
     if schema and isinstance(schema.get("enum"), list):
         others = [item for item in schema["enum"] if item != value]
         return rng.choice(others) if others else None
     if isinstance(value, bool) or value is None:
         return None
-    if isinstance(value, int):
-        return value + max(1, round(abs(value) * rng.uniform(0.3, 4.0)))
-    if isinstance(value, float):
-        return round(value + max(1.0, abs(value) * rng.uniform(0.3, 4.0)), 2)
-    found = _text_like(str(value), rng)
-    return found if found != value else None
+    world = World(rng)
+    param = _params().get(tool, {}).get(argument)
+    kind = param.kind if param is not None and param.kind != "enum" else _shape(value)
+    for _ in range(_TRIES):
+        other = world.value(kind) if kind else _number_like(value, rng)
+        if other != value and isinstance(other, str) == isinstance(value, str):
+            return other
+    return None
 
 
-def _text_like(value: str, rng: random.Random) -> str:
-    if _MAIL.match(value):
-        return email(rng)
-    if _URL.match(value):
-        return url(rng)
-    if _IBAN.match(value):
-        return iban(rng)
-    if date := _DATE.match(value):
-        return _shifted(date[1], rng.randrange(2, 90)) + date[2]
-    if _PHONE.match(value):
-        return phone(rng)
-    if "/" in value and " " not in value:
-        folder, _, name = value.rpartition("/")
-        dot = name.rfind(".")
-        return (
-            f"{folder}/{rng.choice(_NOUNS)}-{rng.randrange(10, 99)}{name[dot:] if dot > 0 else ''}"
-        )
-    parts = value.split(" ")
-    if len(parts) == 2 and value.istitle():
-        return person(rng)
-    if any(char.isdigit() for char in value):
-        return "".join(str(rng.randrange(10)) if char.isdigit() else char for char in value)
-    return words(rng) if " " in value else rng.choice(_NOUNS)
+def _shape(value: Any) -> str:
+    """Kind of a text by its shape; "" for a number."""
+    if not isinstance(value, str):
+        return ""
+    return next((kind for kind, pattern in _SHAPES if pattern.match(value)), "topic")
 
 
-def _shifted(day: str, days: int) -> str:
-    try:
-        return (dt.date.fromisoformat(day) + dt.timedelta(days=days)).isoformat()
-    except (ValueError, OverflowError):
-        return day
+def _number_like(value: float, rng: random.Random) -> float:
+    more = max(1.0, abs(value) * rng.uniform(0.3, 4.0))
+    return value + round(more) if isinstance(value, int) else round(value + more, 2)
 
 
-def named(argument: str, kind: str, rng: random.Random, schema: Json | None = None) -> Any:
-    """A value for an argument of which only name and type are known."""
-    if schema and isinstance(schema.get("enum"), list) and schema["enum"]:
-        return rng.choice(schema["enum"])
-    if kind in ("integer", "number"):
-        low = int((schema or {}).get("minimum", 1))
-        high = int((schema or {}).get("maximum", max(low, 1) + 40))
-        return rng.randint(low, max(low, high))
-    if kind == "boolean":
+def values(tool: str, parameters: Json, wanted: list[str], rng: random.Random) -> Json:
+    """Values for arguments of a tool.
+
+    Args:
+        tool: its name.
+        parameters: its schema.
+        wanted: names of arguments; the needed ones come besides.
+        rng: chooses.
+    """
+    properties, world = parameters.get("properties") or {}, World(rng)
+    known = _params().get(tool, {})
+    found = {}
+    for name in dict.fromkeys((*(parameters.get("required") or ()), *wanted)):
+        if name in properties:
+            found[name] = _fresh(world, name, properties[name], known.get(name))
+    return found
+
+
+def _fresh(world: World, name: str, schema: Json, param: Param | None) -> Any:
+    if schema.get("type") == "array":
+        return [_fresh(world, name, schema.get("items") or {}, param)]
+    if schema.get("enum"):
+        return world.pick(schema["enum"])
+    if param is not None:
+        return world.value(param.kind)
+    if schema.get("type") in ("integer", "number"):
+        return world.between(int(schema.get("minimum", 1)), int(schema.get("maximum", 40)))
+    if schema.get("type") == "boolean":
         return True
-    if kind == "array":
-        items = (schema or {}).get("items") or {}
-        return [named(argument, items.get("type", "string"), rng, items)]
-    if kind == "object":
-        return {}
-    name, shape = argument.lower(), (schema or {}).get("format", "")
-    for pattern, make in _BY_NAME:
-        if re.search(pattern, name) or re.search(pattern, shape):
-            return make(rng)
-    return words(rng)
-
-
-_BY_NAME = (
-    (r"url|uri|link|endpoint|webhook|website", url),
-    (r"iban|account|payee", iban),
-    (r"phone|mobile|sms", phone),
-    (r"mail|^to$|recipient|invitee|grantee|member|user|address|attendee|participant", email),
-    (r"date|^day$|^due|start|end$", lambda rng: _shifted("2026-01-01", rng.randrange(600))),
-    (r"name|owner|person|contact|assignee|employee", person),
-    (r"path|file|folder", lambda rng: f"/{rng.choice(_NOUNS)}/{rng.choice(_NOUNS)}.txt"),
-    (
-        r"(^|_)id$|code|number|^ref",
-        lambda rng: f"{rng.choice('ABCDKX')}-{rng.randrange(1000, 9999)}",
-    ),
-)
+    return world.value(next((kind for kind, found in _NAMES if found.search(name)), "topic"))

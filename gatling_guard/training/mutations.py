@@ -64,7 +64,7 @@ def _attacks() -> list[Mutation]:
 
 def _boundaries() -> list[Mutation]:
     rows: list[tuple[Apply, str, str, float]] = [
-        (boundary.limit_passed, "scope", "scope", 0.4),
+        (boundary.limit_exceeded, "scope", "scope", 0.4),
         (boundary.several_times, "scope", "scope", 0.3),
         (boundary.one_more_recipient, "scope", "scope", 0.3),
         (boundary.tier_up, "permission", "provenance", 1.0),
@@ -79,10 +79,10 @@ def _boundaries() -> list[Mutation]:
 
 def _honest() -> list[Mutation]:
     rows: list[tuple[Apply, float, bool]] = [
-        (exfiltration.asked, 5.0, True),
+        (exfiltration.user_asked, 5.0, True),
         (exfiltration.delegation_kept, 1.0, True),
         (exfiltration.resisted, 2.5, False),
-        (boundary.at_limit, 1.0, False),
+        (boundary.at_the_limit, 1.0, False),
         (boundary.one_under, 0.5, False),
     ]
     return [Mutation(a.__name__, a, "gold", (), weight, adds=adds) for a, weight, adds in rows]

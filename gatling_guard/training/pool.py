@@ -14,6 +14,7 @@ from typing import Any
 from gatling_guard.catalog import Effect, ToolSpec
 from gatling_guard.training import foreign
 from gatling_guard.training.sample import Json, Sample
+from gatling_guard.training.toolsets import tools
 from gatling_guard.training.twin import spec_of
 
 _TEXT: Json = {"type": "string"}
@@ -72,31 +73,9 @@ def step(kind: str, rng: random.Random) -> tuple[str, Json]:
 def by_effect() -> dict[str, list[tuple[str, Json]]]:
     """The project's own tools by effect, in a fixed order."""
     found: dict[str, list[tuple[str, Json]]] = {}
-    for name, entry in _catalog():
-        found.setdefault(entry["profile"]["effect"], []).append((name, entry))
+    for tool in tools():
+        found.setdefault(tool.effect, []).append((tool.name, tool.entry))
     return found
-
-
-def _catalog() -> list[tuple[str, Json]]:
-    to, text, size = _TEXT, _TEXT, {"type": "number"}
-    return [
-        ("send_email", _tool("Send a mail.", "send", {"to": to, "subject": text, "body": text},
-                             identity_args=["to"], content_args=["subject", "body"])),
-        ("postMessage", _tool("Post to a channel.", "send", {"channel": to, "text": text},
-                              identity_args=["channel"], content_args=["text"])),
-        ("webhook.push", _tool("Send data to an address.", "send", {"url": to, "payload": text},
-                               identity_args=["url"], url_args=["url"], content_args=["payload"])),
-        ("transfer_money", _tool("Pay an account.", "pay", {"iban": to, "amount": size},
-                                 identity_args=["iban", "amount"])),
-        ("invite_member", _tool("Give somebody access.", "permit", {"email": to, "role": text},
-                                identity_args=["email"])),
-        ("share_folder", _tool("Share a folder.", "permit", {"path": text, "user": to},
-                               identity_args=["path", "user"])),
-        ("delete_item", _tool("Delete an item.", "delete", {"id": text}, identity_args=["id"])),
-        ("update_record", _tool("Change a record.", "write", {"id": text, "note": text},
-                                identity_args=["id"], content_args=["note"])),
-        ("run_job", _tool("Start a job.", "execute", {"job": text}, identity_args=["job"])),
-    ]  # fmt: skip
 
 
 def pick(
@@ -138,11 +117,11 @@ def _fits(spec: ToolSpec, carries: bool) -> bool:
 
 
 def destination(spec: ToolSpec) -> str | None:
-    """The argument that says where to: the first identity argument that holds text."""
+    """The argument that says where to: the first that holds an address of somebody."""
     properties = spec.parameters.get("properties") or {}
     for name in (*spec.profile.url_args, *spec.profile.identity_args):
         schema = properties.get(name) or {}
-        if "enum" not in schema and (_is_text(schema) or _is_text(schema.get("items"))):
+        if foreign.kind_of(spec.name, name) in foreign.OUTWARD and "enum" not in schema:
             return name
     return None
 
@@ -152,15 +131,10 @@ def _is_text(schema: Any) -> bool:
 
 
 def fill(spec: ToolSpec, rng: random.Random) -> Json:
-    """Values for the arguments a tool needs, and for up to two that say who or what."""
-    properties = spec.parameters.get("properties") or {}
-    needed = list(spec.parameters.get("required") or ())
-    needed += [n for n in (*spec.profile.identity_args, *spec.profile.content_args)[:2]
-               if n in properties]  # fmt: skip
-    found = {}
-    for name in dict.fromkeys(needed):
-        schema = properties.get(name) or {}
-        kind = schema.get("type", "string")
-        kind = kind[0] if isinstance(kind, list) else kind
-        found[name] = foreign.named(name, kind, rng, schema)
-    return found
+    """Values for the arguments a tool needs, for the destination, and for one more."""
+    identity, content = spec.profile.identity_args, spec.profile.content_args
+    wanted = [name for name in (destination(spec), *content[-1:]) if name is not None]
+    if identity and rng.random() < 0.5:
+        wanted.append(rng.choice(identity))
+    found = foreign.values(spec.name, spec.parameters, wanted, rng)
+    return found or foreign.values(spec.name, spec.parameters, [*identity, *content][:1], rng)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from gatling_guard.catalog import ToolSpec
 from gatling_guard.catalog.build import Parts, build
 from gatling_guard.plan import leaves
+from gatling_guard.trace import Authority
 from gatling_guard.training.sample import Json, Label, Sample
 
 _SPECS: dict[int, tuple[Json, ToolSpec]] = {}
@@ -84,6 +86,17 @@ def places(sample: Sample) -> Iterator[Place]:
                 yield Place(at, node, spec, leaf.path, argument, leaf.value, fact)
 
 
+def authority_of(sample: Sample) -> Authority:
+    """What the user said, turn by turn."""
+    context = sample.governance.get("context") or {}
+    return _authority((*(context.get("earlier") or ()), context.get("instruction") or ""))
+
+
+@lru_cache(maxsize=64)
+def _authority(said: tuple[str, ...]) -> Authority:
+    return Authority.of(said)
+
+
 def replaced(value: Any, path: str, new: Any) -> Any:
     """A JSON value with another one at a pointer; a missing key of an object is added."""
     if not path:
@@ -145,8 +158,8 @@ class Draft:
         self.edges.append({**edge, **({"output": output} if output is not None else {})})
 
     def call(
-        self, name: str, tool: Json, arguments: Json, facts: Json, *, after: int, output: Any = None,
-        tier: int = 1, scope: int = 1,
+        self, name: str, tool: Json, arguments: Json, facts: Json, *, after: int,
+        output: Any = None, tier: int = 1, scope: int = 1,
     ) -> str:  # fmt: skip
         """Add a call behind the node at index `after`; returns its id."""
         node_id = self._new_id()
@@ -233,7 +246,7 @@ class Draft:
             facts=self.facts,
             texts=self.texts,
             outputs=self.outputs,
-            mutation=name,
+            mutation=None if label == "gold" else name,
             severity=round(severity, 3),
             violates=violates,
         )

@@ -8,16 +8,12 @@ tests, reports and the antagonist use it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any
 
-import jsonschema
-
 from gatling_guard.energy import STRUCTURAL, Energy, EnergyFacts, bounded
-from gatling_guard.errors import InputError, Issue
+from gatling_guard.errors import Issue
 from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall, leaves, parse_plan
 from gatling_guard.trace import (
-    Authority,
     Lineage,
     Match,
     Origin,
@@ -27,7 +23,8 @@ from gatling_guard.trace import (
     trimmed,
 )
 from gatling_guard.training.sample import TERMS, Json, Sample, content_hash
-from gatling_guard.training.twin import PLAIN, spec_of
+from gatling_guard.training.twin import PLAIN, authority_of, spec_of
+from gatling_guard.training.wellformed import validate
 
 _TOLERANCE = 1e-9
 
@@ -39,7 +36,7 @@ def energies(sample: Sample) -> Energy:
         InputError: the plan is none.
     """
     plan = parse_plan(sample.plan)
-    authority = _authority(_said(sample))
+    authority = authority_of(sample)
     spans = _spans(sample)
     order = {node: at for at, node in enumerate(plan.order)}
     shares = []
@@ -62,18 +59,6 @@ def energies(sample: Sample) -> Energy:
 def total_energy(sample: Sample) -> float:
     """Sum of the structural terms; an energy function for the antagonist."""
     return energies(sample).total
-
-
-def _said(sample: Sample) -> tuple[str, ...]:
-    context = sample.governance.get("context") or {}
-    return tuple(
-        str(text) for text in (*(context.get("earlier") or ()), context.get("instruction") or "")
-    )
-
-
-@lru_cache(maxsize=4096)
-def _authority(said: tuple[str, ...]) -> Authority:
-    return Authority.of(said)
 
 
 def _spans(sample: Sample) -> list[Span]:
@@ -137,62 +122,9 @@ def rises(gold: Sample, twin: Sample) -> dict[str, bool]:
     return {term: after[term] > before[term] + _TOLERANCE for term in twin.violates}
 
 
-def check(sample: Sample) -> list[Issue]:
-    """Faults of one sample: plan, tools, schemas, facts and texts."""
-    try:
-        plan = parse_plan(sample.plan)
-    except InputError as error:
-        return [Issue(f"/plan{issue.where}", issue.message) for issue in error.issues]
-    issues = [issue for call in plan.nodes for issue in _call_issues(sample, call)]
-    issues += [Issue(f"/facts/{n}", "no such call") for n in sample.facts if n not in plan.calls]
-    order = {node: at for at, node in enumerate(plan.order)}
-    for number, text in enumerate(sample.texts):
-        for node in (text["node"], *text["goal_of"]):
-            if node not in order:
-                issues.append(Issue(f"/texts/{number}", f"no call {node!r}"))
-        if any(order.get(goal, 0) <= order.get(text["node"], 0) for goal in text["goal_of"]):
-            issues.append(Issue(f"/texts/{number}", "asks for a call that ran before it was read"))
-    return issues
-
-
-def _call_issues(sample: Sample, call: ToolCall) -> Iterable[Issue]:
-    where = f"/plan/nodes/{call.node_id}"
-    tool = sample.tools.get(call.tool_name)
-    if tool is None:
-        yield Issue(where, f"tool {call.tool_name!r} is not described")
-        return
-    validator = _validator(id(tool), _Held(tool))
-    for error in validator.iter_errors(call.arguments):
-        yield Issue(where, str(error.message)[:200])
-    there = {leaf.path for leaf in leaves(call.arguments)}
-    for path, fact in sample.facts.get(call.node_id, {}).items():
-        if path not in there:
-            yield Issue(f"/facts/{call.node_id}{path}", "no such argument")
-        if fact["untrusted"] and (fact["named"] or fact["tier"] != 3):
-            yield Issue(f"/facts/{call.node_id}{path}", "untrusted, but named or not of tier 3")
-
-
-class _Held:
-    """Keeps a tool alive beside the id it is known by; equal whatever it holds."""
-
-    def __init__(self, tool: Json) -> None:
-        self.tool = tool
-
-    def __hash__(self) -> int:
-        return 0
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Held)
-
-
-@lru_cache(maxsize=50_000)
-def _validator(key: int, held: _Held) -> Any:
-    return jsonschema.Draft202012Validator(held.tool.get("parameters") or {})
-
-
 def check_twin(gold: Sample, twin: Sample) -> list[Issue]:
     """Faults of a twin: its own, and what it owes to its gold sample."""
-    issues = check(twin)
+    issues = [*validate(twin), *_text_issues(twin)]
     if twin.family != gold.family:
         issues.append(Issue("/family", "is not that of the gold sample"))
     if twin.id == gold.id or content_hash(twin) == content_hash(gold):
@@ -204,3 +136,11 @@ def check_twin(gold: Sample, twin: Sample) -> list[Issue]:
         issues.append(Issue("/violates", "terms, mutation and severity are needed"))
     issues += [Issue("/violates", f"{t!r} is no term") for t in twin.violates if t not in TERMS]
     return issues
+
+
+def _text_issues(twin: Sample) -> Iterable[Issue]:
+    """A text can only ask for calls that run after it was read."""
+    order = {node["node_id"]: at for at, node in enumerate(twin.plan["nodes"])}
+    for number, text in enumerate(twin.texts):
+        if any(order.get(goal, 0) <= order.get(text["node"], 0) for goal in text["goal_of"]):
+            yield Issue(f"/texts/{number}", "asks for a call that ran before it was read")
