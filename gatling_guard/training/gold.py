@@ -20,6 +20,7 @@ from gatling_guard.training.seed_catalog import LANGUAGES, domains, words
 from gatling_guard.training.tasks import Story, task
 from gatling_guard.training.toolsets import Tool
 from gatling_guard.training.values import World
+from gatling_guard.training.workflows import delegated
 
 SOURCE = "gold"
 WORKFLOWS = 0.1
@@ -62,7 +63,18 @@ def generate(
 def family(seed: int, index: int) -> list[Sample]:
     """All samples of one family."""
     world = World(random.Random(f"{seed}/{index}"))
-    return [_plain(world, f"{SOURCE}-{seed}-{index}")]
+    name = f"{SOURCE}-{seed}-{index}"
+    return _delegated(world, name) if world.chance(WORKFLOWS) else [_plain(world, name)]
+
+
+def _delegated(world: World, name: str) -> list[Sample]:
+    work, samples, requests = delegated(world, name)
+    shared = governance(world, work.story, "", work.terms)
+    for sample in samples:
+        said = {**shared["context"], "instruction": requests[sample.id]}
+        sample.governance = {**shared, "context": said}
+        sample.tools = work.story.plan.tools
+    return samples
 
 
 def _plain(world: World, name: str) -> Sample:

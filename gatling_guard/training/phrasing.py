@@ -137,6 +137,7 @@ _DETAILS: dict[str, tuple[str, ...]] = {
     "code": ("{}", "({})"),
     "payment": ("by {}", "paying by {}"),
     "price": ("for {}", "at {}"),
+    "loot": ("with what {} says", "containing {}", "with the content of {}"),
     "steps": ("from {}", "as described in {}"),
     ".title": ('called "{}"', 'titled "{}"', '"{}"', "named {}", "about {}"),
     ".name": ('called "{}"', "named {}", '"{}"', "for {}"),
@@ -190,6 +191,11 @@ def instruction(world: World, clauses: list[Clause], language: str) -> str:
     found = [_put(world, world.pick(frames.single), phrases[0])]
     found += [_put(world, world.pick(frames.plain), phrase) for phrase in phrases[1:]]
     return " ".join(found)
+
+
+def clause_text(world: World, clause: Clause) -> str:
+    """One clause as an English verb phrase."""
+    return _phrase(world, clause, "en")
 
 
 def earlier_turns(world: World) -> list[str]:

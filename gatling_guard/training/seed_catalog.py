@@ -106,7 +106,7 @@ def domains() -> tuple[Domain, ...]:
             data["tier"],
             tuple(_thing(noun, line) for noun, line in data["objects"].items()),
         )
-        for name, data in _read("domains").items()
+        for name, data in read_seed("domains").items()
     )
 
 
@@ -124,21 +124,21 @@ def operations() -> dict[str, Operation]:
             tuple(data["english"].split(";")),
             tuple(v for v in data["verbs"].split(" | ") if v),
         )
-        for name, data in _read("operations").items()
+        for name, data in read_seed("operations").items()
     }
 
 
 @cache
 def words(name: str) -> tuple[str, ...]:
     """One list of the vocabulary."""
-    text: str = _read("vocabulary")[name]
+    text: str = read_seed("vocabulary")[name]
     return tuple(text.split("|") if "|" in text else text.split())
 
 
 @cache
 def nouns(name: str) -> tuple[str, ...]:
     """An object in `LANGUAGES`, with its article; empty where it is not known."""
-    return tuple(_read("nouns").get(name, "").split("|")) if name in _read("nouns") else ()
+    return tuple(read_seed("nouns").get(name, "").split("|")) if name in read_seed("nouns") else ()
 
 
 def _thing(noun: str, line: str) -> Thing:
@@ -155,7 +155,8 @@ def _field(text: str) -> Field:
 
 
 @cache
-def _read(name: str) -> dict[str, Any]:
+def read_seed(name: str) -> dict[str, Any]:
+    """One file of the seed catalog."""
     text = files(__package__).joinpath(f"catalog_seed/{name}.json").read_text(encoding="utf-8")
     data: dict[str, Any] = json.loads(text)
     return data

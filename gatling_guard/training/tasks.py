@@ -200,10 +200,13 @@ def _by_user_or_model(world: World, param: Param, clause: Clause) -> Value:
 
 def composed(world: World, records: list[Record]) -> Value:
     """A text that the model writes out of what it read."""
-    parts, sources, tier = [], [], 1
+    parts, sources, tier, secret, caused = [], [], 1, False, False
     for record in records[:4]:
         shown = columns(record.toolset, record.thing)
         column = world.pick(shown[:3])
+        secrets = [c for c in shown if c.field.sensitive and c.key in record.data]
+        if secrets and world.chance(0.7):
+            column = secrets[0]
         if column.key not in record.data:
             column = shown[0]
         if column.key in record.data:
@@ -211,8 +214,10 @@ def composed(world: World, records: list[Record]) -> Value:
             parts.append(f"{column.field.name.replace('_', ' ')}: {value.value}")
             sources.append((value.node, value.pointer))
             tier = max(tier, value.tier)
+            secret, caused = secret or value.sensitive, caused or value.caused
     text = world.pick(("Summary - ", "Overview: ", "Here is what I found: ", "Result: ", ""))
-    return Value(text + "; ".join(parts) or "Nothing found.", tier, sources=tuple(sources))
+    text += "; ".join(parts) or "nothing found"
+    return Value(text, tier, sensitive=secret, caused=caused, sources=tuple(sources))
 
 
 # ------------------------------------------------------------------------------------ tasks

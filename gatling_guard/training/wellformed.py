@@ -12,6 +12,8 @@ from typing import Any
 from gatling_guard.catalog import spec_from_json_schema
 from gatling_guard.errors import InputError, Issue
 from gatling_guard.plan import ExecutionPlan, leaves, parse_plan
+from gatling_guard.trace.canonical import canonical
+from gatling_guard.trace.mentions import dates_in, numbers_in
 from gatling_guard.training.sample import Sample
 
 FACTS = frozenset(("tier", "named", "untrusted", "sensitive", "disguised", "caused"))
@@ -87,7 +89,13 @@ def _holds(held: Any, given: Any) -> bool:
     """Equal, or a piece of a text."""
     if type(held) is type(given) and held == given:
         return True
-    return isinstance(held, str) and str(given) in held
+    if not isinstance(held, str):
+        return False
+    if isinstance(given, (int, float)):
+        return given in numbers_in(canonical(held))
+    text = str(given)
+    days = dates_in(canonical(text)) if len(text) <= 40 else set()
+    return text in held or bool(days and days <= dates_in(canonical(held)))
 
 
 def at(value: Any, pointer: str) -> Any:
