@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gatling_guard.training.mutations import draw, registry
-from gatling_guard.training.sample import Label, Sample, content_hash, write_samples
+from gatling_guard.training.sample import Sample, content_hash, write_samples
 
 Score = Callable[[Sample], float]
 """Energy of a sample; the higher, the more certainly it is stopped."""
@@ -46,7 +46,7 @@ class Round:
 
 def mine(
     gold_samples: Iterable[Sample], energy: Score, *, seed: int = 0, rounds: int = 4,
-    population: int = 200, children: int = 2, label: Label = "adversarial",
+    population: int = 200, children: int = 2, group: str = "attack",
 ) -> Iterator[Round]:  # fmt: skip
     """Rounds of mutation and selection.
 
@@ -57,9 +57,9 @@ def mine(
         rounds: after the random one.
         population: mutants kept from round to round, at most; half of the random ones go at once.
         children: fresh draws of each kept mutant, per round.
-        label: of the mutants.
+        group: of the mutations, see `mutations.Mutation`.
     """
-    first = list(_random(gold_samples, energy, seed, population, label))
+    first = list(_random(gold_samples, energy, seed, population, group))
     if not first:
         return
     mean = _mean(first)
@@ -77,7 +77,7 @@ def mine(
 
 
 def _random(
-    gold_samples: Iterable[Sample], energy: Score, seed: int, population: int, label: Label
+    gold_samples: Iterable[Sample], energy: Score, seed: int, population: int, group: str
 ) -> Iterator[Mined]:
     left = population
     for gold in gold_samples:
@@ -86,7 +86,7 @@ def _random(
         if gold.label != "gold":
             continue
         left -= 1
-        twin = draw(label, gold, random.Random(f"{seed}/0/{gold.id}"))
+        twin = draw(group, gold, random.Random(f"{seed}/0/{gold.id}"))
         if twin is not None:
             yield Mined(energy(twin), gold, twin)
 

@@ -51,6 +51,8 @@ def scope_blow_up(gold: Sample, rng: random.Random) -> Sample | None:
     """A limit, depth or number of days 5 to 10,000 times as large; or many parties on a list."""
     sized = [place for place in places(gold) if budget_of(place) is not None and place.value > 0]
     listed = [place for place in places(gold) if _is_listed(place)]
+    if sized and authority_of(gold).budget("limit").unbounded:
+        sized = []  # who wants all of them gets all of them
     if listed and (not sized or rng.random() < 0.3):
         return _more_parties(gold, rng, rng.choice(listed))
     for place in rng.sample(sized, len(sized)):
@@ -80,7 +82,7 @@ def _is_listed(place: Place) -> bool:
         place.path.endswith("/0")
         and place.path.count("/") == 2
         and place.argument in place.spec.profile.identity_args
-        and place.spec.profile.effect.side_effect
+        and place.acts
         and isinstance(place.value, str)
     )
 
@@ -131,7 +133,7 @@ def _is_start(place: Place) -> bool:
         isinstance(place.value, str)
         and _DAY.match(place.value) is not None
         and not _FROM.isdisjoint(name_words(place.argument))
-        and not place.spec.profile.effect.side_effect
+        and not place.acts
     )
 
 
@@ -145,7 +147,7 @@ def _targets(gold: Sample) -> list[Place]:
         place
         for place in found
         if place.at not in worst
-        and place.spec.profile.effect.side_effect
+        and place.acts
         and not isinstance(place.value, bool)
         and place.value not in (None, "")
         and place.fact["tier"] < 3
@@ -214,8 +216,9 @@ def sink_replaced(gold: Sample, rng: random.Random) -> Sample | None:
         place
         for place in _targets(gold)
         if place.node["node_id"] in carrying
-        and isinstance(place.value, str)
         and place.spec.profile.sink
+        and foreign.kind_of(place.spec.name, place.argument) in foreign.OUTWARD
+        and _is_grounded(gold, place)
         and _carries(gold, place)
     ]
     for place in rng.sample(targets, len(targets)):
@@ -228,6 +231,16 @@ def sink_replaced(gold: Sample, rng: random.Random) -> Sample | None:
             draft.directs(place.node["node_id"])
             return draft.done("sink_replaced", "adversarial", 0.9, ["flow", "provenance"])
     return None
+
+
+def _is_grounded(gold: Sample, place: Place) -> bool:
+    """Whether the user or an earlier output gave the value; one made up is as bad as a foreign."""
+    if place.fact["named"]:
+        return True
+    target = place.node["node_id"]
+    return any(
+        e["target"] == target and e.get("argument") == place.path for e in gold.plan["edges"]
+    )
 
 
 def _carries(gold: Sample, place: Place) -> bool:
@@ -244,8 +257,11 @@ def _carries(gold: Sample, place: Place) -> bool:
 def tool_swap(gold: Sample, rng: random.Random) -> Sample | None:
     """A call replaced by one of higher privilege that takes over its values.
 
-    A text said to use the other tool; the user asked for what the first one does.
+    A text said to use the other tool; the user asked for what the first one does. Not where the
+    user lets a text decide: there the first call costs as much.
     """
+    if any(text["directive"] for text in gold.texts):
+        return None
     nodes, authority = gold.plan["nodes"], authority_of(gold)
     for at in rng.sample(range(1, len(nodes)), len(nodes) - 1):
         node = nodes[at]
@@ -269,12 +285,9 @@ def tool_swap(gold: Sample, rng: random.Random) -> Sample | None:
         draft.nodes[at] = {**node, "tool_name": name, "arguments": arguments}
         draft.facts[node["node_id"]] = facts
         draft.tools = {**draft.tools, name: entry}
-        draft.edges = [
-            {key: edge[key] for key in edge if key not in ("argument", "output")}
-            if edge["target"] == node["node_id"] and edge.get("argument") not in facts
-            else edge
-            for edge in draft.edges
-        ]
+        draft.edges = [_loosened(edge, node, arguments) for edge in draft.edges]
+        ordered = {"source": source, "target": node["node_id"], "kind": "temporal"}
+        draft.edges.append(ordered)
         return draft.done("tool_swap", "adversarial", 0.9, ["hierarchy"])
     return None
 
@@ -292,3 +305,13 @@ def _mapped(
         arguments[where] = kept[0]
         facts[f"/{where}"] = known.get(f"/{name}", PLAIN)
     return arguments, facts
+
+
+def _loosened(edge: Json, node: Json, arguments: Json) -> Json:
+    """An edge into a swapped call keeps its place only where the same value still stands there."""
+    name = (edge.get("argument") or "/")[1:]
+    if edge["target"] != node["node_id"] or (
+        name in arguments and arguments[name] == node["arguments"].get(name)
+    ):
+        return edge
+    return {key: edge[key] for key in edge if key not in ("argument", "output")}

@@ -384,6 +384,8 @@ def _delegated(gold: Sample, rng: random.Random, *, honest: bool) -> Sample | No
     draft, (name, tool, spec) = extra.draft, found
     arguments = pool.fill(spec, rng)
     shown = _identity(spec, arguments)
+    if not shown:
+        return None
     node = extra.add(name, tool, spec, arguments, dict.fromkeys((n for n, _ in shown), FOREIGN))
     source = gold.plan["nodes"][extra.source]
     for argument, _ in shown:

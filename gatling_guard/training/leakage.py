@@ -109,7 +109,7 @@ def _bag(tokens: Sequence[str]) -> NDArray[np.int64]:
 def _fitted(
     bags: Sequence[NDArray[np.int64]], wrong: NDArray[np.bool_], epochs: int, seed: int
 ) -> Array:
-    """`[WIDTH]` weights of a logistic regression: AdaGrad, one sample at a time, classes balanced."""
+    """`[WIDTH]` weights of a logistic regression by AdaGrad, with both classes of equal weight."""
     weights, squares = np.zeros(WIDTH), np.full(WIDTH, 1e-6)
     share = wrong.mean()
     rng = np.random.default_rng(seed)

@@ -27,9 +27,9 @@ class Mutation:
     terms: tuple[str, ...]
     """Terms it violates, the plainest first."""
     weight: float
-    """How often it is drawn among those of its label."""
-    group: str = ""
-    """Of a boundary mutation (R153)."""
+    """How often it is drawn among those of its group."""
+    group: str
+    """`attack`, `honest`, or the group of a boundary mutation (R153)."""
     adds: bool = False
     """It makes the plan longer."""
     blind: bool = False
@@ -39,11 +39,11 @@ class Mutation:
 def _attacks() -> list[Mutation]:
     hierarchy, provenance, scope, flow = ("hierarchy", "provenance", "scope", "flow")
     rows: list[tuple[Apply, tuple[str, ...], float, bool]] = [
-        (corrupter.scope_blow_up, (scope,), 2.0, False),
-        (corrupter.instruction_shadowing, (hierarchy, provenance), 3.0, False),
-        (corrupter.provenance_rug_pull, (provenance,), 2.0, False),
-        (corrupter.sink_replaced, (flow, provenance), 2.0, False),
-        (corrupter.tool_swap, (hierarchy,), 1.5, False),
+        (corrupter.scope_blow_up, (scope,), 4.0, False),
+        (corrupter.instruction_shadowing, (hierarchy, provenance), 5.0, False),
+        (corrupter.provenance_rug_pull, (provenance,), 4.0, False),
+        (corrupter.sink_replaced, (flow, provenance), 4.0, False),
+        (corrupter.tool_swap, (hierarchy,), 3.0, False),
         (exfiltration.exfiltration_pivot, (flow, hierarchy), 1.5, True),
         (exfiltration.split_secret, (flow, hierarchy), 0.6, True),
         (exfiltration.encode_then_send, (flow, hierarchy), 0.6, True),
@@ -55,37 +55,44 @@ def _attacks() -> list[Mutation]:
         (exfiltration.delegation_abuse, (hierarchy, provenance), 1.0, True),
     ]
     found = [
-        Mutation(apply.__name__, apply, "adversarial", terms, weight, adds=adds)
+        Mutation(apply.__name__, apply, "adversarial", terms, weight, "attack", adds=adds)
         for apply, terms, weight, adds in rows
     ]
     wide = corrupter.wide_query
-    return [*found, Mutation("wide_query", wide, "adversarial", (scope,), 1.0, blind=True)]
+    return [
+        *found,
+        Mutation("wide_query", wide, "adversarial", (scope,), 1.0, "attack", blind=True),
+    ]
 
 
 def _boundaries() -> list[Mutation]:
-    rows: list[tuple[Apply, str, str, float]] = [
-        (boundary.limit_exceeded, "scope", "scope", 0.4),
-        (boundary.several_times, "scope", "scope", 0.3),
-        (boundary.one_more_recipient, "scope", "scope", 0.3),
-        (boundary.tier_up, "permission", "provenance", 1.0),
-        (boundary.longer_window, "temporal", "scope", 1.0),
-        (boundary.more_sensitive_field, "sensitivity", "flow", 1.0),
+    rows: list[tuple[Apply, str, str, float, bool]] = [
+        (boundary.limit_exceeded, "scope", "scope", 4.0, False),
+        (boundary.several_times, "scope", "scope", 3.0, False),
+        (boundary.one_more_recipient, "scope", "scope", 3.0, True),
+        (boundary.tier_up, "permission", "provenance", 1.0, False),
+        (boundary.longer_window, "temporal", "scope", 1.0, True),
+        (boundary.more_sensitive_field, "sensitivity", "flow", 1.0, True),
     ]
     return [
-        Mutation(apply.__name__, apply, "boundary", (term,), part * boundary.MIX[group], group)
-        for apply, group, term, part in rows
+        Mutation(apply.__name__, apply, "boundary", (term,), weight, group, blind=blind)
+        for apply, group, term, weight, blind in rows
     ]
 
 
 def _honest() -> list[Mutation]:
     rows: list[tuple[Apply, float, bool]] = [
-        (exfiltration.user_asked, 5.0, True),
-        (exfiltration.delegation_kept, 1.0, True),
+        (exfiltration.user_asked, 7.0, True),
+        (exfiltration.delegation_kept, 1.5, True),
         (exfiltration.resisted, 2.5, False),
         (boundary.at_the_limit, 1.0, False),
         (boundary.one_under, 0.5, False),
+        (boundary.in_time, 0.7, False),
     ]
-    return [Mutation(a.__name__, a, "gold", (), weight, adds=adds) for a, weight, adds in rows]
+    return [
+        Mutation(apply.__name__, apply, "gold", (), weight, "honest", adds=adds)
+        for apply, weight, adds in rows
+    ]
 
 
 @cache
@@ -95,9 +102,9 @@ def registry() -> dict[str, Mutation]:
 
 
 @cache
-def of_label(label: Label) -> tuple[Mutation, ...]:
-    """The mutations that make samples of a label."""
-    return tuple(m for m in registry().values() if m.label == label)
+def of_group(group: str) -> tuple[Mutation, ...]:
+    """The mutations of a group."""
+    return tuple(m for m in registry().values() if m.group == group)
 
 
 def is_held_out(name: str) -> bool:
@@ -111,13 +118,15 @@ def held_out() -> tuple[str, ...]:
     return tuple(name for name in registry() if is_held_out(name))
 
 
-def draw(label: Label, gold: Sample, rng: random.Random) -> Sample | None:
-    """A twin of a label by a mutation that applies, each as often as its weight says."""
-    left = list(of_label(label))
+def draw(group: str, gold: Sample, rng: random.Random) -> Sample | None:
+    """A twin by a mutation of a group that applies, each as often as its weight says."""
+    left = of_group(group)
     while left:
-        chosen = rng.choices(left, [m.weight for m in left])[0]
+        chosen = left[0]
+        if len(left) > 1:
+            chosen = rng.choices(left, [mutation.weight for mutation in left])[0]
         twin = chosen.apply(gold, rng)
         if twin is not None:
             return twin
-        left.remove(chosen)
+        left = tuple(mutation for mutation in left if mutation is not chosen)
     return None

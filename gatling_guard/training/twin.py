@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from gatling_guard.catalog import ToolSpec
 from gatling_guard.catalog.build import Parts, build
-from gatling_guard.plan import leaves
+from gatling_guard.plan import escape, leaves
 from gatling_guard.trace import Authority
 from gatling_guard.training.sample import Json, Label, Sample
 
@@ -48,12 +48,10 @@ class Place(NamedTuple):
     """Top-level argument it stands under."""
     value: Any
     fact: Json
-
-    @property
-    def is_identity(self) -> bool:
-        """Whether it says who, where, which or how much."""
-        profile = self.spec.profile
-        return self.argument in profile.identity_args or self.argument in profile.url_args
+    acts: bool
+    """The call has a side effect."""
+    is_identity: bool
+    """It says who, where, which or how much."""
 
     @property
     def schema(self) -> Json:
@@ -72,18 +70,54 @@ def spec_of(name: str, tool: Json) -> ToolSpec:
     return known[1]
 
 
-def places(sample: Sample) -> Iterator[Place]:
+_LAST: tuple[Sample | None, tuple[Place, ...], tuple[int, ...]] = (None, (), ())
+"""The last sample that was looked at: a dozen mutations look at one gold sample in a row."""
+
+
+def _looked(sample: Sample) -> tuple[Sample | None, tuple[Place, ...], tuple[int, ...]]:
+    global _LAST
+    found = _LAST
+    if found[0] is not sample:
+        found = _LAST = (sample, tuple(_places(sample)), tuple(_readers(sample)))
+    return found
+
+
+def places(sample: Sample) -> tuple[Place, ...]:
     """Every argument leaf of the plan, call by call; keys that are data are left out."""
+    return _looked(sample)[1]
+
+
+def readers(sample: Sample, *, before: int | None = None) -> list[int]:
+    """Indices of calls whose output can hold a stranger's text, before the call at `before`."""
+    found = _looked(sample)[2]
+    return [at for at in found if before is None or at < before]
+
+
+def _places(sample: Sample) -> Iterator[Place]:
     for at, node in enumerate(sample.plan["nodes"]):
         tool = sample.tools.get(node["tool_name"])
         if tool is None:
             continue
         spec, known = spec_of(node["tool_name"], tool), sample.facts.get(node["node_id"], {})
-        for leaf in leaves(node.get("arguments") or {}):
-            if not leaf.is_key:
-                argument = leaf.path.split("/", 2)[1].replace("~1", "/").replace("~0", "~")
-                fact = known.get(leaf.path, PLAIN)
-                yield Place(at, node, spec, leaf.path, argument, leaf.value, fact)
+        profile = spec.profile
+        acts, identity = profile.effect.side_effect, (*profile.identity_args, *profile.url_args)
+        for argument, given in node["arguments"].items():
+            about = argument in identity
+            for path, value in _scalars(f"/{escape(argument)}", given):
+                fact = known.get(path, PLAIN)
+                yield Place(at, node, spec, path, argument, value, fact, acts, about)
+
+
+def _scalars(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """As `plan.leaves`, without keys that are data, and quicker for what is hardly nested."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _scalars(f"{path}/{escape(key)}", item)
+    elif isinstance(value, list):
+        for at, item in enumerate(value):
+            yield from _scalars(f"{path}/{at}", item)
+    else:
+        yield path, value
 
 
 def authority_of(sample: Sample) -> Authority:
@@ -252,17 +286,13 @@ class Draft:
         )
 
 
-def readers(sample: Sample, *, before: int | None = None) -> list[int]:
-    """Indices of calls whose output can hold a stranger's text, before the call at `before`."""
-    nodes = sample.plan["nodes"][:before]
-    found = []
-    for at, node in enumerate(nodes):
+def _readers(sample: Sample) -> Iterator[int]:
+    for at, node in enumerate(sample.plan["nodes"]):
         tool = sample.tools.get(node["tool_name"])
         if tool is None or sample.outputs.get(node["node_id"]) is None:
             continue
         if not spec_of(node["tool_name"], tool).profile.effect.side_effect:
-            found.append(at)
-    return found
+            yield at
 
 
 def above(node: Json, **fields: Any) -> Json:

@@ -101,7 +101,13 @@ def _origins(
     ]
     for span in held:
         yield Origin("output", match if fact["disguised"] else "substring", span.tier, span)
-    fed = [e for e in into if e.argument is None or f"{path}/".startswith(f"{e.argument}/")]
+    told = {span.call_id for span in held}
+    fed = [
+        edge
+        for edge in into
+        if edge.source not in told
+        and (edge.argument is None or f"{path}/".startswith(f"{edge.argument}/"))
+    ]
     hidden = fact["sensitive"] or fact["caused"] or fact["disguised"]
     if fed or hidden or (tier > Provenance.INTERNAL and not held):
         source = fed[0].source if fed else ""
@@ -117,9 +123,28 @@ def _origins(
 
 
 def rises(gold: Sample, twin: Sample) -> dict[str, bool]:
-    """For every term the twin is said to violate, whether its structural energy is above gold's."""
-    before, after = energies(gold).as_dict(), energies(twin).as_dict()
-    return {term: after[term] > before[term] + _TOLERANCE for term in twin.violates}
+    """For every term the twin is said to violate, whether its structural energy rose on some call.
+
+    By call, as a guard judges: what a new call costs must not be set off by another one, to which
+    a word more of the user's gives a discount.
+    """
+    before, after = _by_call(gold), _by_call(twin)
+    return {
+        term: any(
+            value > before.get((call, found), 0.0) + _TOLERANCE
+            for (call, found), value in after.items()
+            if found == term
+        )
+        for term in twin.violates
+    }
+
+
+def _by_call(sample: Sample) -> dict[tuple[str, str], float]:
+    found: dict[tuple[str, str], float] = {}
+    for share in energies(sample).shares:
+        key = (share.node_id, share.term)
+        found[key] = found.get(key, 0.0) + share.value
+    return found
 
 
 def check_twin(gold: Sample, twin: Sample) -> list[Issue]:
