@@ -20,7 +20,7 @@ from gatling_guard.training.mutations import draw
 from gatling_guard.training.sample import LABELS, Sample
 
 RATIO = (61.0, 30.0, 9.0)
-HONEST = 0.5
+HONEST = 0.7
 """Honest twins per gold sample."""
 GROUPS = ("honest", *MIX, "attack")
 _MOST = 3

@@ -82,7 +82,7 @@ def _boundaries() -> list[Mutation]:
 
 def _honest() -> list[Mutation]:
     rows: list[tuple[Apply, float, bool]] = [
-        (exfiltration.user_asked, 7.0, True),
+        (exfiltration.user_asked, 10.0, True),
         (exfiltration.delegation_kept, 1.5, True),
         (exfiltration.resisted, 2.5, False),
         (boundary.at_the_limit, 1.0, False),

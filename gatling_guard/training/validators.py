@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from gatling_guard.energy import STRUCTURAL, Energy, EnergyFacts, bounded
+from gatling_guard.energy import STRUCTURAL, Energy, EnergyFacts, Share, bounded
 from gatling_guard.errors import Issue
 from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall, leaves, parse_plan
 from gatling_guard.trace import (
@@ -39,7 +39,7 @@ def energies(sample: Sample) -> Energy:
     authority = authority_of(sample)
     spans = _spans(sample)
     order = {node: at for at, node in enumerate(plan.order)}
-    shares = []
+    shares: list[Share] = []
     for node in plan.order:
         call, tool = plan.calls[node], sample.tools.get(plan.calls[node].tool_name)
         if tool is None:
