@@ -23,19 +23,21 @@ RATIO = (61.0, 30.0, 9.0)
 HONEST = 0.7
 """Honest twins per gold sample."""
 GROUPS = ("honest", *MIX, "attack")
+_BASES = frozenset(("user_asked", "delegation_kept", "resisted"))
+"""Honest twins of which others are made; those at a limit have said one already."""
 _MOST = 3
 """Twins of one group from one gold sample; more would hardly differ."""
 
 
 RATES: Mapping[str, float] = {
-    "honest": 0.942,
-    "scope": 0.615,
-    "permission": 0.568,
-    "temporal": 0.229,
-    "sensitivity": 0.392,
-    "attack": 0.930,
+    "honest": 0.954,
+    "scope": 0.657,
+    "permission": 0.653,
+    "temporal": 0.220,
+    "sensitivity": 0.475,
+    "attack": 0.940,
 }
-"""Of the project's own generator: `measured(generate(0, 8_000))`."""
+"""Of the project's own gold samples and the honest twins of them, which are bases too."""
 
 
 def mixed(
@@ -90,15 +92,20 @@ def _expected(ratio: tuple[float, float, float], honest: float) -> dict[str, flo
 
 def _twins(gold: Sample, numbers: list[tuple[str, float]], rng: random.Random) -> Iterator[Sample]:
     seen: list[Sample] = []
+    bases = [gold]
     # One random number for all groups: each gets its expected number, and the sum varies little.
     at = rng.random()
     for group, number in numbers:
         before, at = at, at + number
         for _ in range(min(_MOST, int(at) - int(before))):
-            twin = draw(group, gold, rng)
+            # Honest twins are broken too: else their longer plans would say "honest".
+            base = gold if group == "honest" else rng.choice(bases)
+            twin = draw(group, base, rng)
             if twin is None:
                 break
             if not any(_same(twin, other) for other in (gold, *seen)):
+                if twin.id.rpartition("~")[2] in _BASES:
+                    bases.append(twin)
                 twin.id = f"{twin.id}.{len(seen)}"
                 seen.append(twin)
                 yield twin
