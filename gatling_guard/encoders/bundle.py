@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,9 +94,14 @@ def load_encoders(
 
     Raises:
         ConfigurationError: no such model, made for another tokeniser, a part is missing, or the
-            self-test fails.
+            self-test fails; no such backend or precision, or no thread.
         InputError: a file is damaged or not the one that was saved.
+        ModuleNotFoundError: `backend="torch"` without torch.
     """
+    _require_one_of("backend", backend, Backend)
+    _require_one_of("precision", precision, Precision)
+    if type(threads) is not int or threads < 1:
+        raise ConfigurationError(f"threads must be an int of 1 or more, not {threads!r}")
     folder = _chosen(folder)
     manifest = read_manifest(folder)
     checkpoint.require_tokenizer(manifest)
@@ -172,6 +177,7 @@ def pretrained(
     `torch`: the network with its weights, on `device`, ready to be trained on; `onnx`: the one that
     serves, from `load_encoders`.
     """
+    _require_one_of("backend", backend, Backend)
     folder = _chosen(folder)
     if backend == "onnx":
         loaded = load_encoders(folder)
@@ -185,12 +191,28 @@ def pretrained(
 
 def _chosen(folder: Path | str | None) -> Path:
     if folder is None and (folder := shipped()) is None:
-        raise ConfigurationError("this version ships no weights; name a model folder")
+        raise ConfigurationError(
+            "this version ships no weights; name a model folder (`gatling-guard model create` and"
+            " `gatling-guard export` make an untrained one)"
+        )
     return Path(folder)
 
 
+def _require_one_of(what: str, value: object, allowed: object) -> None:
+    if value not in get_args(allowed):
+        names = " and ".join(repr(each) for each in get_args(allowed))
+        raise ConfigurationError(f"no {what} {value!r}; there are {names}")
+
+
 def _torch(folder: Path, manifest: Manifest) -> Encoders:
-    modules = create(manifest.encoder_config, seed=0)
+    try:
+        modules = create(manifest.encoder_config, seed=0)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ModuleNotFoundError(
+            'backend="torch" needs torch: pip install "gatling-guard[train]"', name="torch"
+        ) from None
     for part, module in modules.items():
         checkpoint.load_into(module, folder, part, manifest)  # type: ignore[arg-type]
     return of_modules(modules, manifest)

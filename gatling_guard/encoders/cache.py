@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from gatling_guard.encoders.documents import Floats, GovernanceForms
+from gatling_guard.encoders.documents import Floats, GovernanceForms, require_list
 from gatling_guard.encoders.tree import ContextLike, PolicyLike, policy_document
 from gatling_guard.errors import InputError
 from gatling_guard.plan import to_json
@@ -96,6 +96,7 @@ class GovernanceCache(Generic[A]):
         self, policy: PolicyLike, user_role: str | None = None, session_context: ContextLike = None
     ) -> Floats:
         """z_g `[1, latent_dim]`, read-only; arguments as for the encoder."""
+        policy = _read(policy)
         summary_key = content_key(self.encoder.id, policy, user_role)
         key = content_key(summary_key, None, user_role, session_context)
 
@@ -110,9 +111,15 @@ class GovernanceCache(Generic[A]):
     def counterfactuals(
         self, policy: PolicyLike, user_role: str | None, contexts: Sequence[ContextLike]
     ) -> Floats:
-        """z_g `[len(contexts), latent_dim]` under one kept summary; these are not kept."""
+        """z_g `[len(contexts), latent_dim]` under one kept summary; these are not kept.
+
+        Raises:
+            InputError: as the encoder, or `contexts` is one text or mapping instead of a list.
+        """
+        require_list(contexts)
         if not contexts:
             return self._frozen(self.encoder.empty())
+        policy = _read(policy)
         key = content_key(self.encoder.id, policy, user_role)
         items = [(user_role, context) for context in contexts]
         with self.encoder.inference():
@@ -145,7 +152,10 @@ def content_key(
         InputError: a part that cannot be read.
     """
     digest = hashlib.sha256()
-    for part in (_content(model), _policy_content(policy), _content(role), _content(context)):
+    if role is not None and not isinstance(role, str):
+        raise InputError(f"a role is text, not {type(role).__name__}", what="role")
+    parts = (_content(model), _policy_content(policy), _content(role))
+    for part in (*parts, _content(context, "session context")):
         digest.update(b"%d:" % len(part))
         digest.update(part)
     return digest.hexdigest()
@@ -154,20 +164,25 @@ def content_key(
 def _policy_content(policy: PolicyLike) -> bytes:
     if isinstance(policy, Policy):
         return b"policy " + policy.digest.encode()
+    return _content(_read(policy), "policy")
+
+
+def _read(policy: PolicyLike) -> PolicyLike:
+    """A file as the mapping in it: what is hashed is what is encoded, whatever is written since."""
     names_file = isinstance(policy, str) and policy not in BUILTIN and "\n" not in policy
     if names_file or isinstance(policy, Path):
-        return _content(policy_document(policy))
-    return _content(policy)
+        return policy_document(policy)
+    return policy
 
 
-def _content(part: Any) -> bytes:
+def _content(part: Any, what: str = "input") -> bytes:
     """The text of one part; a tag keeps its kind apart from the others."""
     if part is None:
         return b"none"
     if isinstance(part, str):
         return b"text " + part.encode("utf-8", "surrogatepass")
     if not isinstance(part, Mapping):
-        raise InputError(f"should be text or a mapping, not {type(part).__name__}")
+        raise InputError(f"must be text or a mapping, not {type(part).__name__}", what=what)
     try:
         text = canonical_json(part)
         # JSON writes the keys True and "true" alike, the tree does not.

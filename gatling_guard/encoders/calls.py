@@ -36,7 +36,7 @@ LEAF_DIM = _FACTS + _SIGNATURE + VALUE_DIM
 """Features of one argument leaf: its place, its lineage, signature of an undeclared key, value."""
 
 _EFFECTS = tuple(Effect)
-CALL_DIM = 3 + 10 + 4 + 2 + len(_EFFECTS) + 5 + 10 + 3 + 3
+CALL_DIM = 3 + 10 + 4 + 2 + len(_EFFECTS) + 5 + 10 + 3 + 3 + 2 * _LINEAGE
 """Features of one call beside its texts and its leaves; see `_scalars`."""
 
 
@@ -89,10 +89,11 @@ def call_features(given: CallInput) -> CallFeatures:
         if lineage is not None:
             table[at, _PLACE:_FACTS] = _lineage(lineage)
         texts.append(_trusted_text(row, lineage, known))
+    scalars = _scalars(given.call, len(rows), known)
+    scalars[-2 * _LINEAGE :] = _worst(table[1:])
     if len(table) > MAX_ROWS:
         keys, texts, table = _merged(keys, texts, table)
     about = given.spec.description if given.spec else ""
-    scalars = _scalars(given.call, len(rows), known)
     return CallFeatures(given.call.tool_name, about, scalars, tuple(keys), tuple(texts), table)
 
 
@@ -123,8 +124,8 @@ def _rows(arguments: Mapping[str, Any]) -> list[_Row]:
         row = stack.pop()
         order, names, value, place, length, _, in_data, outer = row
         if isinstance(value, dict) and value:
-            data = sorted(argument_keys(value, "nested" if order else ""))
-            for key in data:
+            data = frozenset(argument_keys(value, "nested" if order else ""))
+            for key in sorted(data):
                 found.append(_Row((*order, key), names, key, place, length, True, True, outer))
             for key in sorted(value, reverse=True):
                 inside = in_data or key in data
@@ -172,7 +173,7 @@ class _Known:
             found = self._place(row)
             # Long and undeclared keys are of this call alone, and may be of any length.
             if found.declared and len(found.text) <= _LONGEST:
-                if len(self._places) >= _MOST_KNOWN:
+                if len(self._places) >= _MOST_PLACES:
                     self._places.clear()
                 self._places[key] = found
         return found
@@ -204,7 +205,9 @@ class _Known:
 
 
 _RUN = _PLACE - 1
-_MOST_KNOWN, _LONGEST = 4096, 256
+_DIRECTING = (4, 6)
+"""Columns of a place: identity and URL arguments."""
+_MOST_KNOWN, _MOST_PLACES, _LONGEST = 512, 1024, 256
 _KNOWN: dict[int, _Known] = {}
 """By identity of the spec, which is held so that its id stays its own: a digest would cost more."""
 
@@ -278,6 +281,18 @@ def _lineage(lineage: Lineage) -> list[float]:
     ]
 
 
+def _worst(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`[2 * _LINEAGE]`: what is so of any leaf, and of any that says whom, which or where.
+
+    200 numbers beside one recipient would leave next to nothing of where that one came from.
+    """
+    found = np.zeros((2, _LINEAGE), np.float32)
+    lineage = rows[:, _PLACE:_FACTS]
+    found[0] = lineage.max(0, initial=0.0)
+    found[1] = lineage[rows[:, _DIRECTING].any(1)].max(0, initial=0.0)
+    return found.reshape(-1)
+
+
 def _signature(data: bytes) -> NDArray[np.float32]:
     """Numbers in [-1, 1] from a hash: other data has another signature, which says nothing else."""
     bits = zlib.crc32(data)
@@ -299,18 +314,20 @@ def _scalars(call: ToolCall, leaves: int, known: _Known) -> NDArray[np.float32]:
     found = np.zeros(CALL_DIM, np.float32)
     found[:13] = _TIERS_AND_SCOPES[call.provenance_tier, call.scope_level]
     if call.volume is not None:
-        found[13], found[14] = 1.0, math.log(1 + call.volume) / 12
+        grown = math.log(1 + call.volume)
+        # Below 1: an int of 4,000 digits would leave nothing of the other columns in z_e.
+        found[13], found[14] = 1.0, grown / (grown + 12)
     if call.sensitivity is not None:
         found[15], found[16] = 1.0, call.sensitivity / 10
     found[17] = math.log1p(leaves) / 6
-    found[_OWN:] = known.scalars
+    found[_OWN : _OWN + len(known.scalars)] = known.scalars
     return found
 
 
 def _spec_scalars(spec: ToolSpec | None) -> NDArray[np.float32]:
     """`[CALL_DIM - _OWN]`: the profile of a tool; zeros for an unknown one."""
     if spec is None:
-        return np.zeros(CALL_DIM - _OWN, np.float32)
+        return np.zeros(CALL_DIM - _OWN - 2 * _LINEAGE, np.float32)
     profile = spec.profile
     found: list[float] = [1.0]
     found += [profile.effect is effect for effect in _EFFECTS]

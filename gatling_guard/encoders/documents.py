@@ -9,10 +9,10 @@ document, W `config.window`, G `config.global_tokens`, h `hidden_dim`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from gatling_guard.encoders.tree import (
     policy_entries,
     text_table,
 )
+from gatling_guard.errors import InputError
 
 Ints: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float32]
@@ -35,6 +36,9 @@ A = TypeVar("A")
 
 PATH_DECAY = 0.7
 """Weight of a key in the path of its children, again per level: near ancestors say more."""
+MAX_PADDED = 1 << 15
+"""Entries of one padded batch, about 10 KB each at `base`: one long span among many short ones
+must not widen them all."""
 UNIT_EPSILON = 1e-6
 """Text vectors are scaled to a mean square of 1, so that texts and features have equal say; the
 empty text stays zero."""
@@ -64,6 +68,13 @@ class Documents:
 def pad_documents(documents: Sequence[Entries], texts: dict[str, int], window: int) -> Documents:
     """Documents that share a table of texts, padded to whole windows of the longest."""
     sizes = [len(entries) for entries in documents]
+    key = np.concatenate([entries.key for entries in documents])
+    value = np.concatenate([entries.value for entries in documents])
+    table = list(texts)
+    used = np.union1d(np.union1d(key, value), 0)
+    if len(used) < len(table):  # these are some of the documents of a batch
+        table = [table[i] for i in used]
+        key, value = np.searchsorted(used, key), np.searchsorted(used, value)
     windows = max(1, -(-max(sizes) // window))
     shape = (len(documents), windows, window)
     place = [np.arange(n) + i * windows * window for i, n in enumerate(sizes)]
@@ -82,15 +93,35 @@ def pad_documents(documents: Sequence[Entries], texts: dict[str, int], window: i
     polarity[slots] = np.concatenate([entries.polarity for entries in documents]) % 3
     mask[slots] = True
     return Documents(
-        texts=list(texts),
-        key=np.concatenate([entries.key for entries in documents]),
-        value=np.concatenate([entries.value for entries in documents]),
+        texts=table,
+        key=key,
+        value=value,
         levels=levels,
         slots=slots,
         features=features.reshape(*shape, -1),
         polarity=polarity.reshape(shape),
         mask=mask.reshape(shape),
     )
+
+
+def require_list(contexts: Sequence[ContextLike]) -> None:
+    """Refuse one text, which is a sequence too: of its characters."""
+    if isinstance(contexts, (str, Mapping)):
+        raise InputError(f"must be a list, not {type(contexts).__name__}", what="contexts")
+
+
+def _groups(sizes: list[int], window: int) -> list[list[int]]:
+    """Which documents to pad together: all, or neighbours in length up to `MAX_PADDED` entries."""
+    padded = [max(1, -(-size // window)) * window for size in sizes]
+    if len(sizes) * max(padded) <= MAX_PADDED:
+        return [list(range(len(sizes)))]
+    found: list[list[int]] = []
+    for i in sorted(range(len(sizes)), key=padded.__getitem__):
+        if found and (len(found[-1]) + 1) * padded[i] <= MAX_PADDED:
+            found[-1].append(i)
+        else:
+            found.append([i])
+    return found
 
 
 class GovernanceForms(ABC, Generic[A]):
@@ -118,6 +149,10 @@ class GovernanceForms(ABC, Generic[A]):
     @abstractmethod
     def as_numpy(self, array: A) -> Floats:
         """A copy of an array of this backend as numpy."""
+
+    @abstractmethod
+    def joined(self, parts: list[A], order: Ints) -> A:
+        """The rows of all parts, in `order`."""
 
     def inference(self) -> AbstractContextManager[object]:
         """In which nothing is kept for gradients."""
@@ -153,13 +188,35 @@ class GovernanceForms(ABC, Generic[A]):
         """`summary` of several policies: `[B, G, h]`."""
         texts = text_table()
         entries = [policy_entries(policy, role, texts) for policy, role in items]
-        return self.run_policy(pad_documents(entries, texts, self.config.window))
+        return self._in_groups(entries, texts, lambda _, documents: self.run_policy(documents))
 
     def encode_contexts(self, summary: A, items: Sequence[tuple[str | None, ContextLike]]) -> A:
         """z_g `[B, latent_dim]` of B (role, context) under one summary, or under one each."""
         texts = text_table()
         entries = [context_entries(role, context, texts) for role, context in items]
-        return self.run_context(summary, pad_documents(entries, texts, self.config.window))
+
+        def run(members: list[int], documents: Documents) -> A:
+            given: Any = summary
+            return self.run_context(given[members] if len(given) > 1 else given, documents)
+
+        return self._in_groups(entries, texts, run)
+
+    def _in_groups(
+        self,
+        entries: list[Entries],
+        texts: dict[str, int],
+        run: Callable[[list[int], Documents], A],
+    ) -> A:
+        """`run` on documents that are padded together, as few batches as memory allows."""
+        window = self.config.window
+        groups = _groups([len(document) for document in entries], window)
+        found = [
+            run(group, pad_documents([entries[i] for i in group], texts, window))
+            for group in groups
+        ]
+        if len(found) == 1:
+            return found[0]
+        return self.joined(found, np.argsort(np.concatenate(groups)))
 
     def counterfactuals(
         self, policy: PolicyLike, user_role: str | None, contexts: Sequence[ContextLike]
@@ -167,7 +224,11 @@ class GovernanceForms(ABC, Generic[A]):
         """z_g `[len(contexts), latent_dim]`: the same authority with other things asked for.
 
         P3: each untrusted span in place of the instruction. The policy is encoded once.
+
+        Raises:
+            InputError: as `forward`, or `contexts` is one text or mapping instead of a list.
         """
+        require_list(contexts)
         if not contexts:
             return self.empty()
         items = [(user_role, context) for context in contexts]

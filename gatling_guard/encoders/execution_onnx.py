@@ -67,6 +67,9 @@ class OnnxExecutionEncoder(PlanEncoder):
         self, calls: Sequence[CallFeatures]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """See `PlanEncoder`."""
+        if len(calls) == 1:
+            x0, own = self._one(calls[0])
+            return x0, own
         texts = Texts()
         batches = call_batches(calls, texts)
         vectors = self.text(texts.all())
@@ -78,6 +81,17 @@ class OnnxExecutionEncoder(PlanEncoder):
                 vectors[b.texts], b.leaves, b.place, b.mask,
             )  # fmt: skip
         return x0, own
+
+    def _one(self, call: CallFeatures) -> list[NDArray[np.float32]]:
+        """The step of a session: no grouping, no gathering."""
+        rows = len(call.keys)
+        vectors = self.text((call.name, call.description, *call.keys, *call.texts))
+        place = np.arange(rows)[None]
+        keys, texts = vectors[2 : 2 + rows], vectors[2 + rows :]
+        mask = np.ones((1, rows), np.float32)
+        return self.call(
+            vectors[:1], vectors[1:2], call.scalars[None], keys, texts, call.leaves, place, mask
+        )
 
     def run_plan(
         self,

@@ -105,7 +105,7 @@ def _quiet() -> Iterator[None]:
 
 
 def export(folder: Path) -> None:
-    """Add graphs, run-time arrays and self-test to a model folder that has torch weights.
+    """Add graphs and self-test to a model folder that has torch weights.
 
     Raises:
         ConfigurationError: no model, or one without torch weights.

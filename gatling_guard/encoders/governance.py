@@ -27,6 +27,7 @@ from gatling_guard.encoders.documents import (
     Documents,
     Floats,
     GovernanceForms,
+    Ints,
 )
 from gatling_guard.encoders.export import Graph
 from gatling_guard.encoders.layers import FeedForward, Gate, TextProjection, initialise
@@ -333,6 +334,10 @@ class GovernanceEncoder(GovernanceForms[Tensor], nn.Module):
     def empty(self) -> Tensor:
         """`[0, latent_dim]`."""
         return self.policy.tokens.new_zeros(0, self.config.latent_dim)
+
+    def joined(self, parts: list[Tensor], order: Ints) -> Tensor:
+        """See `GovernanceForms`."""
+        return torch.cat(parts)[torch.from_numpy(order).to(parts[0].device)]
 
     def as_numpy(self, array: Tensor) -> Floats:
         """A copy without gradient."""

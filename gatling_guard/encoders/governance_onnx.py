@@ -19,6 +19,7 @@ from gatling_guard.encoders.documents import (
     Documents,
     Floats,
     GovernanceForms,
+    Ints,
 )
 from gatling_guard.encoders.projected import ProjectedText
 from gatling_guard.encoders.runtime import OnnxGraph
@@ -81,6 +82,10 @@ class OnnxGovernanceEncoder(GovernanceForms[Floats]):
     def empty(self) -> Floats:
         """`[0, latent_dim]`."""
         return np.zeros((0, self.config.latent_dim), np.float32)
+
+    def joined(self, parts: list[Floats], order: Ints) -> Floats:
+        """See `GovernanceForms`."""
+        return np.concatenate(parts)[order]
 
     def as_numpy(self, array: Floats) -> Floats:
         """A copy."""

@@ -58,9 +58,9 @@ def prepared(
         lineage: of the argument leaves, by node id.
 
     Raises:
-        PlanError: the dict is no plan.
+        PlanError: it is no plan.
     """
-    parsed = plan if isinstance(plan, ExecutionPlan) else parse_plan(dict(plan))
+    parsed = plan if isinstance(plan, ExecutionPlan) else parse_plan(plan)
     inputs = [
         CallInput(
             parsed.calls[node],
@@ -128,7 +128,7 @@ class PlanEncoder(ABC):
     def sub_plans(
         self,
         plan: PlanLike,
-        parts: Sequence[Sequence[str]],
+        parts: Sequence[Sequence[str | int]],
         specs: Lookup | None = None,
     ) -> NDArray[np.float32]:
         """Embeddings `[len(parts), latent_dim]` of parts of one plan, in the light of all of it.
@@ -148,7 +148,8 @@ class PlanEncoder(ABC):
         if len(index) > CHUNK:
             raise InputError(f"{len(index)} calls; at most {CHUNK} for parts", what="plan")
         chosen = np.zeros((len(parts), len(index)), np.float32)
-        for row, part in enumerate(parts):
+        for row, given_part in enumerate(parts):
+            part = [str(node) for node in given_part]
             unknown = [node for node in part if node not in index]
             if unknown or not part:
                 what = f"no call {unknown[0]!r} in the plan" if unknown else "needs a call"

@@ -7,6 +7,7 @@ whatever came before (P9), and numpy's would start a thread per core.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -18,11 +19,12 @@ from numpy.typing import NDArray
 from gatling_guard.encoders.text import TextFeatures
 
 _LONGEST = 512
-"""Longer texts are not kept: a session sees them once."""
+"""Of longer texts a hash is the key: the description of a tool comes again with every call, and one
+of 100,000 characters takes seconds."""
 
 
 class ProjectedText:
-    """Texts -> `[n, h]` float32, with the latest `size` short texts kept. Thread-safe.
+    """Texts -> `[n, h]` float32, with those of the latest `size` texts kept. Thread-safe.
 
     Args:
         features: of the tokeniser that the projection was trained with.
@@ -38,26 +40,32 @@ class ProjectedText:
         size: int = 4096,
     ) -> None:
         self.features, self.project, self.size = features, project, size
-        self._kept: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self._kept: OrderedDict[str | bytes, NDArray[np.float32]] = OrderedDict()
         self._lock = threading.Lock()
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """`[len(texts), h]`, at least one text; the empty text is all zeros."""
+        keys = {text: _key(text) for text in texts}
         known: dict[str, NDArray[np.float32]] = {}
         with self._lock:
-            for text in texts:
-                if text in self._kept:
-                    known[text] = self._kept[text]
-                    self._kept.move_to_end(text)
-        missing = [text for text in dict.fromkeys(texts) if text not in known]
+            for text, key in keys.items():
+                if key in self._kept:
+                    known[text] = self._kept[key]
+                    self._kept.move_to_end(key)
+        missing = [text for text in keys if text not in known]
         if missing:
             vectors = self.project(self.features(missing))[0]
             known.update(zip(missing, vectors, strict=True))
             with self._lock:
                 for text in missing:
-                    if len(text) <= _LONGEST:
-                        # A copy: a row would keep the whole batch alive.
-                        self._kept[text] = known[text].copy()
+                    # A copy: a row would keep the whole batch alive.
+                    self._kept[keys[text]] = known[text].copy()
                 while len(self._kept) > self.size:
                     self._kept.popitem(last=False)
         return np.stack([known[text] for text in texts])
+
+
+def _key(text: str) -> str | bytes:
+    if len(text) <= _LONGEST:
+        return text
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

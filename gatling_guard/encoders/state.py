@@ -140,7 +140,7 @@ class PlanState:
         self,
         call: ToolCall | Mapping[str, Any],
         *,
-        sources: Iterable[str | Edge] = (),
+        sources: Iterable[str | int | Edge] = (),
         spec: ToolSpec | None = None,
         lineage: Sequence[Lineage] | None = None,
     ) -> Step:
@@ -157,7 +157,7 @@ class PlanState:
                 or more than `MAX_NODES` calls.
         """
         made = call if isinstance(call, ToolCall) else _parsed(call)
-        edges = tuple(_edge(source, made.node_id) for source in sources)
+        edges = _edges(sources, made.node_id)
         features = call_features(CallInput(made, spec, lineage))
         x0, embedded = self._encoder.run_calls([features])
         step = self._add(x0, [made.node_id], [self._kinds(made.node_id, edges)])
@@ -181,9 +181,17 @@ class PlanState:
         self._add(self._encoder.run_calls(calls)[0], node_ids, sources)
 
     def score(self, candidates: Sequence[Candidate]) -> list[Step]:
-        """The plan after each of several possible next calls, in one batch; nothing is added."""
+        """The plan after each of several possible next calls, in one batch; nothing is added.
+
+        Raises:
+            InputError: no `Candidate`, or one that `append` would refuse.
+        """
         if not candidates:
             return []
+        for i, each in enumerate(candidates):
+            if not isinstance(each, Candidate) or not isinstance(each.call, ToolCall):
+                what = "needs a Candidate with a ToolCall (`parse_plan` makes them of dicts)"
+                raise InputError([Issue(f"/{i}", what)], what="candidates")
         features = [call_features(CallInput(c.call, c.spec, c.lineage)) for c in candidates]
         x0, embedded = self._encoder.run_calls(features)
         graphs = []
@@ -302,8 +310,10 @@ class PlanState:
 
         Raises:
             InputError: it is no stored state, a damaged one, or one of other weights than
-                `encoder` has.
+                `encoder` has. Torch encoders count as other weights in every process.
         """
+        if not isinstance(data, bytes):
+            raise InputError(f"must be bytes, not {type(data).__name__}", what="plan state")
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
@@ -364,6 +374,9 @@ def _shapes(config: EncoderConfig, calls: int) -> dict[str, tuple[tuple[int, ...
 
 
 def _parsed(call: Mapping[str, Any]) -> ToolCall:
+    if not isinstance(call, Mapping):
+        what = f"must be a ToolCall or a mapping, not {type(call).__name__}"
+        raise InputError(what, what="call")
     try:
         return parse_plan({"nodes": [dict(call)]}).nodes[0]
     except PlanError as error:
@@ -371,5 +384,17 @@ def _parsed(call: Mapping[str, Any]) -> ToolCall:
         raise InputError(issues, what="call") from None
 
 
-def _edge(source: str | Edge, target: str) -> Edge:
-    return source if isinstance(source, Edge) else Edge(source=source, target=target)
+def _edges(sources: Iterable[str | int | Edge], target: str) -> tuple[Edge, ...]:
+    if isinstance(sources, (str, Mapping)):  # "12" would be read as the calls 1 and 2
+        what = f"must be a list of ids or edges, not {type(sources).__name__}"
+        raise InputError([Issue("/sources", what)], what="call")
+    found = []
+    for i, source in enumerate(sources):
+        if isinstance(source, Edge):
+            found.append(source)
+        elif isinstance(source, (str, int)) and not isinstance(source, bool):
+            found.append(Edge(source=str(source), target=target))
+        else:
+            what = f"must be an id or an Edge, not {type(source).__name__}"
+            raise InputError([Issue(f"/sources/{i}", what)], what="call")
+    return tuple(found)

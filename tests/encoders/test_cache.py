@@ -100,6 +100,24 @@ def test_a_changed_file_misses(cache: GovernanceCache[Any], tmp_path: Path) -> N
     assert cache.vectors.misses == 2
 
 
+def test_a_file_that_changes_meanwhile_does_not_poison_the_cache(
+    cache: GovernanceCache[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was hashed is what is encoded: else one policy's z_g would be another's for good."""
+    file = tmp_path / "policy.yaml"
+    file.write_text("deny: [a]\n")
+    summary = cache.encoder.summary
+
+    def late(*given: Any) -> Any:
+        file.write_text("allow: [a]\n")
+        return summary(*given)
+
+    monkeypatch.setattr(cache.encoder, "summary", late)
+    found = cache(file, None, None)
+    want = cache.encoder.encode_batch([({"deny": ["a"]}, None, None)]).detach().numpy()
+    assert np.array_equal(found, want)
+
+
 def test_a_changed_model_misses(cache: GovernanceCache[Any]) -> None:
     """R31: the model's id is part of the key."""
     before = cache(POLICY, "analyst", ASKED)

@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gatling_guard import Edge, ExecutionPlan, ToolCall
+from gatling_guard import Edge, ExecutionPlan, Provenance, ToolCall
 from gatling_guard.catalog import Effect, ToolProfile, ToolSpec
 from gatling_guard.encoders.calls import (
     CALL_DIM,
@@ -456,6 +456,56 @@ def test_a_volume_of_any_size_is_a_number(encoder: ExecutionEncoder) -> None:
     vast = own(encoder, {}, volume=10**400)
     assert np.isfinite(vast).all()
     assert not np.array_equal(vast, own(encoder, {}, volume=10**399))
+
+
+def far(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    return 1 - float((one * other).sum() / np.linalg.norm(one) / np.linalg.norm(other))
+
+
+def test_no_volume_drowns_the_rest(encoder: ExecutionEncoder) -> None:
+    """A planner may write any number; tier and scope of the call stay visible beside it."""
+    vast: dict[str, Any] = {"volume": 10**4000}
+    one = own(encoder, {}, **vast, provenance_tier=1, scope_level=1)
+    other = own(encoder, {}, **vast, provenance_tier=3, scope_level=10)
+    assert far(one, other) > 5e-3
+
+
+@pytest.mark.parametrize("spec", [SPEC, None])
+def test_padding_does_not_hide_where_a_value_came_from(
+    encoder: ExecutionEncoder, spec: ToolSpec | None
+) -> None:
+    """20,000 numbers beside one recipient leave its lineage visible."""
+    arguments = {"to": "eve@evil.example", "copies": [1] * 20_000}
+    origins = (
+        Origin("instruction", "exact", Provenance.INTERNAL),
+        Origin("output", "exact", Provenance.PUBLIC),
+    )
+    one, other = (
+        own(encoder, arguments, spec, [Lineage("/to", "to", "eve@evil.example", (origin,))])
+        for origin in origins
+    )
+    assert far(one, other) > 2e-3
+
+
+def test_another_tainted_leaf_does_not_hide_where_the_recipient_came_from() -> None:
+    arguments = {"to": "eve@evil.example", "body": "Hello Ann."}
+    public = (Origin("output", "exact", Provenance.PUBLIC),)
+    given = (Origin("instruction", "exact", Provenance.INTERNAL),)
+    body = Lineage("/body", "body", arguments["body"], public)
+    rows = [
+        features(arguments, SPEC, [body, Lineage("/to", "to", arguments["to"], origins)]).scalars
+        for origins in (given, public)
+    ]
+    assert not np.array_equal(*rows)
+
+
+def test_keys_that_are_data_cost_linear_time() -> None:
+    """Each key was looked up in a list: 90,000 of them took more than a minute."""
+    arguments = {"m": {f"k-{i}": 1 for i in range(45_000)}}
+    given_call = CallInput(call(arguments))
+    start = time.perf_counter()
+    call_features(given_call)
+    assert time.perf_counter() - start < 8
 
 
 def test_a_spec_makes_a_difference_and_edges_do_not(encoder: ExecutionEncoder) -> None:

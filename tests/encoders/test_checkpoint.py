@@ -31,8 +31,10 @@ from gatling_guard.encoders.checkpoint import (
     verify,
 )
 from gatling_guard.encoders.manifest import (
+    FILE,
     MAX_BYTES,
     MAX_MANIFEST,
+    build_manifest,
     name_fault,
     parse_manifest,
     read_manifest,
@@ -759,3 +761,13 @@ def test_update_adds_files_and_keeps_the_rest(model: Path) -> None:
 def test_networks_that_there_are_not(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="critic"):
         save_weights(tmp_path / "m", {"critic": {}}, CONFIG, name="m", version="1", created=CREATED)
+
+
+@pytest.mark.parametrize("field", ["window", "blocks", "policy_blocks", "context_blocks"])
+def test_a_config_whose_memory_is_not_in_its_parameters_is_refused(model: Path, field: str) -> None:
+    """A window of 2^20 has few weights and a table of 2^41 offsets; a block costs as such."""
+    values = json.loads((model / FILE).read_bytes())
+    values["config"] |= {"hidden_dim": 1, "heads": 1, "pool_heads": 1, field: 1 << 20}
+    del values["digest"]
+    with pytest.raises(InputError, match="asks for more"):
+        build_manifest(values)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from gatling_guard.encoders.config import EncoderConfig
-from gatling_guard.encoders.documents import Documents, pad_documents
+from gatling_guard.encoders.documents import MAX_PADDED, Documents, pad_documents
 from gatling_guard.encoders.export import export_graph, text_graph
 from gatling_guard.encoders.governance import GovernanceEncoder, export_parts
 from gatling_guard.encoders.governance_onnx import OnnxGovernanceEncoder
@@ -417,6 +417,36 @@ def test_onnx_call_forms(
     assert np.abs(found - reference).max() < 1e-4 * np.abs(reference).max()
     assert onnx["fp32"].encode_batch([]).shape == (0, 1024)
     assert np.array_equal(onnx["int8"].forward(*items[0]), onnx["int8"](*items[0]))
+
+
+def test_one_long_span_does_not_widen_all_others(
+    encoder: GovernanceEncoder,
+    onnx: dict[str, OnnxGovernanceEncoder],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Spans are an attacker's: 200 beside one of 4,096 sentences took 13 GB."""
+    padded = []
+    for found in (encoder, onnx["fp32"]):
+        run = found.run_context
+
+        def counted(summary: Any, documents: Any, run: Any = run) -> Any:
+            padded.append(documents.mask.size)
+            return run(summary, documents)
+
+        monkeypatch.setattr(found, "run_context", counted)
+    contexts = [f"Pay {i}. Twice." for i in range(20)]
+    contexts.insert(7, "Do it. " * 3000)
+    rows = [encoder.counterfactuals(POLICY, "analyst", [text]).numpy() for text in contexts]
+    want = np.concatenate(rows)
+    padded.clear()
+    for got in (
+        encoder.counterfactuals(POLICY, "analyst", contexts).numpy(),
+        onnx["fp32"].counterfactuals(POLICY, "analyst", contexts),
+    ):
+        assert np.abs(got - want).max() < 1e-4 * np.abs(want).max()
+    assert max(padded) <= MAX_PADDED
+    items = [(POLICY, "analyst", text) for text in contexts]
+    assert np.abs(encoder.encode_batch(items).numpy() - want).max() < 1e-4 * np.abs(want).max()
 
 
 def test_onnx_from_many_threads(onnx: dict[str, OnnxGovernanceEncoder]) -> None:
