@@ -38,7 +38,7 @@ Floats = NDArray[np.float32]
 def call_text(call: ToolCall, spec: ToolSpec | None = None) -> str:
     """A call in words: the tool's name, then each argument's name and value.
 
-    >>> call_text(ToolCall(node_id=1, tool_name="send_mail", arguments={"to": ["a@b.c"]}))
+    >>> call_text(ToolCall(node_id="1", tool_name="send_mail", arguments={"to": ["a@b.c"]}))
     'send mail with to a@b.c'
     """
     name = normalised(spec.name if spec is not None else call.tool_name)
@@ -81,7 +81,8 @@ class RivalScorer:
         folder = Path(folder)
         self._static = StaticText.load(folder)
         maps = _maps(folder)
-        self._call, self._text = maps["call"], maps["text"]
+        # As they are multiplied: rows @ map, in one piece of memory.
+        self._call, self._text = (np.ascontiguousarray(maps[side].T) for side in ("call", "text"))
         self.id = self._static.id
         """Changes with the table and the maps: thresholds fitted on another id do not hold."""
 
@@ -97,7 +98,7 @@ class RivalScorer:
 
     def _embed(self, texts: Sequence[str], weights: Floats) -> Floats:
         features = self._static([text[:MAX_TEXT] for text in texts])
-        return unit(features[:, : weights.shape[1]] @ weights.T)
+        return unit(features[:, : len(weights)] @ weights)
 
     def margin(
         self, call: ToolCall | str, instruction_sentences: Sequence[str], spans: Sequence[str],
@@ -124,7 +125,8 @@ class RivalScorer:
 def unit(rows: Floats) -> Floats:
     """Rows at length 1; zeros stay zeros."""
     norm = np.sqrt(np.einsum("nd,nd->n", rows, rows))
-    return rows / np.maximum(norm, np.float32(1e-12))[:, None]
+    found: Floats = rows / np.maximum(norm, np.float32(1e-12))[:, None]
+    return found
 
 
 def _nearest(rows: Floats, row: Floats) -> float:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from gatling_guard.catalog import ToolSpec, infer_profile
 from gatling_guard.encoders.scorer import MAX_TEXT, call_text, tool_text
+from gatling_guard.encoders.wordpiece import normalised
 from gatling_guard.plan import Provenance, ToolCall
 from gatling_guard.trace import cut_spans, sentences
 from gatling_guard.training.traces import LabelledTrace
@@ -73,11 +74,11 @@ def call_views(row: LabelledTrace) -> list[CallView]:
     views = []
     for i, step in enumerate(row.trace.steps):
         spec = specs.get(step.tool) or specs.get(step.tool.rsplit(".", 1)[-1])
-        call = ToolCall(node_id=i, tool_name=step.tool or "unknown", arguments=step.arguments)
+        call = ToolCall(node_id=str(i), tool_name=step.tool or "unknown", arguments=step.arguments)
         views.append(
             CallView(
                 call_text(call),
-                tool_text(spec) if spec else call_text(ToolCall(node_id=i, tool_name=step.tool)),
+                tool_text(spec) if spec else normalised(call.tool_name),
                 said,
                 tuple(spans),
                 tuple(spans.values()),
@@ -107,7 +108,9 @@ def rival_texts(output: object, spec: ToolSpec | None, call_id: str) -> list[str
 def _has_effect(tool: str, spec: ToolSpec | None, call: ToolCall) -> bool:
     profile = spec.profile if spec is not None else infer_profile(tool)
     given = any(call.arguments.get(name) for name in profile.url_args)
-    return profile.effect.side_effect or given or any(mark in call_text(call) for mark in _URL_MARKS)
+    return (
+        profile.effect.side_effect or given or any(mark in call_text(call) for mark in _URL_MARKS)
+    )
 
 
 def _tokens(text: str) -> frozenset[str]:
@@ -137,7 +140,12 @@ class Near:
 
 
 def items_of(
-    rows: Iterable[LabelledTrace], *, near: Near, seed: int, per_row: int = 4, per_source: int = 6000
+    rows: Iterable[LabelledTrace],
+    *,
+    near: Near,
+    seed: int,
+    per_row: int = 4,
+    per_source: int = 6000,
 ) -> list[Item]:
     """Items of all rows, shuffled.
 

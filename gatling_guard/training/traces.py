@@ -141,9 +141,7 @@ def reworded(row: LabelledTrace, wording: Callable[[str], str]) -> LabelledTrace
     outputs = "\n".join(str(step.output) for step in steps if step.output is not None)
     if any(_found(text, outputs) for text in row.injected):
         return None
-    return replace(
-        row, trace=replace(row.trace, steps=tuple(steps)), injected=tuple(new.values())
-    )
+    return replace(row, trace=replace(row.trace, steps=tuple(steps)), injected=tuple(new.values()))
 
 
 def _replaced(step: RecordedStep, new: dict[str, str]) -> RecordedStep:
