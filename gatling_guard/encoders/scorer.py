@@ -1,8 +1,8 @@
 """The text scorer for rivals (design P3): which text explains a call best, the user's or another's.
 
 A call is written as text and compared with the sentences of the instruction and with the spans of
-earlier outputs: static sub-word rows and hashed n-grams (`text.py`, another table), then one linear
-map for calls and one for texts. Needs numpy only; the table and the maps are made by
+earlier outputs: static sub-word rows and hashed n-grams (`text.py`, another table), the
+sub-words through one linear map for calls and one for texts. Needs numpy only; the table and the maps are made by
 `python -m gatling_guard.training.scorer`.
 Does not see: the order of words beyond n-grams, negation, values that were paraphrased.
 """
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatling_guard.catalog.types import ToolSpec
-from gatling_guard.encoders.text import STATIC_DIM, StaticText
+from gatling_guard.encoders.text import SUBWORD_DIM, StaticText
 from gatling_guard.encoders.wordpiece import normalised
 from gatling_guard.errors import ConfigurationError
 from gatling_guard.plan import ToolCall
@@ -83,6 +83,7 @@ class RivalScorer:
         maps = _maps(folder)
         # As they are multiplied: rows @ map, in one piece of memory.
         self._call, self._text = (np.ascontiguousarray(maps[side].T) for side in ("call", "text"))
+        self._gain = maps["ngram_gain"]
         self.id = self._static.id
         """Changes with the table and the maps: thresholds fitted on another id do not hold."""
 
@@ -98,7 +99,9 @@ class RivalScorer:
 
     def _embed(self, texts: Sequence[str], weights: Floats) -> Floats:
         features = self._static([text[:MAX_TEXT] for text in texts])
-        return unit(features[:, : len(weights)] @ weights)
+        features[:, :SUBWORD_DIM] = unit(features[:, :SUBWORD_DIM] @ weights)
+        features[:, SUBWORD_DIM:] *= self._gain
+        return unit(features)
 
     def margin(
         self, call: ToolCall | str, instruction_sentences: Sequence[str], spans: Sequence[str],
@@ -134,7 +137,7 @@ def _nearest(rows: Floats, row: Floats) -> float:
 
 
 def _maps(folder: Path) -> dict[str, Floats]:
-    """Both maps `[D, STATIC_DIM]`, or `[D, k]` over the first k features, as float32."""
+    """The maps `call` and `text` `[SUBWORD_DIM, SUBWORD_DIM]`, and `ngram_gain` `[1]`."""
     from safetensors import SafetensorError
     from safetensors.numpy import load as load_tensors
 
@@ -150,12 +153,11 @@ def _maps(folder: Path) -> dict[str, Floats]:
         tensors = load_tensors(raw)
     except SafetensorError as error:
         raise ConfigurationError(f"{path}: no safetensors file ({error})") from None
-    found = {side: tensors.get(side) for side in ("call", "text")}
-    shapes = {None if m is None or m.ndim != 2 else m.shape for m in found.values()}
-    shape = shapes.pop()
-    if shapes or shape is None or not 0 < shape[1] <= STATIC_DIM:
-        raise ConfigurationError(f"{path}: no two maps of one shape over the text features")
-    maps = {side: np.ascontiguousarray(m, np.float32) for side, m in found.items() if m is not None}
-    if not all(np.isfinite(m).all() for m in maps.values()):
-        raise ConfigurationError(f"{path}: holds numbers that are not finite")
-    return maps
+    square = (SUBWORD_DIM, SUBWORD_DIM)
+    for name, shape in (("call", square), ("text", square), ("ngram_gain", (1,))):
+        found = tensors.get(name)
+        if found is None or found.shape != shape or found.dtype != np.float32:
+            raise ConfigurationError(f"{path}: no float32 {name} of shape {list(shape)}")
+        if not np.isfinite(found).all():
+            raise ConfigurationError(f"{path}: {name} holds numbers that are not finite")
+    return dict(tensors)

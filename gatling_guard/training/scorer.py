@@ -31,7 +31,7 @@ from torch.nn import functional as F
 from gatling_guard.encoders.folder import write_folder
 from gatling_guard.encoders.ngrams import ngram_features
 from gatling_guard.encoders.scorer import MAPS, MAX_TEXT, RivalScorer, unit
-from gatling_guard.encoders.text import STATIC_DIM, SUBWORD_DIM, TABLE, text_features
+from gatling_guard.encoders.text import SUBWORD_DIM, TABLE, text_features
 from gatling_guard.encoders.wordpiece import WordPiece, normalised
 from gatling_guard.training.items import Item, Near, items_of
 from gatling_guard.training.margins import auc, judged, margins
@@ -54,12 +54,13 @@ class ScorerConfig:
     lr: float = 5e-4
     table_lr: float = 2e-3
     warm_up: int = 50
-    ngrams: bool = True
     ngram_gain: float = 1.0
-    """Weight of the n-grams beside the sub-words at the start."""
+    """Weight of the n-grams beside the sub-words; 0 is without. They are neither mapped nor
+    trained: a map over hashed runs learns the names of the training suites."""
     table: bool = True
     """Train the rows."""
     token_weights: bool = True
+    maps: bool = True
     blend: float = 1.0
     """Share of what was learnt in the result; the rest is the untrained table and maps. Fine-tuned
     weights do better on suites they never saw when they are drawn back to where they started."""
@@ -74,7 +75,7 @@ class Corpus:
     Ids are counted over the sub-words that occur: `used` holds their rows in the full table.
     """
 
-    def __init__(self, texts: Iterable[str], *, ngrams: bool) -> None:
+    def __init__(self, texts: Iterable[str]) -> None:
         self.index: dict[str, int] = {}
         for text in texts:
             self.index.setdefault(text, len(self.index))
@@ -86,15 +87,14 @@ class Corpus:
         self.used, compact = np.unique(flat, return_inverse=True)
         ends = np.cumsum([len(ids) for ids in full])
         self._ids = [torch.from_numpy(x.copy()) for x in np.split(compact, ends[:-1])]
-        self._ngrams = torch.from_numpy(ngram_features(shown)) if ngrams else None
+        self._ngrams = torch.from_numpy(ngram_features(shown))
 
-    def take(self, texts: Sequence[str]) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Flat ids, the offset of each text `[n]`, and n-gram rows `[n, 256]` or None."""
+    def take(self, texts: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+        """Flat ids, the offset of each text `[n]`, and n-gram rows `[n, 256]`."""
         at = [self.index[text] for text in texts]
         ids = [self._ids[i] for i in at]
         sizes = torch.tensor([0] + [len(x) for x in ids[:-1]])
-        found = self._ngrams[torch.tensor(at)] if self._ngrams is not None else None
-        return torch.cat(ids), torch.cumsum(sizes, 0), found
+        return torch.cat(ids), torch.cumsum(sizes, 0), self._ngrams[torch.tensor(at)]
 
 
 class StaticScorer(nn.Module):
@@ -105,11 +105,13 @@ class StaticScorer(nn.Module):
         super().__init__()
         self.rows = nn.Parameter(rows.clone(), requires_grad=config.table)
         self.token_weight = nn.Parameter(torch.zeros(len(rows)), requires_grad=config.token_weights)
-        start = torch.ones(STATIC_DIM if config.ngrams else SUBWORD_DIM)
-        start[SUBWORD_DIM:] = config.ngram_gain
         self.maps = nn.ParameterDict(
-            {side: nn.Parameter(torch.diag(start)) for side in ("call", "text")}
+            {
+                side: nn.Parameter(torch.eye(SUBWORD_DIM), requires_grad=config.maps)
+                for side in ("call", "text")
+            }
         )
+        self.gain = config.ngram_gain
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
     def embed(self, corpus: Corpus, texts: Sequence[str], side: str) -> Tensor:
@@ -117,10 +119,9 @@ class StaticScorer(nn.Module):
         ids, offsets, ngrams = corpus.take(texts)
         weights = self.token_weight[ids].exp()
         summed = F.embedding_bag(ids, self.rows, offsets, mode="sum", per_sample_weights=weights)
-        features = F.normalize(summed, dim=-1)
-        if ngrams is not None:
-            features = torch.cat([features, ngrams], dim=1)
-        return F.normalize(features @ self.maps[side].T, dim=-1)
+        # Length 1 before the map as well: so `StaticText` gives it.
+        meant = F.normalize(F.normalize(summed, dim=-1) @ self.maps[side].T, dim=-1)
+        return F.normalize(torch.cat([meant, self.gain * ngrams], dim=1), dim=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class Trained:
 
 def train(items: Sequence[Item], config: ScorerConfig, *, quiet: bool = True) -> Trained:
     """Trains on the items, at least one batch of them."""
-    corpus = Corpus(_texts(items), ngrams=config.ngrams)
+    corpus = Corpus(_texts(items))
     untrained = torch.from_numpy(_shipped_rows()[corpus.used])
     model, start = StaticScorer(untrained, config), StaticScorer(untrained, config)
     optimizer = _optimizer(model, config)
@@ -208,6 +209,7 @@ def scorer_files(trained: Trained, config: ScorerConfig, items: Sequence[Item]) 
         side: _blended(trained.start.maps[side], trained.model.maps[side], config)
         for side in ("call", "text")
     }
+    maps["ngram_gain"] = np.array([config.ngram_gain], dtype=np.float32)
     files = {
         "table.safetensors": save(
             {"table": np.rint(rows / scale[:, None]).astype(np.int8), "scale": scale}

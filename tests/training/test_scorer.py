@@ -29,11 +29,16 @@ SMALL = ScorerConfig(epochs=3, batch=16, warm_up=2)
 
 def item(verb: str, thing: str, **changed: object) -> Item:
     values = {
-        "call": f"{verb} {thing} with id 7", "positives": (f"Please {verb} my {thing} today.",),
-        "negatives": (f"The {thing} is blue.",), "tool": f"{verb} {thing}",
-        "wrong_tool": "list all", "instruction": f"{verb} {thing}", "trace": f"{verb}/{thing}", "source": "test",
+        "call": f"{verb} {thing} with id 7",
+        "positives": (f"Please {verb} my {thing} today.",),
+        "negatives": (f"The {thing} is blue.",),
+        "tool": f"{verb} {thing}",
+        "wrong_tool": "list all",
+        "instruction": f"{verb} {thing}",
+        "trace": f"{verb}/{thing}",
+        "source": "test",
         "malicious": False,
-    }  # fmt: skip
+    }
     return Item(**{**values, **changed})  # type: ignore[arg-type]
 
 
@@ -116,7 +121,7 @@ def test_a_blend_of_nothing_is_the_untrained_table(folder: Path) -> None:
     files = scorer_files(train(ITEMS, SMALL), replace(SMALL, blend=0.0), ITEMS)
     old = (TABLE / "table.safetensors").read_bytes()
     assert np.array_equal(load(files["table.safetensors"])["table"], load(old)["table"])
-    assert np.array_equal(load(files[MAPS])["text"], np.eye(512, dtype=np.float32))
+    assert np.array_equal(load(files[MAPS])["text"], np.eye(256, dtype=np.float32))
 
 
 def test_the_folder_is_small_and_as_good_as_what_was_trained(folder: Path) -> None:
@@ -128,12 +133,12 @@ def test_the_folder_is_small_and_as_good_as_what_was_trained(folder: Path) -> No
     assert scorer.id != text_features("static").id
 
 
-def test_without_n_grams_and_with_a_frozen_table() -> None:
+def test_what_is_frozen_stays() -> None:
     from safetensors.numpy import load
 
-    config = ScorerConfig(epochs=1, batch=16, ngrams=False, table=False, token_weights=False)
+    config = ScorerConfig(epochs=1, batch=16, ngram_gain=0, table=False, token_weights=False)
     files = made(ITEMS[:16], config)
-    assert load(files[MAPS])["call"].shape == (256, 256)
+    assert load(files[MAPS])["ngram_gain"] == 0
     old, new = load((TABLE / "table.safetensors").read_bytes()), load(files["table.safetensors"])
     assert np.abs(old["table"].astype(int) - new["table"].astype(int)).max() <= 1
 
