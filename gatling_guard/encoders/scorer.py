@@ -1,8 +1,8 @@
 """The text scorer for rivals (design P3): which text explains a call best, the user's or another's.
 
 A call is written as text and compared with the sentences of the instruction and with the spans of
-earlier outputs: static sub-word rows and hashed n-grams (`text.py`, another table), the
-sub-words through one linear map for calls and one for texts. Needs numpy only; the table and the maps are made by
+earlier outputs: static sub-word rows (`text.py`, another table) through one linear map for calls
+and one for texts, beside hashed n-grams. Needs numpy only; table and maps are made by
 `python -m gatling_guard.training.scorer`.
 Does not see: the order of words beyond n-grams, negation, values that were paraphrased.
 """
