@@ -49,7 +49,7 @@ class ScorerConfig:
     """What one run does; it is stored in the manifest."""
 
     seed: int = 0
-    epochs: int = 4
+    epochs: int = 2
     batch: int = 128
     lr: float = 5e-4
     table_lr: float = 2e-3
@@ -61,7 +61,7 @@ class ScorerConfig:
     """Train the rows."""
     token_weights: bool = True
     maps: bool = True
-    blend: float = 1.0
+    blend: float = 0.5
     """Share of what was learnt in the result; the rest is the untrained table and maps. Fine-tuned
     weights do better on suites they never saw when they are drawn back to where they started."""
     synthetic: int = 3600
