@@ -56,7 +56,7 @@ class ScorerConfig:
     warm_up: int = 50
     ngram_gain: float = 1.0
     """Weight of the n-grams beside the sub-words; 0 is without. They are neither mapped nor
-    trained: a map over hashed runs learns the names of the training suites."""
+    trained: a map over hashed runs did worse (perhaps it learns the suites' names)."""
     table: bool = True
     """Train the rows."""
     token_weights: bool = True
