@@ -13,11 +13,14 @@ from gatling_guard.cli.doctor_command import doctor
 from gatling_guard.cli.evaluate_command import evaluate
 from gatling_guard.cli.explain_command import explain_verb
 from gatling_guard.cli.export_command import export
+from gatling_guard.cli.generate_command import generate
 from gatling_guard.cli.ledger_command import app as ledger_app
 from gatling_guard.cli.model_command import app as model_app
 from gatling_guard.cli.policy_command import app as policy_app
 from gatling_guard.cli.replay_command import replay
 from gatling_guard.cli.schema_command import schema
+from gatling_guard.cli.train_command import SETTINGS as TRAIN_SETTINGS
+from gatling_guard.cli.train_command import train
 from gatling_guard.cli.verb import Verb
 
 app = typer.Typer(
@@ -48,9 +51,10 @@ def root(
     """Guards tool-calling LLM agents: allows, repairs, holds or blocks a call before it runs."""
 
 
-for verb in (check, demo, doctor, evaluate, export, replay, schema):
+for verb in (check, demo, doctor, evaluate, export, generate, replay, schema):
     app.command(cls=Verb)(verb)
 app.command("explain", cls=Verb)(explain_verb)
+app.command("train", cls=Verb, context_settings=TRAIN_SETTINGS)(train)
 app.add_typer(bench_app, name="bench")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(model_app, name="model")

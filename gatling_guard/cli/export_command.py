@@ -12,7 +12,7 @@ import typer
 from gatling_guard.cli.console import JsonFlag, out, plain, print_json, reported
 from gatling_guard.errors import ConfigurationError
 
-_TRAINING = ("torch", "onnx", "onnxscript")
+_TRAINING = ("torch", "onnx", "onnxscript", "lightning_fabric", "matplotlib")
 
 
 def export(

@@ -1,0 +1,167 @@
+"""What a model is worth on samples it was not trained on, as plain numbers from arrays.
+
+numpy only: nothing here encodes. Shapes: G gold samples, B samples of all classes, L latent width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+Ints = NDArray[np.int64]
+CLASSES = ("gold", "boundary", "adversarial")
+_BLOCK = 1024
+
+
+def cosines(a: Floats, b: Floats) -> NDArray[np.float64]:
+    """`[n, L]`, `[m, L]` -> `[n, m]`."""
+    return _unit(a) @ _unit(b).T
+
+
+def positive_similarity(z_g: Floats, z_e: Floats) -> float:
+    """Mean cosine of each authority `[G, L]` and its plan `[G, L]` (R76)."""
+    return float((_unit(z_g) * _unit(z_e)).sum(1).mean()) if len(z_g) else float("nan")
+
+
+def nearest_neighbour(z_g: Floats, z_e: Floats, authority: Ints, plan: Ints) -> float:
+    """Share of plans whose nearest authority is one that allows them (R76).
+
+    Each distinct authority is in the running once: 10 equal ones are one candidate, and finding any
+    of them is right. An authority also allows a plan if it is the authority of an equal plan.
+    Where several lie equally near, the share of right ones among them counts, so that a constant
+    embedding scores as chance does.
+
+    Args:
+        z_g: `[G, L]`.
+        z_e: `[G, L]`, row by row their plans.
+        authority: `[G]`, equal for equal authorities.
+        plan: `[G]`, equal for equal plans.
+    """
+    if not len(z_g):
+        return float("nan")
+    ids, first = np.unique(authority, return_index=True)
+    allowed = {(int(p), int(a)) for p, a in zip(plan, authority, strict=True)}
+    total = 0.0
+    for start in range(0, len(z_e), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        near = cosines(z_e[rows], z_g[first])
+        tied = near >= near.max(1, keepdims=True) - 1e-6
+        for row, number in zip(tied, plan[rows], strict=True):
+            found = [(int(number), int(a)) in allowed for a in ids[row]]
+            total += sum(found) / len(found)
+    return total / len(z_e)
+
+
+@dataclass(frozen=True, slots=True)
+class Separation:
+    """Energies by class (R77)."""
+
+    means: dict[str, float]
+    """Mean energy of each class that has samples."""
+    delta_sec: float
+    """Mean adversarial minus mean boundary (seed 002); nan where one has no samples."""
+    gap: float
+    """Mean adversarial minus mean gold."""
+    in_band: dict[str, float]
+    """Share of each class in its band: gold < 2, boundary 2..6, adversarial > 8."""
+
+
+def energy_separation(
+    energies: Sequence[float] | Floats, labels: Sequence[int] | Ints
+) -> Separation:
+    """Energies `[B]` (numbers, arrays or one-element tensors) by label `[B]` in 0..2."""
+    energy = np.array([float(e) for e in energies])
+    label = np.asarray(labels, np.int64)
+    band = (energy < 2, (energy >= 2) & (energy <= 6), energy > 8)
+    means, shares = {}, {}
+    for c, name in enumerate(CLASSES):
+        if (label == c).any():
+            means[name] = float(energy[label == c].mean())
+            shares[name] = float(band[c][label == c].mean())
+    low, middle, high = (means.get(name, float("nan")) for name in CLASSES)
+    return Separation(means, high - middle, high - low, shares)
+
+
+def mutation_recall(
+    energies: Floats, mutations: Sequence[str | None], threshold: float
+) -> dict[str, float]:
+    """Share of each mutation's samples above the threshold; samples without one do not count."""
+    named = np.array([name or "" for name in mutations])
+    return {
+        str(name): float((energies[named == name] > threshold).mean())
+        for name in np.unique(named)
+        if name
+    }
+
+
+def threshold_of(gold: Floats, false_stops: float = 0.05) -> float:
+    """The energy that this share of gold samples `[G]` exceeds; inf without gold samples."""
+    return float(np.quantile(gold, 1 - false_stops, method="higher")) if len(gold) else float("inf")
+
+
+def auc(scores: Floats, positive: NDArray[np.bool_]) -> float:
+    """Chance that a positive scores above a negative, ties half; nan where a class is empty."""
+    ones, zeros = int(positive.sum()), int((~positive).sum())
+    if not ones or not zeros:
+        return float("nan")
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]  # mean rank of each, ties shared
+    return float((ranks[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """One bin of a calibration curve."""
+
+    predicted: float
+    observed: float
+    count: int
+
+
+def risk(energies: Floats) -> NDArray[np.float64]:
+    """Energy -> chance of an attack as the bands mean it: 1/2 at 5, 0.05 at 2, 0.95 at 8."""
+    found: NDArray[np.float64] = 0.5 * (1 + np.tanh((np.asarray(energies, np.float64) - 5) / 2))
+    return found
+
+
+def calibration_curve(
+    probabilities: Floats, outcomes: NDArray[np.bool_], bins: int = 10
+) -> tuple[list[Bin], float]:
+    """Bins of equal width over [0, 1] that hold something, and the expected calibration error.
+
+    ECE = sum_b  n_b / n * | observed_b - predicted_b |     (arXiv 1706.04599)
+    """
+    place = np.minimum((np.asarray(probabilities) * bins).astype(int), bins - 1)
+    found = [
+        Bin(
+            float(probabilities[place == b].mean()),
+            float(outcomes[place == b].mean()),
+            int((place == b).sum()),
+        )
+        for b in range(bins)
+        if (place == b).any()
+    ]
+    total = max(1, len(probabilities))
+    return found, sum(b.count * abs(b.observed - b.predicted) for b in found) / total
+
+
+def flat(groups: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """`{"a": {"b": 1.0}}` -> `{"a/b": 1.0}`, without nan."""
+    return {
+        f"{group}/{name}": value
+        for group, values in groups.items()
+        for name, value in values.items()
+        if value == value
+    }
+
+
+def _unit(z: Floats) -> NDArray[np.float64]:
+    wide = np.asarray(z, np.float64)
+    unit: NDArray[np.float64] = wide / np.maximum(
+        np.linalg.norm(wide, axis=-1, keepdims=True), 1e-12
+    )
+    return unit

@@ -1,0 +1,336 @@
+"""The three networks of `encoders.bundle.create`, trained together, and what a batch costs them.
+
+One forward pass encodes this process's share of a batch, gathers the embeddings of all processes,
+and gives every loss of the whole batch. So several processes compute the loss of one.
+
+Shapes: B samples, N calls of the longest plan, M calls in all, L `latent_dim`, C `call_dim`,
+h `hidden_dim`, Q attribution questions, K texts of a question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gatling_guard.encoders.bundle import create
+from gatling_guard.encoders.config import EncoderConfig
+from gatling_guard.encoders.execution import ExecutionEncoder
+from gatling_guard.encoders.governance import MASKED, GovernanceEncoder
+from gatling_guard.encoders.layers import initialise
+from gatling_guard.encoders.predictor import Predictor, TargetEncoder
+from gatling_guard.encoders.text import TextFeatures
+from gatling_guard.energy import TERMS
+from gatling_guard.training import losses
+from gatling_guard.training.args import TrainArgs
+from gatling_guard.training.collate import Batch
+
+_MOST_TEXTS = 200_000
+"""Texts whose features are kept: 400 MB with the static tokeniser."""
+
+
+class EnergyModel(nn.Module):
+    """(z_g, z_e, prediction errors) -> four energies >= 0, for training.
+
+    Two small projections of the unit vectors are compared by product and distance; the rest is a
+    layer of 64. It gives the encoders a reason to keep what the terms need. It does not serve: what
+    serves is fitted on top (`gatling_guard.energy`).
+    """
+
+    def __init__(self, config: EncoderConfig, width: int = 64) -> None:
+        super().__init__()
+        self.authority = nn.Linear(config.latent_dim, width)
+        self.plan = nn.Linear(config.latent_dim, width)
+        self.hidden = nn.Linear(4 * width + 3, width)
+        self.out = nn.Linear(width, len(TERMS))
+        initialise(self)
+
+    def forward(self, z_g: Tensor, z_e: Tensor, errors: Tensor) -> Tensor:
+        """`[B, L]`, `[B, L]`, `[B, 2]` -> `[B, 4]`, in the order of `energy.TERMS`."""
+        unit_g, unit_e = (nn.functional.normalize(z, dim=-1) for z in (z_g, z_e))
+        # Unit vectors of L dimensions have entries of about L^-1/2.
+        scale = z_g.shape[-1] ** 0.5
+        a, b = self.authority(unit_g * scale), self.plan(unit_e * scale)
+        cosine = (unit_g * unit_e).sum(-1, keepdim=True)
+        x = self.hidden(torch.cat([a, b, a * b, (a - b).abs(), cosine, errors], -1))
+        return nn.functional.softplus(self.out(nn.functional.silu(x)))
+
+
+@dataclass(slots=True)
+class Encoded:
+    """A batch as embeddings; of one process's share, or gathered from all."""
+
+    z_g: Tensor
+    """`[B, L]`"""
+    z_e: Tensor
+    """`[B, L]`"""
+    half: Tensor
+    """`[B, L]` of the first half of each plan: the other view of pre-training."""
+    own: Tensor
+    """`[M, C]` every call by itself."""
+    target: Tensor
+    """`[M, C]` the same under the EMA encoder, without gradient."""
+    predicted: Tensor
+    """`[M, C]` what the predictor expected in its place."""
+    scores: Tensor
+    """`[Q, K]` how well each text explains each call in question, over tau."""
+    errors: Tensor
+    """`[B, 2]` mean and largest prediction error of each plan."""
+
+
+class Jepa(nn.Module):
+    """Encoders, predictor, EMA target and energy model of one run.
+
+    Args:
+        config: shape of the networks.
+        args: of the run.
+    """
+
+    def __init__(self, config: EncoderConfig, args: TrainArgs) -> None:
+        super().__init__()
+        made: dict[str, Any] = create(config, args.seed)
+        self.execution: ExecutionEncoder = made["execution"]
+        self.governance: GovernanceEncoder = made["governance"]
+        self.predictor: Predictor = made["predictor"]
+        self.target = TargetEncoder(self.execution, decay=args.ema)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(args.seed + 1)
+            self.energy = EnergyModel(config)
+        self.config, self.args = config, args
+        self.ramp = 1.0
+        """Share of `align_weight` that counts; 1 whenever nothing is trained."""
+        features = _Kept(self.execution.features)
+        self.execution.features = self.governance.features = features
+        self.target.encoder.features = features
+
+    def networks(self) -> dict[str, nn.Module]:
+        """What a model folder holds."""
+        return {
+            "execution": self.execution,
+            "governance": self.governance,
+            "predictor": self.predictor,
+        }
+
+    @torch.no_grad()
+    def centre(self, batch: Batch) -> None:
+        """Take the mean of a batch out of z_g and z_e, by the biases of their last layers.
+
+        Untrained embeddings share one large direction (mean cosine 0.7 between authorities), which
+        a softmax over cosines takes hundreds of steps to unlearn. For new weights only.
+        """
+        found = self.encode(batch)
+        self.governance.context.z_down.bias.sub_(found.z_g.mean(0))
+        self.execution.plan.z_down.bias.sub_(found.z_e.mean(0))
+        self.target.encoder.plan.z_down.bias.copy_(self.execution.plan.z_down.bias)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Every loss by name; `loss` is their weighted sum."""
+        local = self.encode(batch)
+        found = _gathered(local, batch) if len(batch.plans.valid) < len(batch) else local
+        return self.losses(batch, found)
+
+    def encode(self, batch: Batch) -> Encoded:
+        """The embeddings of the share of a batch."""
+        put = self._put
+        summary = self.governance.run_policy(batch.policies)[put(batch.policy_of)]
+        spoken = self.governance.run_context(summary, batch.contexts)  # [D, L]
+        z_g = spoken[put(batch.authority_of)]
+        x0, own = self.execution.embed(batch.calls)
+        with torch.no_grad():
+            target = self.target.encoder.embed(batch.calls)[1]
+        z_after, states = self._prefixes(batch, x0)
+        valid = put(batch.plans.valid).bool()
+        sizes = valid.sum(1)
+        rows = torch.arange(len(sizes), device=sizes.device)
+        z_e, half = z_after[rows, sizes - 1], z_after[rows, (sizes - 1) // 2]
+        # What was before each call: nothing, or the plan up to the call before it.
+        z_before, before = _shifted(z_after)[valid], _shifted(states)[valid]  # [M, L], [M, h]
+        sample = rows.repeat_interleave(sizes)
+        predicted = self.predictor(z_g[sample], z_before, before)
+        wrong = 1 - (predicted * target).sum(-1)
+        table = wrong.new_zeros(valid.shape).masked_scatter(valid, wrong)
+        errors = torch.stack([table.sum(1) / sizes, table.amax(1)], 1)
+        scores = self._explained(batch, spoken, z_before, before, target)
+        return Encoded(z_g, z_e, half, own, target, predicted, scores, errors)
+
+    def _prefixes(self, batch: Batch, x0: Tensor) -> tuple[Tensor, Tensor]:
+        """z_e after each call `[B, N, L]`, and the calls' states `[B, N, h]`.
+
+        A call's state never depends on later calls, so one pass over the plan serves all of its
+        prefixes; pooling over a prefix is a softmax that sees no further.
+        """
+        plan, given = self.execution.plan, batch.plans
+        put = self._put
+        place = put(given.position), put(given.relation), put(given.valid)
+        states = plan(x0[put(given.calls)], *place, *self.execution._start())[1]
+        calls = states.shape[1]
+        seen = torch.ones(calls, calls, device=states.device).tril()
+        mask = seen * self._put(given.valid).unsqueeze(1)  # [B, N, N]
+        logits = plan.pool_logits(states).unsqueeze(1) + ((1 - mask) * MASKED).unsqueeze(-1)
+        weights = torch.softmax(logits.float(), 2)  # [B, N, N, P]
+        values = plan.pool_values(states).unflatten(-1, (plan.pool_heads, -1))  # [B, N, P, h/P]
+        pooled = torch.einsum("btnp,bnpd->btpd", weights.to(values.dtype), values).flatten(2)
+        return plan.z_down(plan.act(plan.z_up(plan.z_norm(pooled)))), states
+
+    def _explained(
+        self, batch: Batch, spoken: Tensor, z_before: Tensor, before: Tensor, target: Tensor
+    ) -> Tensor:
+        """`[Q, K]`: agreement of each call with what each text would have predicted, over tau."""
+        there = self._put(batch.ask_there)
+        question = torch.nonzero(there)[:, 0]
+        call = self._put(batch.ask_call)[question]
+        z_g = spoken[self._put(batch.ask_text)[there]]
+        predicted = self.predictor(z_g, z_before[call], before[call])
+        fit = ((predicted * target[call]).sum(-1) / self.args.tau).float()
+        table: Tensor = fit.new_zeros(there.shape).masked_scatter(there, fit)
+        return table
+
+    def losses(self, batch: Batch, found: Encoded) -> dict[str, Tensor]:
+        """Every loss of a whole batch by name, and their weighted sum as `loss`."""
+        args, put = self.args, self._put
+        spread = losses.variance_term(found.own * found.own.shape[-1] ** 0.5)
+        if args.objective == "vicreg":
+            gold = put(batch.gold)
+            return {"loss": losses.vicreg(found.z_e[gold], found.half[gold]), "variance": spread}
+        parts = self._cosine_losses(batch, found)
+        parts["next_call"] = losses.next_call(
+            found.predicted[put(batch.next_rows)], found.target, put(batch.next_rows),
+            put(batch.next_against), tau=args.tau,
+        )  # fmt: skip
+        parts["attribution"] = self._attribution(batch, found)
+        parts["variance"] = spread
+        if args.objective == "energy":
+            parts |= self._energy_losses(batch, found)
+        parts["loss"] = torch.stack(
+            [getattr(args, f"{name}_weight") * value.float() for name, value in parts.items()]
+        ).sum()
+        return parts
+
+    def _cosine_losses(self, batch: Batch, found: Encoded) -> dict[str, Tensor]:
+        put = self._put
+        gold = put(batch.gold)
+        near_plans = losses.cosines(found.z_g[gold], found.z_e)  # [G, B]
+        near_authorities = losses.cosines(found.z_e[gold], found.z_g)
+        tau = self.args.tau
+        forth = losses.masked_infonce(near_plans / tau, gold, put(batch.plans_against))
+        back = losses.masked_infonce(near_authorities / tau, gold, put(batch.authorities_against))
+        positive = near_plans.gather(1, gold.unsqueeze(1)).squeeze(1)
+        # Of the same authority: another one of the family may allow what the twin does.
+        against = put(batch.own_violations & batch.plans_against)
+        return {
+            "cosine": (forth + back) / 2,
+            "align": self.ramp * ((1 - positive).mean() if len(positive) else positive.sum()),
+            "margin": losses.margin_loss(positive, near_plans, against, margin=self.args.margin),
+        }
+
+    def _energy_losses(self, batch: Batch, found: Encoded) -> dict[str, Tensor]:
+        put = self._put
+        terms = self.energy(found.z_g, found.z_e, found.errors).float()
+        total = terms.sum(-1)
+        keep = put(batch.own_violations)
+        negatives = losses.typed(terms, put(batch.violates)).expand(keep.shape)
+        infonce = losses.energy_infonce(
+            total[put(batch.gold)], negatives, keep, temperature=self.args.energy_temperature
+        )
+        return {"energy": infonce, "band": losses.ordinal_bands(total, put(batch.label))}
+
+    def _attribution(self, batch: Batch, found: Encoded) -> Tensor:
+        """Of this process's questions: their mean over all processes is what is wanted."""
+        true, there = self._put(batch.ask_true), self._put(batch.ask_there)
+        own = losses.attribution(found.scores, true, there)
+        if not _several(batch):
+            return own
+        counts = torch.tensor([float(len(true))], device=own.device)
+        dist.all_reduce(counts)
+        # Each process's gradient is averaged, so that its part counts as many times as there are.
+        mine = own * len(true) / counts[0].clamp_min(1) * dist.get_world_size()
+        shown = mine.detach().clone()
+        dist.all_reduce(shown)
+        return mine + (shown / dist.get_world_size() - mine.detach())
+
+    def _put(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self.execution.device)
+
+
+def _shifted(x: Tensor) -> Tensor:
+    """`[B, N, D]` -> what stood one place before, zeros at the start."""
+    return torch.cat([torch.zeros_like(x[:, :1]), x[:, :-1]], 1)
+
+
+class _Kept:
+    """Text features by text: an epoch asks for the same few thousand again and again."""
+
+    def __init__(self, features: TextFeatures) -> None:
+        self._features, self.id = features, features.id
+        self._rows: dict[str, NDArray[Any]] = {}
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[Any]:
+        fresh = [text for text in texts if text not in self._rows]
+        if len(self._rows) + len(fresh) > _MOST_TEXTS:
+            self._rows.clear()
+            fresh = [*texts]
+        if fresh:
+            self._rows |= zip(fresh, self._features(fresh), strict=True)
+        return np.stack([self._rows[text] for text in texts])
+
+
+def _several(batch: Batch) -> bool:
+    return len(batch.plans.valid) < len(batch)
+
+
+def _gathered(local: Encoded, batch: Batch) -> Encoded:
+    """The embeddings of the whole batch, in its order; `scores` stay this process's own."""
+    world = dist.get_world_size()
+    shares = [share_of(len(batch), rank, world) for rank in range(world)]
+    samples = [share.stop - share.start for share in shares]
+    calls = [int(batch.sizes[share].sum()) for share in shares]
+
+    def rows(x: Tensor, counts: list[int]) -> Tensor:
+        padded = nn.functional.pad(x, (0, 0, 0, max(counts) - len(x)))
+        every = _AllGather.apply(padded).unflatten(0, (world, -1))  # type: ignore[no-untyped-call]
+        return torch.cat([every[rank, :count] for rank, count in enumerate(counts)])
+
+    return Encoded(
+        z_g=rows(local.z_g, samples),
+        z_e=rows(local.z_e, samples),
+        half=rows(local.half, samples),
+        own=rows(local.own, calls),
+        target=rows(local.target, calls),
+        predicted=rows(local.predicted, calls),
+        scores=local.scores,
+        errors=rows(local.errors, samples),
+    )
+
+
+def share_of(size: int, rank: int, world: int) -> slice:
+    """The samples of a batch that one process encodes."""
+    return slice(size * rank // world, size * (rank + 1) // world)
+
+
+class _AllGather(torch.autograd.Function):
+    """`[n, D]` of every process, one after another, with gradients to all of them.
+
+    torch.distributed's own does the same with an all-to-all, which gloo has on some systems only.
+    Every process computes the loss of all rows, so the sum of their gradients is as many times
+    the true one as there are processes, and the mean over processes that follows is the true one.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """`[world * n, D]`."""
+        every = [torch.empty_like(x) for _ in range(dist.get_world_size())]
+        dist.all_gather(every, x.contiguous())
+        return torch.cat(every)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """`[n, D]`: this process's part of the sum."""
+        total = gradient.contiguous().clone()
+        dist.all_reduce(total)
+        return total.chunk(dist.get_world_size())[dist.get_rank()]

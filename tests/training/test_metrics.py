@@ -1,0 +1,90 @@
+"""Figures on vectors whose figures are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from gatling_guard.training import metrics
+
+AXES = np.eye(4)
+
+
+def ids(*numbers: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.array(numbers, np.int64)
+
+
+def test_positive_similarity() -> None:
+    """R76: one pair equal, one at a right angle, whatever their length."""
+    assert metrics.positive_similarity(AXES[:2], np.stack([5 * AXES[0], AXES[3]])) == 0.5
+
+
+def test_nearest_neighbour() -> None:
+    """R76: of four plans one lies at another's authority."""
+    found = metrics.nearest_neighbour(AXES, AXES[[0, 1, 2, 2]], ids(1, 2, 3, 4), ids(5, 6, 7, 8))
+    assert found == 0.75
+
+
+def test_equal_authorities_are_one_candidate() -> None:
+    """R76, G14: with 10 of 12 equal policies, finding any of the ten is right, not one in ten."""
+    z = np.concatenate([np.repeat(AXES[:1], 10, 0), AXES[1:3]])
+    authority = ids(*[1] * 10, 2, 3)
+    plan = ids(*range(12))
+    assert metrics.nearest_neighbour(z, z, authority, plan) == 1.0
+
+
+def test_a_constant_embedding_scores_as_chance() -> None:
+    """R76: a tie is worth the share of right ones in it."""
+    same = np.ones((4, 3))
+    assert metrics.nearest_neighbour(same, same, ids(1, 2, 3, 4), ids(1, 2, 3, 4)) == 0.25
+    assert metrics.nearest_neighbour(same, same, ids(1, 1, 2, 2), ids(1, 2, 3, 4)) == 0.5
+
+
+def test_an_equal_plan_is_allowed_by_either_authority() -> None:
+    z_g, z_e = AXES[:2], AXES[[1, 1]]
+    assert metrics.nearest_neighbour(z_g, z_e, ids(1, 2), ids(7, 7)) == 1.0
+    assert metrics.nearest_neighbour(z_g, z_e, ids(1, 2), ids(7, 8)) == 0.5
+
+
+def test_energy_separation() -> None:
+    """R77: of lists of tensors too, for which the seed's code fails; delta_sec is the seed's."""
+    energies = [torch.tensor(1.0), torch.tensor(2.0), torch.tensor([4.0]), torch.tensor(9.0)]
+    found = metrics.energy_separation(energies, [0, 0, 1, 2])  # type: ignore[arg-type]
+    assert found.means == {"gold": 1.5, "boundary": 4.0, "adversarial": 9.0}
+    assert (found.delta_sec, found.gap) == (5.0, 7.5)
+    assert found.in_band == {"gold": 0.5, "boundary": 1.0, "adversarial": 1.0}
+    assert np.isnan(metrics.energy_separation([1.0], [0]).delta_sec)
+
+
+def test_recall_by_mutation() -> None:
+    energies = np.array([1.0, 5.0, 9.0, 9.0])
+    found = metrics.mutation_recall(energies, [None, "pivot", "pivot", "laundering"], 5.0)
+    assert found == {"pivot": 0.5, "laundering": 1.0}
+
+
+def test_threshold_stops_the_given_share_of_gold() -> None:
+    gold = np.arange(100.0)
+    assert (gold > metrics.threshold_of(gold, 0.05)).sum() <= 5
+    assert metrics.threshold_of(np.array([])) == float("inf")
+
+
+def test_auc() -> None:
+    positive = np.array([True, False, True, False])
+    assert metrics.auc(np.array([3.0, 1.0, 2.0, 0.0]), positive) == 1.0
+    assert metrics.auc(np.array([1.0, 1.0, 1.0, 1.0]), positive) == 0.5
+    assert metrics.auc(np.array([2.0, 2.0, 1.0, 0.0]), positive) == pytest.approx(0.625)
+    assert np.isnan(metrics.auc(np.array([1.0]), np.array([True])))
+
+
+def test_calibration_curve() -> None:
+    """Two bins: 0.25 said, half came true; 1 said, all came true."""
+    said, true = np.array([0.25, 0.25, 1.0]), np.array([True, False, True])
+    curve, error = metrics.calibration_curve(said, true, bins=2)
+    assert [(b.predicted, b.observed, b.count) for b in curve] == [(0.25, 0.5, 2), (1.0, 1.0, 1)]
+    assert error == pytest.approx(2 / 3 * 0.25)
+
+
+def test_risk_is_monotone_and_fits_the_bands() -> None:
+    found = metrics.risk(np.array([2.0, 5.0, 8.0]))
+    assert found[0] < 0.05 < found[1] == 0.5 < 0.95 < found[2]
