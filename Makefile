@@ -18,7 +18,7 @@ INSTALLS_FROM := pyproject.toml constraints.txt scripts/install.sh
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench bench-agentdojo bench-recorded bench-latency bench-profiles \
-	bench-encoders text-embeddings coverage-encoders \
+	bench-encoders bench-train text-embeddings coverage-encoders train-smoke \
 	mutants lint types docs format clean
 
 help:  ## Show this list
@@ -69,6 +69,12 @@ bench-profiles: $(DEV)  ## Tool profiles against the hand labels: confusion matr
 bench-encoders: $(DEV)  ## The encoders against a loop over the founding design, on one thread
 	@$(BIN)/python benchmarks/text.py
 	@$(BIN)/python benchmarks/encoders.py $(ARGS)
+
+bench-train: $(DEV)  ## Plans generated and trained on per second of one core
+	@$(BIN)/python benchmarks/training.py
+
+train-smoke: $(DEV)  ## The loss falls, a resumed run is a straight one, two processes agree with one
+	@$(BIN)/python -m pytest -q tests/training/test_loop.py
 
 text-embeddings: $(DEV)  ## Distil the shipped text table again from the offline teacher
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[distill]"
