@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -43,6 +44,7 @@ def distance(a: NDArray[np.float32] | None, b: NDArray[np.float32] | None) -> fl
     return float(np.abs(a - b).max())
 
 
+@pytest.mark.timeout(400)
 @settings(SLOW, max_examples=500)
 @given(plan=plans(200))
 def test_full_incremental_and_onnx_agree(
@@ -52,16 +54,15 @@ def test_full_incremental_and_onnx_agree(
     whole = z_of(encoder, plan)
     assert distance(grown(fp32, plan).z_e, whole) < 1e-4
     assert distance(z_of(fp32, plan), whole) < 1e-4
-    if len(plan) <= 40:
-        assert distance(grown(encoder, plan).z_e, whole) < 1e-5
+    assert distance(grown(encoder, plan).z_e, whole) < 1e-5
 
 
 @settings(SLOW, max_examples=60)
-@given(batch=st.lists(plans(100), min_size=1, max_size=12))
+@given(batch=st.lists(plans(200), min_size=1, max_size=12))
 def test_batched_and_single_agree(
     encoder: ExecutionEncoder, fp32: OnnxExecutionEncoder, batch: list[ExecutionPlan]
 ) -> None:
-    """R12: mixed sizes 1..100."""
+    """R12: mixed sizes 1..200."""
     singles = np.stack([z_of(encoder, plan) for plan in batch])
     with torch.no_grad():
         together = encoder.encode_batch(batch).numpy()
