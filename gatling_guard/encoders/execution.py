@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +24,7 @@ from gatling_guard.encoders.batch import Texts, call_batches, plan_batch
 from gatling_guard.encoders.calls import CALL_DIM, LEAF_DIM, CallFeatures
 from gatling_guard.encoders.config import EncoderConfig, config_of
 from gatling_guard.encoders.graph import POSITION_DIM, RELATIONS, UNSEEN
-from gatling_guard.encoders.layers import FeedForward, Gate, TextProjection, initialise
+from gatling_guard.encoders.layers import FeedForward, Gate, Pretrained, TextProjection, initialise
 from gatling_guard.encoders.plans import Lookup, PlanEncoder, PlanLike, Prepared, prepared
 from gatling_guard.encoders.state import Pool, StepArrays, no_past
 from gatling_guard.encoders.text import text_features
@@ -180,7 +179,7 @@ class PlanNetwork(nn.Module):
         return z, states, torch.cat(kept, 1), new_max, new_sum, new_acc
 
 
-class ExecutionEncoder(nn.Module, PlanEncoder):
+class ExecutionEncoder(Pretrained, PlanEncoder):
     """A plan of tool calls -> z_e `[1, latent_dim]`.
 
     Args:
@@ -190,6 +189,8 @@ class ExecutionEncoder(nn.Module, PlanEncoder):
 
     A new encoder has random weights from torch's generator and is in eval mode.
     """
+
+    part = "execution"
 
     def __init__(
         self,
@@ -211,26 +212,6 @@ class ExecutionEncoder(nn.Module, PlanEncoder):
             # numbers beside it.
             nn.init.normal_(self.text.static.weight, std=0.5**0.5)
         self.eval()
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        folder: Path | str | None = None,
-        *,
-        backend: Literal["torch", "onnx"] = "torch",
-        device: str = "cpu",
-    ) -> Any:
-        """The encoder of a model folder; None: the weights that ship with this package.
-
-        Returns: this class with `backend="torch"`, else the encoder that serves without torch.
-
-        Raises:
-            ConfigurationError: no such model, other tokeniser, or a part is missing.
-            InputError: a file is damaged.
-        """
-        from gatling_guard.encoders.bundle import pretrained
-
-        return pretrained(cls, "execution", folder, backend=backend, device=device)
 
     @property
     def id(self) -> str:

@@ -14,8 +14,6 @@ d = h / H, F `FEATURE_DIM`. Padding is masked: its attention weight is exactly 0
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +28,7 @@ from gatling_guard.encoders.documents import (
     Ints,
 )
 from gatling_guard.encoders.export import Graph
-from gatling_guard.encoders.layers import FeedForward, Gate, TextProjection, initialise
+from gatling_guard.encoders.layers import FeedForward, Gate, Pretrained, TextProjection, initialise
 from gatling_guard.encoders.text import text_features
 from gatling_guard.encoders.tree import FEATURE_DIM
 
@@ -242,7 +240,7 @@ class ContextNetwork(nn.Module):
         return torch.as_tensor(self.z_down(self.act(self.z_up(self.z_norm(pooled)))))
 
 
-class GovernanceEncoder(GovernanceForms[Tensor], nn.Module):
+class GovernanceEncoder(GovernanceForms[Tensor], Pretrained):
     """What was authorised as a vector; see `GovernanceForms` for the call forms.
 
     A new encoder has random weights from torch's generator and is in eval mode.
@@ -252,6 +250,8 @@ class GovernanceEncoder(GovernanceForms[Tensor], nn.Module):
         latent_dim: replaces the config's.
         hidden_dim: replaces the config's.
     """
+
+    part = "governance"
 
     def __init__(
         self,
@@ -269,26 +269,6 @@ class GovernanceEncoder(GovernanceForms[Tensor], nn.Module):
         initialise(self)
         self._weights = tuple(self.parameters())  # walking all modules costs 0.1 ms
         self.eval()
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        folder: Path | str | None = None,
-        *,
-        backend: Literal["torch", "onnx"] = "torch",
-        device: str = "cpu",
-    ) -> Any:
-        """The encoder of a model folder; None: the weights that ship with this package.
-
-        Returns: this class with `backend="torch"`, else the encoder that serves without torch.
-
-        Raises:
-            ConfigurationError: no such model, other tokeniser, or a part is missing.
-            InputError: a file is damaged.
-        """
-        from gatling_guard.encoders.bundle import pretrained
-
-        return pretrained(cls, "governance", folder, backend=backend, device=device)
 
     @property
     def id(self) -> str:

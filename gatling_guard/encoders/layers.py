@@ -5,11 +5,40 @@ Shapes: B plans or documents, N nodes, h `hidden_dim`.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
 import torch
 from torch import Tensor, nn
 
 from gatling_guard.encoders.config import EncoderConfig
 from gatling_guard.encoders.text import STATIC_DIM
+
+
+class Pretrained(nn.Module):
+    """A network that stands in model folders under the name `part`."""
+
+    part: ClassVar[Literal["execution", "governance"]]
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: Path | str | None = None,
+        *,
+        backend: Literal["torch", "onnx"] = "torch",
+        device: str = "cpu",
+    ) -> Any:
+        """The encoder of a model folder; None: the weights that ship with this package.
+
+        Returns: this class with `backend="torch"`, else the encoder that serves without torch.
+
+        Raises:
+            ConfigurationError: no such model, other tokeniser, or a part is missing.
+            InputError: a file is damaged.
+        """
+        from gatling_guard.encoders.bundle import pretrained
+
+        return pretrained(cls, cls.part, folder, backend=backend, device=device)
 
 
 class TextProjection(nn.Module):
