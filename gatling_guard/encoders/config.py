@@ -23,6 +23,8 @@ class EncoderConfig:
     """Width of z_g and z_e."""
     hidden_dim: int = 256
     """Width of a node's state."""
+    words_dim: int = 512
+    """Width of the sum of texts that reaches z_g, z_e and a call's embedding past all blocks."""
     blocks: int = 4
     """Attention blocks of the ExecutionEncoder."""
     heads: int = 8
@@ -68,10 +70,20 @@ class EncoderConfig:
                     f"encoder config: hidden_dim {self.hidden_dim} is no multiple of {heads}"
                     f" {getattr(self, heads)}"
                 )
+        if self.words_dim % self.pool_heads:
+            raise ConfigurationError(
+                f"encoder config: words_dim {self.words_dim} is no multiple of pool_heads"
+                f" {self.pool_heads}"
+            )
         if self.tokenizer not in ("static", "md5"):
             raise ConfigurationError(f"encoder config: no tokenizer {self.tokenizer!r}")
         if not 0 <= self.dropout < 1:
             raise ConfigurationError("encoder config: dropout must be in [0, 1)")
+
+    @property
+    def text_dim(self) -> int:
+        """Width of a projected text: what the blocks read, then what goes past them."""
+        return self.hidden_dim + self.words_dim
 
     @classmethod
     def named(cls, name: str, **overrides: Any) -> EncoderConfig:
@@ -108,6 +120,7 @@ CONFIGS = {
         EncoderConfig(
             name="small",
             hidden_dim=128,
+            words_dim=256,
             blocks=2,
             heads=4,
             projection_dim=512,

@@ -6,7 +6,7 @@ descendants only and pooling keeps running sums, so a plan that grows by one cal
 (`start`): full, batched and incremental encodings agree within 1e-5.
 
 Shapes: M calls, R argument rows in all, A of the longest call, B plans, m new calls, n earlier
-calls, L blocks, H heads, d = h / H, P pooling heads, h `hidden_dim`.
+calls, L blocks, H heads, d = h / H, P pooling heads, h `hidden_dim`, w `words_dim`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,14 @@ from gatling_guard.encoders.batch import Texts, call_batches, plan_batch
 from gatling_guard.encoders.calls import CALL_DIM, LEAF_DIM, CallFeatures
 from gatling_guard.encoders.config import EncoderConfig, config_of
 from gatling_guard.encoders.graph import POSITION_DIM, RELATIONS, UNSEEN
-from gatling_guard.encoders.layers import FeedForward, Gate, Pretrained, TextProjection, initialise
+from gatling_guard.encoders.layers import (
+    FeedForward,
+    Gate,
+    Pretrained,
+    TextProjection,
+    initialise,
+    unit_scale,
+)
 from gatling_guard.encoders.plans import Lookup, PlanEncoder, PlanLike, Prepared, prepared
 from gatling_guard.encoders.state import Pool, StepArrays, no_past
 from gatling_guard.encoders.text import text_features
@@ -38,12 +45,15 @@ MASKED = -1e9
 
 
 class CallNetwork(nn.Module):
-    """One call -> x0 `[M, h]` for the plan network, and its own embedding `[M, call_dim]`."""
+    """One call -> x0 `[M, h + w]` for the plan network, and its own embedding `[M, call_dim]`.
+
+    The last w of x0 are the sum of the call's texts, which no block changes.
+    """
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         h = config.hidden_dim
-        self.heads = config.pool_heads
+        self.heads, self.width = config.pool_heads, h
         self.leaf = nn.Linear(LEAF_DIM, h)
         self.key = Gate(h)
         self.given = Gate(h)
@@ -57,6 +67,9 @@ class CallNetwork(nn.Module):
         self.mlp = FeedForward(h, 0.5, config.dropout)
         self.embed_norm = nn.LayerNorm(h)
         self.embed = nn.Linear(h, config.call_dim)
+        self.shares = nn.Parameter(torch.tensor([0.6, 0.1, 0.1]))  # name, description, keys
+        self.share = nn.Linear(LEAF_DIM, 1)
+        self.embed_words = nn.Linear(config.words_dim, config.call_dim, bias=False)
 
     def forward(
         self,
@@ -69,7 +82,10 @@ class CallNetwork(nn.Module):
         place: Tensor,
         mask: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Texts come projected: `[M, h]` and `[R, h]`; see `CallBatch` for the rest."""
+        """Texts come projected: `[M, h + w]` and `[R, h + w]`; see `CallBatch` for the rest."""
+        h = self.width
+        words = self.words(name, description, keys, texts, leaves, place, mask)
+        name, description, keys, texts = (text[:, :h] for text in (name, description, keys, texts))
         rows = self.leaf_norm(self.leaf(leaves) + self.key(keys) + self.given(texts))
         rows = rows + self.leaf_mlp(rows)  # [R, h]
         logits = self.pool_logits(rows)[place] + ((1.0 - mask) * MASKED).unsqueeze(-1)  # [M, A, P]
@@ -79,7 +95,25 @@ class CallNetwork(nn.Module):
         x = self.name(name) + self.about(description) + self.scalars(scalars) + pooled
         x = self.norm(x)
         x = x + self.mlp(x)
-        return x, nn.functional.normalize(self.embed(self.embed_norm(x)), dim=-1)
+        own = self.embed(self.embed_norm(x)) + self.embed_words(unit_scale(words))
+        return torch.cat([x, words], -1), nn.functional.normalize(own, dim=-1)
+
+    def words(
+        self,
+        name: Tensor,
+        description: Tensor,
+        keys: Tensor,
+        texts: Tensor,
+        leaves: Tensor,
+        place: Tensor,
+        mask: Tensor,
+    ) -> Tensor:
+        """`[M, w]`: a weighted sum of the call's texts; an argument's weight is learned."""
+        h = self.width
+        share = 2 * torch.sigmoid(self.share(leaves))  # [R, 1], 1 untrained
+        rows = share * texts[:, h:] + self.shares[2] * keys[:, h:]
+        given = (rows[place] * mask.unsqueeze(-1)).sum(1)
+        return self.shares[0] * name[:, h:] + self.shares[1] * description[:, h:] + given
 
 
 class Block(nn.Module):
@@ -117,7 +151,7 @@ class PlanNetwork(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         h = config.hidden_dim
-        self.heads, self.pool_heads = config.heads, config.pool_heads
+        self.heads, self.pool_heads, self.width = config.heads, config.pool_heads, h
         self.position = nn.Linear(POSITION_DIM, h)
         self.relation = nn.Embedding(RELATIONS, config.blocks * config.heads)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
@@ -128,6 +162,7 @@ class PlanNetwork(nn.Module):
         self.z_up = nn.Linear(h, config.projection_dim)
         self.act = nn.ReLU()
         self.z_down = nn.Linear(config.projection_dim, config.latent_dim)
+        self.z_words = nn.Linear(config.words_dim, config.latent_dim, bias=False)
 
     def forward(
         self,
@@ -143,7 +178,7 @@ class PlanNetwork(nn.Module):
         """One step of m new calls. Few operators: at m = 1 each costs as much as its arithmetic.
 
         Args:
-            x0: `[B, m, h]` from `CallNetwork`.
+            x0: `[B, m, h + w]` from `CallNetwork`.
             position: `[B, m, POSITION_DIM]`.
             relation: `[B, m, n + m]` int64, of each new call to the past and to the new ones.
             valid: `[B, m]` 1 for a call, 0 for padding.
@@ -151,13 +186,13 @@ class PlanNetwork(nn.Module):
                 plans of the batch share them.
             pool_max: `[1, P]` largest pooling logit so far.
             pool_sum: `[1, P]` sum of exp(logit - pool_max).
-            pool_acc: `[1, P, h/P]` the same sum over values.
+            pool_acc: `[1, P, (h + w)/P]` the same sum over values.
 
         Returns:
             z_e `[B, latent_dim]` of the plan with its new calls, their states `[B, m, h]`, keys
             and values to keep `[B, 2LH, m, d]`, and the three pooling sums `[B, ...]`.
         """
-        x = x0 + self.position(position)
+        x = x0[..., : self.width] + self.position(position)
         # All blocks' biases at once: [B, m, n + m, LH] -> L x [B, H, m, n + m].
         masked = ((relation == UNSEEN).to(x.dtype) * MASKED).unsqueeze(1)
         biases = self.relation(relation).permute(0, 3, 1, 2) + masked
@@ -168,15 +203,27 @@ class PlanNetwork(nn.Module):
             kept += [k, v]
         states = self.norm(x)
         logits = self.pool_logits(states) + ((1.0 - valid) * MASKED).unsqueeze(-1)  # [B, m, P]
-        values = self.pool_values(states).unflatten(-1, (self.pool_heads, -1))  # [B, m, P, h/P]
+        values = self.values(states, x0)  # [B, m, P, (h + w)/P]
         new_max = torch.maximum(pool_max, logits.amax(1))
         weights = torch.exp(logits - new_max.unsqueeze(1))
         old = torch.exp(pool_max - new_max)
         new_sum = pool_sum * old + weights.sum(1)
         new_acc = pool_acc * old.unsqueeze(-1) + (weights.unsqueeze(-1) * values).sum(1)
-        pooled = (new_acc / new_sum.unsqueeze(-1)).flatten(1)  # [B, h]
-        z = self.z_down(self.act(self.z_up(self.z_norm(pooled))))
+        z = self.pooled(new_acc / new_sum.unsqueeze(-1))
         return z, states, torch.cat(kept, 1), new_max, new_sum, new_acc
+
+    def values(self, states: Tensor, x0: Tensor) -> Tensor:
+        """What is pooled of each call, by head: `[..., h]`, `[..., h + w]` -> `[..., P, (h+w)/P]`."""
+        heads = (self.pool_heads, -1)
+        deep, words = self.pool_values(states), x0[..., self.width :]
+        return torch.cat([deep.unflatten(-1, heads), words.unflatten(-1, heads)], -1)
+
+    def pooled(self, means: Tensor) -> Tensor:
+        """Means of `values` over calls `[..., P, (h + w)/P]` -> z_e `[..., latent_dim]`."""
+        at = self.width // self.pool_heads
+        deep, words = means[..., :at].flatten(-2), means[..., at:].flatten(-2)
+        x = self.z_down(self.act(self.z_up(self.z_norm(deep))))
+        return torch.as_tensor(x + self.z_words(unit_scale(words)))
 
 
 class ExecutionEncoder(Pretrained, PlanEncoder):
@@ -207,10 +254,10 @@ class ExecutionEncoder(Pretrained, PlanEncoder):
         self.plan = PlanNetwork(self.config)
         self._token = secrets.token_hex(8)
         initialise(self)
-        if self.text.static is not None:
-            # Text features have unit length, not unit variance: a name must weigh as much as the
-            # numbers beside it.
-            nn.init.normal_(self.text.static.weight, std=0.5**0.5)
+        # Text features have unit length, not unit variance: a name must weigh as much as the
+        # numbers beside it.
+        self.text.start(self.config.hidden_dim, gain=0.5**0.5)
+        nn.init.zeros_(self.calls.share.weight)
         self.eval()
 
     @property
@@ -255,7 +302,7 @@ class ExecutionEncoder(Pretrained, PlanEncoder):
         return torch.as_tensor(found[0])
 
     def embed(self, calls: Sequence[CallFeatures]) -> tuple[Tensor, Tensor]:
-        """x0 `[M, h]` and the calls' own embeddings `[M, call_dim]`, with gradients."""
+        """x0 `[M, h + w]` and the calls' own embeddings `[M, call_dim]`, with gradients."""
         texts = Texts()
         batches = call_batches(calls, texts)
         projected = self.text(self._tensor(self.features(texts.all())))

@@ -73,7 +73,7 @@ class OnnxExecutionEncoder(PlanEncoder):
         texts = Texts()
         batches = call_batches(calls, texts)
         vectors = self.text(texts.all())
-        x0 = np.empty((len(calls), self.config.hidden_dim), np.float32)
+        x0 = np.empty((len(calls), self.config.text_dim), np.float32)
         own = np.empty((len(calls), self.config.call_dim), np.float32)
         for b in batches:
             x0[b.members], own[b.members] = self.call(

@@ -170,27 +170,27 @@ def execution_graphs(encoder: Any) -> list[Graph]:
     from gatling_guard.encoders.graph import POSITION_DIM, RELATIONS
 
     config = encoder.config
-    h, calls, rows, total = config.hidden_dim, 3, 5, 11
+    h, text, calls, rows, total = config.hidden_dim, config.text_dim, 3, 5, 11
     call = {
-        "name": torch.randn(calls, h),
-        "description": torch.randn(calls, h),
+        "name": torch.randn(calls, text),
+        "description": torch.randn(calls, text),
         "scalars": torch.randn(calls, CALL_DIM),
-        "keys": torch.randn(total, h),
-        "texts": torch.randn(total, h),
+        "keys": torch.randn(total, text),
+        "texts": torch.randn(total, text),
         "leaves": torch.randn(total, LEAF_DIM),
         "place": torch.randint(0, total, (calls, rows)),
         "mask": torch.ones(calls, rows),
     }
     plans, new, past = 2, 4, 6
     plan = {
-        "x0": torch.randn(plans, new, h),
+        "x0": torch.randn(plans, new, text),
         "position": torch.randn(plans, new, POSITION_DIM),
         "relation": torch.randint(0, RELATIONS, (plans, new, past + new)),
         "valid": torch.ones(plans, new),
         "past": torch.randn(1, 2 * config.blocks * config.heads, past, h // config.heads),
         "pool_max": torch.zeros(1, config.pool_heads),
         "pool_sum": torch.ones(1, config.pool_heads),
-        "pool_acc": torch.randn(1, config.pool_heads, h // config.pool_heads),
+        "pool_acc": torch.randn(1, config.pool_heads, text // config.pool_heads),
     }
     return [
         Graph(

@@ -8,7 +8,7 @@ instruction. Entries attend to their own window, the one before, the one after a
 tokens; global tokens attend to every entry. So the cost is linear and no entry is out of reach.
 
 Shapes: B documents, K windows of W entries, N = K * W, G global tokens, H heads, h `hidden_dim`,
-d = h / H, F `FEATURE_DIM`. Padding is masked: its attention weight is exactly 0.
+d = h / H, w `words_dim`, F `FEATURE_DIM`. Padding is masked: its attention weight is exactly 0.
 """
 
 from __future__ import annotations
@@ -21,15 +21,21 @@ from torch import Tensor, nn
 from gatling_guard.encoders.config import EncoderConfig, config_of
 from gatling_guard.encoders.documents import (
     PATH_DECAY,
-    UNIT_EPSILON,
     Documents,
     Floats,
     GovernanceForms,
     Ints,
 )
 from gatling_guard.encoders.export import Graph
-from gatling_guard.encoders.layers import FeedForward, Gate, Pretrained, TextProjection, initialise
-from gatling_guard.encoders.text import text_features
+from gatling_guard.encoders.layers import (
+    FeedForward,
+    Gate,
+    Pretrained,
+    TextProjection,
+    initialise,
+    unit_scale,
+)
+from gatling_guard.encoders.text import STATIC_DIM, text_features
 from gatling_guard.encoders.tree import FEATURE_DIM
 
 MASKED = -1e9
@@ -63,8 +69,9 @@ class EntryEmbedding(nn.Module):
     def forward(
         self, key: Tensor, path: Tensor, value: Tensor, features: Tensor, polarity: Tensor
     ) -> Tensor:
-        """Texts `[B, K, W, h]`, features `[B, K, W, F]`, polarity `[B, K, W]` in 0..2."""
-        said = self.key(key) + VALUE_GAIN * self.value(value)
+        """Key and path `[B, K, W, h]`, value `[B, K, W, h + w]`, features `[B, K, W, F]`, polarity
+        `[B, K, W]` in 0..2."""
+        said = self.key(key) + VALUE_GAIN * self.value(value[..., : key.shape[-1]])
         said = said * nn.functional.embedding(polarity, self.signs) + self.polarity(polarity)
         x = said + self.path(path) + FEATURE_GAIN * self.features(features)
         return torch.as_tensor(self.norm(x))
@@ -218,6 +225,8 @@ class ContextNetwork(nn.Module):
         self.z_up = nn.Linear(h, config.projection_dim)
         self.act = nn.ReLU()
         self.z_down = nn.Linear(config.projection_dim, config.latent_dim)
+        self.share = nn.Linear(FEATURE_DIM, 1)
+        self.z_words = nn.Linear(config.words_dim, config.latent_dim, bias=False)
 
     def forward(
         self,
@@ -237,7 +246,11 @@ class ContextNetwork(nn.Module):
         weights = torch.softmax(self.pool_logits(tokens), 1)  # [B, G, P]
         values = self.pool_values(tokens).unflatten(-1, (self.heads, -1))  # [B, G, P, h/P]
         pooled = (weights.unsqueeze(-1) * values).sum(1).flatten(1)  # [B, h]
-        return torch.as_tensor(self.z_down(self.act(self.z_up(self.z_norm(pooled)))))
+        z = self.z_down(self.act(self.z_up(self.z_norm(pooled))))
+        # What is said, past all blocks: each entry's texts by a learned share, 1 untrained.
+        share = 2 * torch.sigmoid(self.share(features)) * mask.unsqueeze(-1)  # [B, K, W, 1]
+        words = (share * value[..., key.shape[-1] :]).flatten(1, 2).sum(1)  # [B, w]
+        return torch.as_tensor(z + self.z_words(unit_scale(words)))
 
 
 class GovernanceEncoder(GovernanceForms[Tensor], Pretrained):
@@ -267,6 +280,8 @@ class GovernanceEncoder(GovernanceForms[Tensor], Pretrained):
         self.policy = PolicyNetwork(self.config)
         self.context = ContextNetwork(self.config)
         initialise(self)
+        self.text.start(self.config.hidden_dim, gain=STATIC_DIM**-0.5)
+        nn.init.zeros_(self.context.share.weight)
         self._weights = tuple(self.parameters())  # walking all modules costs 0.1 ms
         self.eval()
 
@@ -289,17 +304,18 @@ class GovernanceEncoder(GovernanceForms[Tensor], Pretrained):
         """What both networks take: key, path, value, features, polarity, mask."""
         device = self.policy.tokens.device
         vectors = self.text(torch.as_tensor(self.features(documents.texts), device=device))
-        vectors = vectors * torch.rsqrt(vectors.square().mean(-1, keepdim=True) + UNIT_EPSILON)
-        key, value = vectors[documents.key], vectors[documents.value]
+        h = self.config.hidden_dim
+        hidden = unit_scale(vectors[:, :h])
+        key = hidden[documents.key]
+        value = torch.cat([hidden, vectors[:, h:]], -1)[documents.value]
         path = torch.zeros_like(key)
         for rows, parents in documents.levels:
             path[rows] = PATH_DECAY * (path[parents] + key[parents])
-        shape = (*documents.mask.shape, key.shape[-1])
         slots = torch.as_tensor(documents.slots, device=device)
 
         def padded(x: Tensor) -> Tensor:
             empty = x.new_zeros(documents.mask.size, x.shape[-1])
-            return empty.index_copy(0, slots, x).reshape(shape)
+            return empty.index_copy(0, slots, x).reshape(*documents.mask.shape, -1)
 
         rest = (documents.features, documents.polarity, documents.mask)
         return (
@@ -330,7 +346,8 @@ def export_parts(encoder: GovernanceEncoder) -> list[Graph]:
     config = encoder.config
     place = (2, 3, config.window)
     entries = {
-        **{name: torch.randn(*place, config.hidden_dim) for name in ("key", "path", "value")},
+        **{name: torch.randn(*place, config.hidden_dim) for name in ("key", "path")},
+        "value": torch.randn(*place, config.text_dim),
         "features": torch.randn(*place, FEATURE_DIM),
         "polarity": torch.zeros(place, dtype=torch.int64),
         "mask": torch.ones(place, dtype=torch.bool),

@@ -68,15 +68,20 @@ class OnnxGovernanceEncoder(GovernanceForms[Floats]):
     def entry_inputs(self, documents: Documents) -> tuple[NDArray[Any], ...]:
         """What both graphs take: key, path, value, features, polarity, mask."""
         vectors = self.text(documents.texts)
-        mean = np.square(vectors).mean(-1, keepdims=True)
-        vectors = vectors / np.sqrt(mean + np.float32(UNIT_EPSILON))
-        key, value = vectors[documents.key], vectors[documents.value]
+        hidden, words = np.split(vectors, [self.config.hidden_dim], -1)
+        mean = np.square(hidden).mean(-1, keepdims=True)
+        hidden = hidden / np.sqrt(mean + np.float32(UNIT_EPSILON))
+        key, value = hidden[documents.key], np.concatenate([hidden, words], -1)[documents.value]
         path = np.zeros_like(key)
         for rows, parents in documents.levels:
             path[rows] = PATH_DECAY * (path[parents] + key[parents])
-        texts = np.zeros((3, documents.mask.size, key.shape[-1]), np.float32)
-        texts[:, documents.slots] = key, path, value
-        texts = texts.reshape(3, *documents.mask.shape, -1)
+
+        def padded(x: Floats) -> Floats:
+            found = np.zeros((documents.mask.size, x.shape[-1]), np.float32)
+            found[documents.slots] = x
+            return found.reshape(*documents.mask.shape, -1)
+
+        texts = (padded(x) for x in (key, path, value))
         return (*texts, documents.features, documents.polarity, documents.mask)
 
     def empty(self) -> Floats:

@@ -1,6 +1,6 @@
 """Layers that the encoders share. Imports torch: never imported by the ONNX path.
 
-Shapes: B plans or documents, N nodes, h `hidden_dim`.
+Shapes: B plans or documents, N nodes, h `hidden_dim`, w `words_dim`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gatling_guard.encoders.config import EncoderConfig
+from gatling_guard.encoders.documents import UNIT_EPSILON
 from gatling_guard.encoders.text import STATIC_DIM
 
 
@@ -42,7 +43,12 @@ class Pretrained(nn.Module):
 
 
 class TextProjection(nn.Module):
-    """Text features -> R^h: the one part of an encoder that depends on the tokeniser.
+    """Text features -> R^(h + w): the one part of an encoder that depends on the tokeniser.
+
+    The blocks read the first h. The last w are summed over the texts of a plan, or of an
+    instruction, and reach the embedding past all blocks (`unit_scale`): which words both have in
+    common says most about which plan an instruction means, and a network that has to learn to pass
+    words on spends its first thousands of steps on that. They start equal in both encoders.
 
     `static`: float32 `[..., STATIC_DIM]` times a matrix without bias, so that the empty text stays
     zero. `md5`: int64 ids `[...]` into a learned table; id 0 is the empty text and stays zero.
@@ -55,16 +61,36 @@ class TextProjection(nn.Module):
         self.static: nn.Linear | None = None
         self.table: nn.Embedding | None = None
         if config.tokenizer == "static":
-            self.static = nn.Linear(STATIC_DIM, config.hidden_dim, bias=False)
+            self.static = nn.Linear(STATIC_DIM, config.text_dim, bias=False)
         else:
-            self.table = nn.Embedding(config.vocabulary, config.hidden_dim, padding_idx=0)
+            self.table = nn.Embedding(config.vocabulary, config.text_dim, padding_idx=0)
 
     def forward(self, features: Tensor) -> Tensor:
-        """`[..., STATIC_DIM]` or ids `[...]` -> `[..., h]`."""
+        """`[..., STATIC_DIM]` or ids `[...]` -> `[..., h + w]`."""
         if self.static is not None:
             return torch.as_tensor(self.static(features))
         assert self.table is not None
         return torch.as_tensor(self.table(features))
+
+    @torch.no_grad()
+    def start(self, hidden_dim: int, gain: float = 1.0) -> None:
+        """Initial weights: random for the first h by `gain`, for the others as near to the features
+        as their width allows, and the same in every encoder."""
+        if self.static is None:
+            return
+        weight = self.static.weight
+        nn.init.normal_(weight[:hidden_dim], std=gain)
+        words = len(weight) - hidden_dim
+        if words == STATIC_DIM:
+            weight[hidden_dim:] = torch.eye(STATIC_DIM)
+        else:
+            drawn = torch.randn(words, STATIC_DIM, generator=torch.Generator().manual_seed(words))
+            weight[hidden_dim:] = drawn * words**-0.5
+
+
+def unit_scale(x: Tensor) -> Tensor:
+    """`[..., n]` divided by its root mean square; zeros stay zeros."""
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + UNIT_EPSILON)
 
 
 class Gate(nn.Module):

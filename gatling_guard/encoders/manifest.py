@@ -213,13 +213,14 @@ def _parameters(config: EncoderConfig) -> int:
     governance = (config.policy_blocks + config.context_blocks) * (config.governance_ffn + 2)
     blocks = (config.blocks * (config.ffn + 2) + governance) * 2 * h * h
     ends = config.projection_dim * (h + config.latent_dim) * 2
-    tokens = (config.vocabulary + config.global_tokens + config.window) * h
+    tokens = (config.vocabulary + config.global_tokens + config.window) * config.text_dim
+    words = config.words_dim * 2 * (config.latent_dim + config.call_dim)
     calls = h * config.call_dim * config.pool_heads
     predictor = config.predictor_dim * (config.latent_dim + config.call_dim + config.predictor_dim)
     # Of no parameters, but of memory: offsets of neighbours within a window, and a block as such.
     offsets = 3 * config.window**2
     modules = (config.blocks + config.policy_blocks + config.context_blocks) << 16
-    return blocks + ends + tokens + calls + predictor + offsets + modules
+    return blocks + ends + tokens + words + calls + predictor + offsets + modules
 
 
 def _pointer(location: Iterable[int | str]) -> str:

@@ -98,7 +98,7 @@ class PlanEncoder(ABC):
     def run_calls(
         self, calls: Sequence[CallFeatures]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """x0 `[M, h]` and the calls' own embeddings `[M, call_dim]`, without gradients."""
+        """x0 `[M, h + w]` and the calls' own embeddings `[M, call_dim]`, without gradients."""
 
     @abstractmethod
     def run_plan(

@@ -42,15 +42,19 @@ class Predictor(nn.Module):
         self.ffn = FeedForward(width, 2, self.config.dropout)
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, self.config.call_dim)
+        # Words asked for, less words done: past the layers between, as in the encoders.
+        self.asked = nn.Linear(self.config.latent_dim, self.config.call_dim, bias=False)
+        self.done = nn.Linear(self.config.latent_dim, self.config.call_dim, bias=False)
         initialise(self)
         self.eval()
 
     def forward(self, z_g: Tensor, z_e: Tensor, latest: Tensor) -> Tensor:
         """`[B, latent_dim]`, `[B, latent_dim]`, `[B, h]` -> `[B, call_dim]`, unit length."""
-        x = self.authority(self.authority_norm(z_g)) + self.plan(self.plan_norm(z_e))
-        x = x + self.latest(latest)
+        z_g, z_e = self.authority_norm(z_g), self.plan_norm(z_e)
+        x = self.authority(z_g) + self.plan(z_e) + self.latest(latest)
         x = x + self.ffn(x)
-        return nn.functional.normalize(self.out(self.norm(x)), dim=-1)
+        call = self.out(self.norm(x)) + self.asked(z_g) + self.done(z_e)
+        return nn.functional.normalize(call, dim=-1)
 
     def predict(
         self,

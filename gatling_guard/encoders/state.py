@@ -45,7 +45,7 @@ class Pool:
     sum: NDArray[np.float32]
     """`[B, P]` sum of exp(logit - max)."""
     acc: NDArray[np.float32]
-    """`[B, P, h/P]` the same sum over values."""
+    """`[B, P, (h + w)/P]` the same sum over values."""
 
     @classmethod
     def empty(cls, config: EncoderConfig) -> Pool:
@@ -54,7 +54,7 @@ class Pool:
         return cls(
             np.full((1, heads), -1e4, np.float32),
             np.zeros((1, heads), np.float32),
-            np.zeros((1, heads, config.hidden_dim // heads), np.float32),
+            np.zeros((1, heads, config.text_dim // heads), np.float32),
         )
 
 

@@ -87,8 +87,8 @@ def evaluate(model: Jepa, items: Sequence[Item], texts: Sequence[str]) -> Evalua
             found = model.encode(batch)
             for name, value in model.losses(batch, found).items():
                 sums[name] = sums.get(name, 0.0) + float(value) * len(group)
-            terms = model.energy(found.z_g, found.z_e, found.errors)
-            parts.append([x.float().cpu().numpy() for x in (found.z_g, found.z_e, terms)])
+            arrays = found.z_g, found.z_e, found.terms
+            parts.append([x.float().cpu().numpy() for x in arrays])
             order += group
     finally:
         model.train(was)

@@ -39,8 +39,8 @@ from gatling_guard.training.model import Jepa, share_of
 from gatling_guard.training.state import Progress
 
 METRICS = "metrics.jsonl"
-_CENTRED = 256
-"""Samples whose mean is taken out of new weights (`Jepa.centre`)."""
+_STARTED, _STARTS = 256, 12
+"""Samples of a batch, and batches, from which new weights are started (`Jepa.start`)."""
 Stop = Callable[[Progress], bool]
 
 
@@ -130,7 +130,7 @@ class _Training:
             )
             self._cut_metrics()
         else:
-            self._centre()
+            self._start()
         if not resume and self.rank == 0:
             facts = json.dumps(
                 {"args": self.args.to_dict(), "data_hash": self.dataset.hash}, indent=1
@@ -150,11 +150,20 @@ class _Training:
                 return Run(self.model, self.epochs, True, self.rank == 0)
         return Run(self.model, self.epochs, False, self.rank == 0)
 
-    def _centre(self) -> None:
-        group = batches(self.dataset.splits["train"], _CENTRED, seed=f"{self.args.seed}/centre")[0]
-        whole, window = slice(0, len(group)), self.model.config.window
-        self.model.centre(
-            Batch(group, self.dataset.texts, window=window, share=whole, seed="centre")
+    def _start(self) -> None:
+        order = batches(self.dataset.splits["train"], _STARTED, seed=f"{self.args.seed}/start")
+        window = self.model.config.window
+        self.model.start(
+            [
+                Batch(
+                    group,
+                    self.dataset.texts,
+                    window=window,
+                    share=slice(0, len(group)),
+                    seed="start",
+                )
+                for group in order[:_STARTS]
+            ]
         )
 
     def _epoch(self, stop: Stop) -> bool:

@@ -36,30 +36,57 @@ _MOST_TEXTS = 200_000
 
 
 class EnergyModel(nn.Module):
-    """(z_g, z_e, prediction errors) -> four energies >= 0, for training.
+    """One call under an authority -> four energies >= 0.
 
-    Two small projections of the unit vectors are compared by product and distance; the rest is a
-    layer of 64. It gives the encoders a reason to keep what the terms need. It does not serve: what
-    serves is fitted on top (`gatling_guard.energy`).
+    Energies are of calls, so that one bad call among twenty good ones is as bad as alone; a plan's
+    are the largest of its calls' (`worst`). The call in the light of its ancestors is compared with
+    the authority, the plan up to it, and what the predictor expected in its place.
     """
 
-    def __init__(self, config: EncoderConfig, width: int = 64) -> None:
+    def __init__(self, config: EncoderConfig, width: int = 128) -> None:
         super().__init__()
         self.authority = nn.Linear(config.latent_dim, width)
         self.plan = nn.Linear(config.latent_dim, width)
-        self.hidden = nn.Linear(4 * width + 3, width)
+        self.state = nn.Linear(config.hidden_dim, width)
+        self.call = nn.Linear(config.call_dim, width)
+        self.expected = nn.Linear(config.call_dim, width)
+        self.norm = nn.LayerNorm(5 * width)
+        self.hidden = nn.Linear(5 * width + 2, 2 * width)
+        self.middle = nn.Linear(2 * width, width)
         self.out = nn.Linear(width, len(TERMS))
         initialise(self)
+        with torch.no_grad():
+            self.out.weight.mul_(0.1)
 
-    def forward(self, z_g: Tensor, z_e: Tensor, errors: Tensor) -> Tensor:
-        """`[B, L]`, `[B, L]`, `[B, 2]` -> `[B, 4]`, in the order of `energy.TERMS`."""
+    def forward(
+        self, z_g: Tensor, z_e: Tensor, state: Tensor, call: Tensor, expected: Tensor
+    ) -> Tensor:
+        """Energies of M calls `[M, 4]`, in the order of `energy.TERMS`.
+
+        Args:
+            z_g: `[M, L]` the authority.
+            z_e: `[M, L]` the plan with the call.
+            state: `[M, h]` the call in the light of its ancestors.
+            call: `[M, C]` the call by itself, unit length.
+            expected: `[M, C]` the predictor's, unit length.
+        """
         unit_g, unit_e = (nn.functional.normalize(z, dim=-1) for z in (z_g, z_e))
         # Unit vectors of L dimensions have entries of about L^-1/2.
-        scale = z_g.shape[-1] ** 0.5
-        a, b = self.authority(unit_g * scale), self.plan(unit_e * scale)
-        cosine = (unit_g * unit_e).sum(-1, keepdim=True)
-        x = self.hidden(torch.cat([a, b, a * b, (a - b).abs(), cosine, errors], -1))
-        return nn.functional.softplus(self.out(nn.functional.silu(x)))
+        wide, narrow = z_g.shape[-1] ** 0.5, call.shape[-1] ** 0.5
+        a, p = self.authority(unit_g * wide), self.plan(unit_e * wide)
+        c = self.state(state) + self.call(call * narrow)
+        e = self.expected(expected * narrow)
+        fits = torch.stack([(unit_g * unit_e).sum(-1), (call * expected).sum(-1)], -1)
+        x = self.norm(torch.cat([a, p, c, a * c, (e - c).abs()], -1))
+        x = nn.functional.silu(self.hidden(torch.cat([x, fits], -1)))
+        return nn.functional.softplus(self.out(nn.functional.silu(self.middle(x))))
+
+
+def worst(energies: Tensor, valid: Tensor) -> Tensor:
+    """Energies of calls `[M, T]`, calls of plans `[B, N]` -> of plans `[B, T]`: their largest."""
+    shape = (*valid.shape, energies.shape[-1])
+    table = energies.new_zeros(shape).masked_scatter(valid.unsqueeze(-1), energies)
+    return table.amax(1)  # no energy is below 0
 
 
 @dataclass(slots=True)
@@ -80,8 +107,8 @@ class Encoded:
     """`[M, C]` what the predictor expected in its place."""
     scores: Tensor
     """`[Q, K]` how well each text explains each call in question, over tau."""
-    errors: Tensor
-    """`[B, 2]` mean and largest prediction error of each plan."""
+    terms: Tensor
+    """`[B, 4]` energies of each plan."""
 
 
 class Jepa(nn.Module):
@@ -118,16 +145,47 @@ class Jepa(nn.Module):
         }
 
     @torch.no_grad()
-    def centre(self, batch: Batch) -> None:
-        """Take the mean of a batch out of z_g and z_e, by the biases of their last layers.
+    def start(self, groups: Sequence[Batch]) -> None:
+        """Initial weights that the data gives in closed form; for new weights only.
 
-        Untrained embeddings share one large direction (mean cosine 0.7 between authorities), which
-        a softmax over cosines takes hundreds of steps to unlearn. For new weights only.
+        The words of an authority and those of its plan go through the directions in which they
+        vary together (`correlated`), and the mean is taken out of z_g and z_e: untrained embeddings
+        share one large direction (mean cosine 0.7 between authorities), which a softmax over
+        cosines takes hundreds of steps to unlearn.
         """
-        found = self.encode(batch)
-        self.governance.context.z_down.bias.sub_(found.z_g.mean(0))
-        self.execution.plan.z_down.bias.sub_(found.z_e.mean(0))
-        self.target.encoder.plan.z_down.bias.copy_(self.execution.plan.z_down.bias)
+        context, plan = self.governance.context, self.execution.plan
+        words = [self._words(batch) for batch in groups]
+        maps = correlated(*(torch.cat(side) for side in zip(*words, strict=True)))
+        for layer, found in zip((context.z_words, plan.z_words), maps, strict=True):
+            k, width = found.shape[0], len(layer.weight)
+            turn = nn.init.orthogonal_(
+                torch.empty(width, width), generator=torch.Generator().manual_seed(0)
+            )
+            layer.weight.copy_(turn[:, :k] @ found)
+        found = [self.encode(batch) for batch in groups]
+        z_g, z_e = (torch.cat([getattr(part, name) for part in found]) for name in ("z_g", "z_e"))
+        context.z_down.bias.sub_(z_g.mean(0))
+        plan.z_down.bias.sub_(z_e.mean(0))
+        self.target.encoder.load_state_dict(self.execution.state_dict())
+
+    def _words(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What the words of gold samples are, at unit scale: `[G, w]` said and `[G, w]` done."""
+        kept: dict[nn.Module, Tensor] = {}
+
+        def keep(layer: nn.Module, given: tuple[Tensor]) -> None:
+            kept[layer] = given[0]
+
+        layers = self.governance.context.z_words, self.execution.plan.z_words
+        hooks = [layer.register_forward_pre_hook(keep) for layer in layers]
+        try:
+            self.encode(batch)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        said, done = (kept[layer] for layer in layers)
+        gold = self._put(batch.gold)
+        last = self._put(batch.plans.valid).bool().sum(1)[gold] - 1
+        return said[self._put(batch.authority_of)[gold]], done[gold, last]
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Every loss by name; `loss` is their weighted sum."""
@@ -153,11 +211,10 @@ class Jepa(nn.Module):
         z_before, before = _shifted(z_after)[valid], _shifted(states)[valid]  # [M, L], [M, h]
         sample = rows.repeat_interleave(sizes)
         predicted = self.predictor(z_g[sample], z_before, before)
-        wrong = 1 - (predicted * target).sum(-1)
-        table = wrong.new_zeros(valid.shape).masked_scatter(valid, wrong)
-        errors = torch.stack([table.sum(1) / sizes, table.amax(1)], 1)
+        of_calls = self.energy(z_g[sample], z_after[valid], states[valid], own, predicted)
+        terms = worst(of_calls, valid)
         scores = self._explained(batch, spoken, z_before, before, target)
-        return Encoded(z_g, z_e, half, own, target, predicted, scores, errors)
+        return Encoded(z_g, z_e, half, own, target, predicted, scores, terms)
 
     def _prefixes(self, batch: Batch, x0: Tensor) -> tuple[Tensor, Tensor]:
         """z_e after each call `[B, N, L]`, and the calls' states `[B, N, h]`.
@@ -174,9 +231,9 @@ class Jepa(nn.Module):
         mask = seen * self._put(given.valid).unsqueeze(1)  # [B, N, N]
         logits = plan.pool_logits(states).unsqueeze(1) + ((1 - mask) * MASKED).unsqueeze(-1)
         weights = torch.softmax(logits.float(), 2)  # [B, N, N, P]
-        values = plan.pool_values(states).unflatten(-1, (plan.pool_heads, -1))  # [B, N, P, h/P]
-        pooled = torch.einsum("btnp,bnpd->btpd", weights.to(values.dtype), values).flatten(2)
-        return plan.z_down(plan.act(plan.z_up(plan.z_norm(pooled)))), states
+        values = plan.values(states, x0[put(given.calls)])  # [B, N, P, (h + w)/P]
+        means = torch.einsum("btnp,bnpd->btpd", weights.to(values.dtype), values)
+        return plan.pooled(means), states
 
     def _explained(
         self, batch: Batch, spoken: Tensor, z_before: Tensor, before: Tensor, target: Tensor
@@ -231,7 +288,7 @@ class Jepa(nn.Module):
 
     def _energy_losses(self, batch: Batch, found: Encoded) -> dict[str, Tensor]:
         put = self._put
-        terms = self.energy(found.z_g, found.z_e, found.errors).float()
+        terms = found.terms.float()
         total = terms.sum(-1)
         keep = put(batch.own_violations)
         negatives = losses.typed(terms, put(batch.violates)).expand(keep.shape)
@@ -256,6 +313,33 @@ class Jepa(nn.Module):
 
     def _put(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array).to(self.execution.device)
+
+
+def correlated(a: Tensor, b: Tensor, ridge: float = 0.1) -> tuple[Tensor, Tensor]:
+    """Canonical correlation analysis (Hotelling 1936): maps under which equal rows are close.
+
+    Args:
+        a: `[n, w]` one side of n pairs.
+        b: `[n, w]` the other.
+        ridge: of the mean variance, added to every direction's.
+
+    Returns: two maps `[k, w]`, each direction weighted by its correlation, scaled to a mean square
+        of 1 over the outputs of these rows; k is at most half of w.
+    """
+    a, b = (x.double() - x.double().mean(0) for x in (a, b))
+    n, width = a.shape
+
+    def whitening(x: Tensor) -> Tensor:
+        values, vectors = torch.linalg.eigh(x.T @ x / n)
+        return vectors / (values.clamp_min(0) + ridge * values.mean() + 1e-12).sqrt() @ vectors.T
+
+    left, right = whitening(a), whitening(b)
+    u, s, v = torch.linalg.svd(left @ (a.T @ b / n) @ right)
+    k = max(1, width // 2)
+    maps = []
+    for x, half in ((a, left @ u[:, :k] * s[:k]), (b, right @ v[:k].T * s[:k])):
+        maps.append((half / (x @ half).square().mean().sqrt().clamp_min(1e-12)).T.float())
+    return maps[0], maps[1]
 
 
 def _shifted(x: Tensor) -> Tensor:
@@ -304,7 +388,7 @@ def _gathered(local: Encoded, batch: Batch) -> Encoded:
         target=rows(local.target, calls),
         predicted=rows(local.predicted, calls),
         scores=local.scores,
-        errors=rows(local.errors, samples),
+        terms=rows(local.terms, samples),
     )
 
 
