@@ -213,10 +213,10 @@ class PlanNetwork(nn.Module):
         return z, states, torch.cat(kept, 1), new_max, new_sum, new_acc
 
     def values(self, states: Tensor, x0: Tensor) -> Tensor:
-        """What is pooled of each call, by head: `[..., h]`, `[..., h + w]` -> `[..., P, (h+w)/P]`."""
+        """What is pooled, by head: `[..., h]`, `[..., h + w]` -> `[..., P, (h + w)/P]`."""
         heads = (self.pool_heads, -1)
-        deep, words = self.pool_values(states), x0[..., self.width :]
-        return torch.cat([deep.unflatten(-1, heads), words.unflatten(-1, heads)], -1)
+        parts: tuple[Tensor, ...] = self.pool_values(states), x0[..., self.width :]
+        return torch.cat([torch.unflatten(part, -1, heads) for part in parts], -1)
 
     def pooled(self, means: Tensor) -> Tensor:
         """Means of `values` over calls `[..., P, (h + w)/P]` -> z_e `[..., latent_dim]`."""

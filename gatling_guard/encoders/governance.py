@@ -69,8 +69,15 @@ class EntryEmbedding(nn.Module):
     def forward(
         self, key: Tensor, path: Tensor, value: Tensor, features: Tensor, polarity: Tensor
     ) -> Tensor:
-        """Key and path `[B, K, W, h]`, value `[B, K, W, h + w]`, features `[B, K, W, F]`, polarity
-        `[B, K, W]` in 0..2."""
+        """What an entry says, by place.
+
+        Args:
+            key: `[B, K, W, h]`.
+            path: `[B, K, W, h]`.
+            value: `[B, K, W, h + w]`, of which the last w are not for the blocks.
+            features: `[B, K, W, F]`.
+            polarity: `[B, K, W]` in 0..2.
+        """
         said = self.key(key) + VALUE_GAIN * self.value(value[..., : key.shape[-1]])
         said = said * nn.functional.embedding(polarity, self.signs) + self.polarity(polarity)
         x = said + self.path(path) + FEATURE_GAIN * self.features(features)

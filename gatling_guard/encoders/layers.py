@@ -74,8 +74,12 @@ class TextProjection(nn.Module):
 
     @torch.no_grad()
     def start(self, hidden_dim: int, gain: float = 1.0) -> None:
-        """Initial weights: random for the first h by `gain`, for the others as near to the features
-        as their width allows, and the same in every encoder."""
+        """Initial weights: the first h random, the others near the features and equal everywhere.
+
+        Args:
+            hidden_dim: h.
+            gain: standard deviation of the first h.
+        """
         if self.static is None:
             return
         weight = self.static.weight

@@ -151,18 +151,13 @@ class _Training:
         return Run(self.model, self.epochs, False, self.rank == 0)
 
     def _start(self) -> None:
-        order = batches(self.dataset.splits["train"], _STARTED, seed=f"{self.args.seed}/start")
-        window = self.model.config.window
+        data, window = self.dataset, self.model.config.window
+        order = batches(data.splits["train"], _STARTED, seed=f"{self.args.seed}/start")[:_STARTS]
+        whole = [slice(0, len(group)) for group in order]
         self.model.start(
             [
-                Batch(
-                    group,
-                    self.dataset.texts,
-                    window=window,
-                    share=slice(0, len(group)),
-                    seed="start",
-                )
-                for group in order[:_STARTS]
+                Batch(group, data.texts, window=window, share=share, seed="start")
+                for group, share in zip(order, whole, strict=True)
             ]
         )
 

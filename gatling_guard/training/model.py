@@ -86,7 +86,7 @@ def worst(energies: Tensor, valid: Tensor) -> Tensor:
     """Energies of calls `[M, T]`, calls of plans `[B, N]` -> of plans `[B, T]`: their largest."""
     shape = (*valid.shape, energies.shape[-1])
     table = energies.new_zeros(shape).masked_scatter(valid.unsqueeze(-1), energies)
-    return table.amax(1)  # no energy is below 0
+    return torch.as_tensor(table.amax(1))  # no energy is below 0
 
 
 @dataclass(slots=True)
@@ -155,15 +155,15 @@ class Jepa(nn.Module):
         """
         context, plan = self.governance.context, self.execution.plan
         words = [self._words(batch) for batch in groups]
-        maps = correlated(*(torch.cat(side) for side in zip(*words, strict=True)))
+        said, done = (torch.cat(side) for side in zip(*words, strict=True))
+        maps = correlated(said, done)
+        turn = torch.empty(self.config.latent_dim, self.config.latent_dim)
+        nn.init.orthogonal_(turn, generator=torch.Generator().manual_seed(0))
         for layer, found in zip((context.z_words, plan.z_words), maps, strict=True):
-            k, width = found.shape[0], len(layer.weight)
-            turn = nn.init.orthogonal_(
-                torch.empty(width, width), generator=torch.Generator().manual_seed(0)
-            )
-            layer.weight.copy_(turn[:, :k] @ found)
-        found = [self.encode(batch) for batch in groups]
-        z_g, z_e = (torch.cat([getattr(part, name) for part in found]) for name in ("z_g", "z_e"))
+            directions = found[: self.config.latent_dim]
+            layer.weight.copy_(turn[:, : len(directions)] @ directions)
+        encoded = [self.encode(batch) for batch in groups]
+        z_g, z_e = (torch.cat([getattr(e, name) for e in encoded]) for name in ("z_g", "z_e"))
         context.z_down.bias.sub_(z_g.mean(0))
         plan.z_down.bias.sub_(z_e.mean(0))
         self.target.encoder.load_state_dict(self.execution.state_dict())
