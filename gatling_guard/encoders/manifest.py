@@ -216,10 +216,11 @@ def _parameters(config: EncoderConfig) -> int:
     tokens = (config.vocabulary + config.global_tokens + config.window) * h
     calls = h * config.call_dim * config.pool_heads
     predictor = config.predictor_dim * (config.latent_dim + config.call_dim + config.predictor_dim)
+    energy = 128 * config.latent_dim
     # Of no parameters, but of memory: offsets of neighbours within a window, and a block as such.
     offsets = 3 * config.window**2
     modules = (config.blocks + config.policy_blocks + config.context_blocks) << 16
-    return blocks + ends + tokens + calls + predictor + offsets + modules
+    return blocks + ends + tokens + calls + predictor + energy + offsets + modules
 
 
 def _pointer(location: Iterable[int | str]) -> str:

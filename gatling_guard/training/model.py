@@ -1,4 +1,4 @@
-"""The three networks of `encoders.bundle.create`, trained together, and what a batch costs them.
+"""The four networks of `encoders.bundle.create`, trained together, and what a batch costs them.
 
 One forward pass encodes this process's share of a batch, gathers the embeddings of all processes,
 and gives every loss of the whole batch. So several processes compute the loss of one.
@@ -21,45 +21,17 @@ from torch import Tensor, nn
 
 from gatling_guard.encoders.bundle import create
 from gatling_guard.encoders.config import EncoderConfig
+from gatling_guard.encoders.energies import EnergyHead
 from gatling_guard.encoders.execution import ExecutionEncoder
 from gatling_guard.encoders.governance import MASKED, GovernanceEncoder
-from gatling_guard.encoders.layers import initialise
 from gatling_guard.encoders.predictor import Predictor, TargetEncoder
 from gatling_guard.encoders.text import TextFeatures
-from gatling_guard.energy import TERMS
 from gatling_guard.training import losses
 from gatling_guard.training.args import TrainArgs
 from gatling_guard.training.collate import Batch
 
 _MOST_TEXTS = 200_000
 """Texts whose features are kept: 400 MB with the static tokeniser."""
-
-
-class EnergyModel(nn.Module):
-    """(z_g, z_e, prediction errors) -> four energies >= 0, for training.
-
-    Two small projections of the unit vectors are compared by product and distance; the rest is a
-    layer of 64. It gives the encoders a reason to keep what the terms need. It does not serve: what
-    serves is fitted on top (`gatling_guard.energy`).
-    """
-
-    def __init__(self, config: EncoderConfig, width: int = 64) -> None:
-        super().__init__()
-        self.authority = nn.Linear(config.latent_dim, width)
-        self.plan = nn.Linear(config.latent_dim, width)
-        self.hidden = nn.Linear(4 * width + 3, width)
-        self.out = nn.Linear(width, len(TERMS))
-        initialise(self)
-
-    def forward(self, z_g: Tensor, z_e: Tensor, errors: Tensor) -> Tensor:
-        """`[B, L]`, `[B, L]`, `[B, 2]` -> `[B, 4]`, in the order of `energy.TERMS`."""
-        unit_g, unit_e = (nn.functional.normalize(z, dim=-1) for z in (z_g, z_e))
-        # Unit vectors of L dimensions have entries of about L^-1/2.
-        scale = z_g.shape[-1] ** 0.5
-        a, b = self.authority(unit_g * scale), self.plan(unit_e * scale)
-        cosine = (unit_g * unit_e).sum(-1, keepdim=True)
-        x = self.hidden(torch.cat([a, b, a * b, (a - b).abs(), cosine, errors], -1))
-        return nn.functional.softplus(self.out(nn.functional.silu(x)))
 
 
 @dataclass(slots=True)
@@ -85,7 +57,7 @@ class Encoded:
 
 
 class Jepa(nn.Module):
-    """Encoders, predictor, EMA target and energy model of one run.
+    """Encoders, predictor, EMA target and energies of one run.
 
     Args:
         config: shape of the networks.
@@ -99,9 +71,7 @@ class Jepa(nn.Module):
         self.governance: GovernanceEncoder = made["governance"]
         self.predictor: Predictor = made["predictor"]
         self.target = TargetEncoder(self.execution, decay=args.ema)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(args.seed + 1)
-            self.energy = EnergyModel(config)
+        self.energy: EnergyHead = made["energy"]
         self.config, self.args = config, args
         self.ramp = 1.0
         """Share of `align_weight` that counts; 1 whenever nothing is trained."""
@@ -115,6 +85,7 @@ class Jepa(nn.Module):
             "execution": self.execution,
             "governance": self.governance,
             "predictor": self.predictor,
+            "energy": self.energy,
         }
 
     @torch.no_grad()
