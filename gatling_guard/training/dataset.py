@@ -128,12 +128,17 @@ def load(paths: Sequence[Path], *, seed: int = 0, strict: bool = False) -> Datas
 
     found = prepare(samples(), seed=seed, bad=None if strict else bad)
     found.bad = bad
+    found.hash = hash_of(paths)
+    return found
+
+
+def hash_of(paths: Sequence[Path]) -> str:
+    """SHA-256 of files."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-    found.hash = digest.hexdigest()
-    return found
+    return digest.hexdigest()
 
 
 def prepare(samples: Iterable[Sample], *, seed: int = 0, bad: list[Issue] | None = None) -> Dataset:

@@ -25,7 +25,13 @@ def cosines(a: Floats, b: Floats) -> NDArray[np.float64]:
 
 def positive_similarity(z_g: Floats, z_e: Floats) -> float:
     """Mean cosine of each authority `[G, L]` and its plan `[G, L]` (R76)."""
-    return float((_unit(z_g) * _unit(z_e)).sum(1).mean()) if len(z_g) else float("nan")
+    return float(similarities(z_g, z_e).mean()) if len(z_g) else float("nan")
+
+
+def similarities(z_g: Floats, z_e: Floats) -> NDArray[np.float64]:
+    """`[G, L]`, `[G, L]` -> `[G]`, row by row."""
+    found: NDArray[np.float64] = (_unit(z_g) * _unit(z_e)).sum(1)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +63,16 @@ class Ranks:
         if pool is None:
             found: NDArray[np.float64] = (self.nearer == 0) * self.right / (self.right + self.tied)
             return found
-        drawn = pool - 1
-        rest = self.wrong - self.nearer
-        # P(none nearer) * E[1 / (1 + tied ones drawn)], and
+        chances = np.full(len(self.wrong), np.nan)
+        enough = self.wrong >= pool - 1
+        wrong, nearer, tied = (x[enough] for x in (self.wrong, self.nearer, self.tied))
+        # P(none nearer) * E[1 / (1 + tied ones drawn)], with N = wrong - nearer and n = pool - 1:
         # sum_t C(T, t) C(N - T, n - t) / (1 + t) = (C(N + 1, n + 1) - C(N - T, n + 1)) / (1 + T)
-        every = _log_choose(self.wrong, drawn)
-        with_tied = _log_choose(rest + 1, drawn + 1) - every
-        without = _log_choose(rest - self.tied, drawn + 1) - every
-        chance = (np.exp(with_tied) - np.exp(without)) / (1 + self.tied)
-        return np.where(self.wrong >= drawn, np.clip(chance, 0, 1), np.nan)
+        every = _log_choose(wrong, pool - 1)
+        with_tied = np.exp(_log_choose(wrong - nearer + 1, pool) - every)
+        without = np.exp(_log_choose(wrong - nearer - tied, pool) - every)
+        chances[enough] = np.clip((with_tied - without) / (1 + tied), 0, 1)
+        return chances
 
 
 def _log_choose(n: Ints, k: int) -> NDArray[np.float64]:
