@@ -219,7 +219,7 @@ def _print_rows(title: str, columns: list[str], lines: list[Row]) -> None:
     asked = any(line.asked for line in lines)
     table = _table(title, *(["asked"] if asked else []), *columns)
     for line in lines:
-        shown = []
+        shown: list[str] = []
         for found, passed in zip(line.cells, line.passed, strict=True):
             interval = f" {found.interval}" if not shown and out.width >= _WIDE else ""
             shown.append(f"{plain(found.text + interval)}{marks[passed]}")

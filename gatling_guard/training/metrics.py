@@ -78,7 +78,7 @@ class Ranks:
 def _log_choose(n: Ints, k: int) -> NDArray[np.float64]:
     """Log C(n, k) for `[G]`; -inf where k > n."""
     possible = np.maximum(n, k)
-    table = np.cumsum(np.log(np.maximum(np.arange(int(possible.max(initial=0)) + 1), 1)))
+    table = np.cumsum(np.log(np.maximum(np.arange(int(possible.max(initial=k)) + 1), 1)))
     found: NDArray[np.float64] = table[possible] - table[k] - table[possible - k]
     return np.where(n >= k, found, -np.inf)
 
