@@ -11,6 +11,7 @@ from gatling_guard.cli.check_command import check
 from gatling_guard.cli.demo_command import demo
 from gatling_guard.cli.doctor_command import doctor
 from gatling_guard.cli.evaluate_command import evaluate
+from gatling_guard.cli.evaluate_model_command import calibrate, evaluate_model
 from gatling_guard.cli.explain_command import explain_verb
 from gatling_guard.cli.export_command import export
 from gatling_guard.cli.generate_command import generate
@@ -51,9 +52,10 @@ def root(
     """Guards tool-calling LLM agents: allows, repairs, holds or blocks a call before it runs."""
 
 
-for verb in (check, demo, doctor, evaluate, export, generate, replay, schema):
+for verb in (calibrate, check, demo, doctor, evaluate, export, generate, replay, schema):
     app.command(cls=Verb)(verb)
 app.command("explain", cls=Verb)(explain_verb)
+app.command("evaluate-model", cls=Verb)(evaluate_model)
 app.command("train", cls=Verb, context_settings=TRAIN_SETTINGS)(train)
 app.add_typer(bench_app, name="bench")
 app.add_typer(ledger_app, name="ledger")

@@ -1,9 +1,9 @@
-"""A model ready to use: both encoders and the predictor, of one set of weights."""
+"""A model ready to use: both encoders, the predictor and the energies, of one set of weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from gatling_guard.encoders import checkpoint, selftest
 from gatling_guard.encoders.cache import GovernanceCache
+from gatling_guard.encoders.calibration import Calibration
 from gatling_guard.encoders.config import EncoderConfig
+from gatling_guard.encoders.energies_onnx import OnnxEnergyHead
 from gatling_guard.encoders.execution_onnx import OnnxExecutionEncoder
 from gatling_guard.encoders.governance_onnx import OnnxGovernanceEncoder
 from gatling_guard.encoders.manifest import Manifest, read_manifest, shipped
@@ -42,6 +44,20 @@ class Predicts(Protocol):
         """`[B, latent_dim]`, `[B, latent_dim]`, `[B, h]` -> `[B, call_dim]`, unit length."""
 
 
+class GivesEnergies(Protocol):
+    """`EnergyHead` or `OnnxEnergyHead`."""
+
+    def energies(
+        self,
+        z_g: NDArray[np.float32],
+        z_e: NDArray[np.float32],
+        state: NDArray[np.float32],
+        call: NDArray[np.float32],
+        expected: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """Of M calls `[M, 4]`; see `EnergyHead.forward`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Encoders:
     """One model. Thread-safe but for the states that `execution.start()` makes."""
@@ -52,15 +68,20 @@ class Encoders:
     predictor: Predicts
     manifest: Manifest | None = None
     """None for weights that are in no folder yet."""
+    energy: GivesEnergies | None = None
+    """None where the model has no such part."""
+    calibration: Calibration | None = None
+    """From energies to the bands; None where the model was not calibrated."""
 
 
 def create(config: EncoderConfig, seed: int) -> dict[str, nn.Module]:
     """Untrained networks, the same for the same seed; torch's own generator is left alone.
 
-    Returns: `execution`, `governance`, `predictor`.
+    Returns: `execution`, `governance`, `predictor`, `energy`.
     """
     import torch
 
+    from gatling_guard.encoders.energies import EnergyHead
     from gatling_guard.encoders.execution import ExecutionEncoder
     from gatling_guard.encoders.governance import GovernanceEncoder
     from gatling_guard.encoders.predictor import Predictor
@@ -71,6 +92,7 @@ def create(config: EncoderConfig, seed: int) -> dict[str, nn.Module]:
             "execution": ExecutionEncoder(config),
             "governance": GovernanceEncoder(config),
             "predictor": Predictor(config),
+            "energy": EnergyHead(config),
         }
 
 
@@ -114,7 +136,9 @@ def load_encoders(
             model=f"{manifest.digest[:16]}-{precision}",
             threads=threads,
             manifest=manifest,
+            energy=checkpoint.graph_file("energy", precision) in manifest.files,
         )
+    loaded = replace(loaded, calibration=checkpoint.load_calibration(folder, manifest))
     cases = checkpoint.load_cases(folder, manifest)
     try:
         selftest.run(loaded, cases, precision)
@@ -132,8 +156,18 @@ def assemble(
     model: str,
     threads: int = 1,
     manifest: Manifest | None = None,
+    energy: bool = True,
 ) -> Encoders:
-    """The ONNX encoders from the bytes of `checkpoint.GRAPHS`, by name."""
+    """The ONNX encoders from the bytes of `checkpoint.GRAPHS`, by name.
+
+    Args:
+        config: of the weights.
+        graph: name -> bytes.
+        model: names the weights.
+        threads: of one product.
+        manifest: of the folder they come from.
+        energy: whether there is a graph of that name.
+    """
     features = text_features(config.tokenizer, vocabulary=config.vocabulary)
 
     def network(name: str) -> OnnxGraph:
@@ -150,7 +184,8 @@ def assemble(
         model=model,
     )  # fmt: skip
     predictor = OnnxPredictor(config, network("predictor"))
-    return Encoders(config, execution, GovernanceCache(governance), predictor, manifest)
+    head = OnnxEnergyHead(network("energy")) if energy else None
+    return Encoders(config, execution, GovernanceCache(governance), predictor, manifest, head)
 
 
 def of_modules(modules: Mapping[str, Any], manifest: Manifest | None = None) -> Encoders:
@@ -160,7 +195,7 @@ def of_modules(modules: Mapping[str, Any], manifest: Manifest | None = None) -> 
     execution = modules["execution"]
     return Encoders(
         execution.config, execution, GovernanceCache(modules["governance"]),
-        modules["predictor"], manifest,
+        modules["predictor"], manifest, modules.get("energy"),
     )  # fmt: skip
 
 
@@ -213,6 +248,7 @@ def _torch(folder: Path, manifest: Manifest) -> Encoders:
         raise ModuleNotFoundError(
             'backend="torch" needs torch: pip install "gatling-guard[train]"', name="torch"
         ) from None
+    modules = checkpoint.without_missing(modules, manifest)
     for part, module in modules.items():
         checkpoint.load_into(module, folder, part, manifest)  # type: ignore[arg-type]
     return of_modules(modules, manifest)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
-from gatling_guard.encoders import selftest, text
+from gatling_guard.encoders import calibration, selftest, text
+from gatling_guard.encoders.calibration import Calibration
 from gatling_guard.encoders.config import EncoderConfig
 from gatling_guard.encoders.content import (
     NETWORKS,
+    OPTIONAL,
     Array,
     Shapes,
     check_content,
@@ -40,9 +42,10 @@ from gatling_guard.errors import ConfigurationError, InputError, Issue
 if TYPE_CHECKING:
     from torch import nn
 
-Part = Literal["execution", "governance", "predictor"]
+T = TypeVar("T")
+Part = Literal["execution", "governance", "predictor", "energy"]
 GRAPHS: Final = (
-    "execution_text", "governance_text", "call", "plan", "policy", "context", "predictor"
+    "execution_text", "governance_text", "call", "plan", "policy", "context", "predictor", "energy"
 )  # fmt: skip
 _SHOWN = 20
 """Keys named in one error."""
@@ -174,10 +177,12 @@ def verify(
 
 
 def names_for(backend: Literal["torch", "onnx"], precision: selftest.Precision) -> list[str]:
-    """The files one backend loads."""
+    """The files one backend loads; those of `content.OPTIONAL` where they are there."""
     if backend == "torch":
-        return [*(f"{network}.safetensors" for network in NETWORKS), selftest.FILE]
-    return [*(graph_file(graph, precision) for graph in GRAPHS), selftest.FILE]
+        own = [f"{network}.safetensors" for network in NETWORKS]
+    else:
+        own = [graph_file(graph, precision) for graph in GRAPHS]
+    return [*own, selftest.FILE, calibration.FILE]
 
 
 def graph_file(graph: str, precision: selftest.Precision) -> str:
@@ -241,6 +246,21 @@ def load_cases(folder: Path, manifest: Manifest | None = None) -> tuple[selftest
     return selftest.from_bytes(_part(folder, selftest.FILE, manifest))
 
 
+def load_calibration(folder: Path, manifest: Manifest | None = None) -> Calibration | None:
+    """The map from energies to the bands; None where the model was not calibrated.
+
+    Raises:
+        InputError: the file is damaged, or is not the one that was saved.
+        ConfigurationError: another tokeniser.
+    """
+    if manifest is None:
+        manifest = read_manifest(folder)
+        require_tokenizer(manifest)
+    if calibration.FILE not in manifest.files:
+        return None
+    return calibration.from_bytes(read_listed(folder, calibration.FILE, manifest))
+
+
 def load_into(
     module: nn.Module, folder: Path, part: Part, manifest: Manifest | None = None
 ) -> None:
@@ -258,6 +278,15 @@ def load_into(
     if faults:
         raise ConfigurationError(f"{folder / part}.safetensors: " + "; ".join(faults))
     module.load_state_dict({key: torch.tensor(value) for key, value in state.items()})
+
+
+def without_missing(modules: Mapping[str, T], manifest: Manifest) -> dict[str, T]:
+    """The networks but for those that a model may lack and this one does."""
+    return {
+        part: module
+        for part, module in modules.items()
+        if part not in OPTIONAL or f"{part}.safetensors" in manifest.files
+    }
 
 
 def expected_shapes(config: EncoderConfig) -> Shapes:

@@ -1,4 +1,4 @@
-"""What a file of a model folder may hold: finite fp32 arrays, self-contained graphs, a self-test.
+"""What a file of a model folder may hold: fp32 arrays, graphs, a self-test, a calibration.
 
 Sees: bytes that were already read, the manifest. Does not see: the disk.
 """
@@ -13,14 +13,16 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from gatling_guard.encoders import selftest
+from gatling_guard.encoders import calibration, selftest
 from gatling_guard.encoders.manifest import Manifest
 from gatling_guard.errors import InputError, Issue
 
 Array = NDArray[np.float32]
 Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
 """Network -> key of its state dict -> shape."""
-NETWORKS: Final = ("execution", "governance", "predictor")
+NETWORKS: Final = ("execution", "governance", "predictor", "energy")
+OPTIONAL: Final = ("energy",)
+"""Networks, and graphs of the same name, that a whole model may lack: early ones have none."""
 _SHOWN = 20
 """Keys named in one error."""
 
@@ -33,6 +35,8 @@ def check_content(name: str, data: bytes, manifest: Manifest, expected: Shapes |
     """
     if name == selftest.FILE:
         selftest.from_bytes(data)
+    elif name == calibration.FILE:
+        calibration.from_bytes(data)
     elif name.endswith(".onnx"):
         check_graph(data, name)
     elif name.endswith(".safetensors"):

@@ -27,7 +27,8 @@ class Graph:
     """One network to export."""
 
     name: str
-    """File name without suffix: `call`, `plan`, `policy`, `context`, `predictor`."""
+    """File name without suffix: `call`, `plan`, `policy`, `context`, `predictor`,
+    `energy`."""
     module: nn.Module
     inputs: Mapping[str, Tensor]
     """Example inputs by name, in the order of `forward`; dynamic sizes must differ, and be > 1."""
@@ -116,7 +117,7 @@ def export(folder: Path) -> None:
 
     manifest = read_manifest(folder)
     checkpoint.require_tokenizer(manifest)
-    modules = bundle.create(manifest.encoder_config, seed=0)
+    modules = checkpoint.without_missing(bundle.create(manifest.encoder_config, seed=0), manifest)
     for part, module in modules.items():
         checkpoint.load_into(module, folder, part, manifest)  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory() as scratch:
@@ -126,8 +127,10 @@ def export(folder: Path) -> None:
     config = manifest.encoder_config
     built: dict[selftest.Precision, bundle.Encoders] = {}
     for precision in PRECISIONS:
-        named = {g: files[checkpoint.graph_file(g, precision)] for g in checkpoint.GRAPHS}
-        built[precision] = bundle.assemble(config, named.__getitem__, model=precision)
+        named = {g: files.get(checkpoint.graph_file(g, precision), b"") for g in checkpoint.GRAPHS}
+        built[precision] = bundle.assemble(
+            config, named.__getitem__, model=precision, energy="energy" in modules
+        )
     files[selftest.FILE] = selftest.to_bytes(selftest.make_cases(built))
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     checkpoint.update(folder, files, created=now)
@@ -148,7 +151,21 @@ def all_graphs(modules: Mapping[str, Any]) -> list[Graph]:
         *execution_graphs(modules["execution"]),
         *export_parts(modules["governance"]),
         Graph("predictor", predictor, inputs, ("call",), dict.fromkeys(inputs, (0,))),
+        *energy_graphs(modules.get("energy")),
     ]
+
+
+def energy_graphs(head: Any) -> list[Graph]:
+    """The graph of an `EnergyHead`; of None none."""
+    if head is None:
+        return []
+    c = head.config
+    widths = {
+        "z_g": c.latent_dim, "z_e": c.latent_dim, "state": c.hidden_dim, "call": c.call_dim,
+        "expected": c.call_dim,
+    }  # fmt: skip
+    inputs = {name: torch.randn(3, width) for name, width in widths.items()}
+    return [Graph("energy", head, inputs, ("energies",), dict.fromkeys(inputs, (0,)))]
 
 
 def text_graph(name: str, encoder: Any) -> Graph:

@@ -217,10 +217,11 @@ def _parameters(config: EncoderConfig) -> int:
     words = config.words_dim * 2 * (config.latent_dim + config.call_dim)
     calls = h * config.call_dim * config.pool_heads
     predictor = config.predictor_dim * (config.latent_dim + config.call_dim + config.predictor_dim)
+    energy = 128 * (2 * config.latent_dim + h + 2 * config.call_dim)
     # Of no parameters, but of memory: offsets of neighbours within a window, and a block as such.
     offsets = 3 * config.window**2
     modules = (config.blocks + config.policy_blocks + config.context_blocks) << 16
-    return blocks + ends + tokens + words + calls + predictor + offsets + modules
+    return blocks + ends + tokens + words + calls + predictor + energy + offsets + modules
 
 
 def _pointer(location: Iterable[int | str]) -> str:

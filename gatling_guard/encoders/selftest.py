@@ -25,6 +25,7 @@ TOLERANCE: Mapping[Precision, float] = {"fp32": 2e-4, "int8": 2e-2}
 """Largest difference of an energy, and relative one of a norm. That of int8 is wide because
 instruction sets round differently: it finds gross damage, that of fp32 also small one."""
 COMPONENTS = 8
+"""Mean and largest prediction error that the learned energies are asked with."""
 _COMPONENT = 5.0
 """Single components, in units of the vector's root mean square, may move by so many tolerances:
 rounding moves one number more than it moves an angle or a length."""
@@ -40,6 +41,14 @@ class Encoders(Protocol):
     @property
     def governance(self) -> Any:
         """Callable: policy, role, context -> z_g `[1, latent_dim]`."""
+
+    @property
+    def energy(self) -> Any:
+        """`energies(z_g, z_e, state, call, expected)` -> `[1, 4]`, or None."""
+
+    @property
+    def config(self) -> Any:
+        """`EncoderConfig` of them all."""
 
 
 class _Section(BaseModel):
@@ -62,6 +71,8 @@ class Expected(_Section):
     """1 - cosine(z_g, z_e)."""
     z_e: Vector
     z_g: Vector
+    learned: tuple[FiniteFloat, ...] | None = None
+    """The learned energies of `_energy_inputs`; null where the model has none."""
 
 
 class Case(_Section):
@@ -161,7 +172,27 @@ def _measured(
             f"self-test: z_e {z_e.shape} has norm {norms[0]}, z_g {z_g.shape} has norm {norms[1]}"
         )
     energy = 1.0 - float(z_e @ z_g) / (norms[0] * norms[1])
-    return Expected(energy=energy, z_e=_kept(z_e, norms[0]), z_g=_kept(z_g, norms[1]))
+    learned = None
+    if encoders.energy is not None:
+        learned = tuple(
+            map(float, encoders.energy.energies(*_energy_inputs(encoders, z_g, z_e))[0])
+        )
+    return Expected(
+        energy=energy, z_e=_kept(z_e, norms[0]), z_g=_kept(z_g, norms[1]), learned=learned
+    )
+
+
+def _energy_inputs(
+    encoders: Encoders, z_g: NDArray[np.float64], z_e: NDArray[np.float64]
+) -> list[NDArray[np.float32]]:
+    """Some input of the learned energies: parts of z_e and z_g as state, call and expected call."""
+    config = encoders.config
+    call, expected = np.resize(z_e, config.call_dim), np.resize(z_g, config.call_dim)
+    given = (
+        z_g, z_e, np.resize(z_e, config.hidden_dim),
+        call / np.linalg.norm(call), expected / np.linalg.norm(expected),
+    )  # fmt: skip
+    return [np.asarray(array[None], np.float32) for array in given]
 
 
 def _flat(vector: Any) -> NDArray[np.float64]:
@@ -193,6 +224,15 @@ def _compared(case: str, stored: Expected, found: Expected, tolerance: float) ->
             _require(case, f"{what}[{i}]", a, b, moved, _COMPONENT * tolerance)
             component = max(component, moved)
         norm = max(norm, relative)
+    if len(stored.learned or ()) != len(found.learned or ()):
+        raise ConfigurationError(
+            f"self-test {case!r}: {len(found.learned or ())} learned energies, stored are"
+            f" {len(stored.learned or ())}"
+        )
+    for i, (a, b) in enumerate(zip(stored.learned or (), found.learned or (), strict=True)):
+        moved = abs(a - b) / max(1.0, abs(a))
+        _require(case, f"learned[{i}]", a, b, moved, _COMPONENT * tolerance)
+        component = max(component, moved)
     return Drift(energy, norm, component)
 
 

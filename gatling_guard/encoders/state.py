@@ -158,9 +158,23 @@ class PlanState:
         """
         made = call if isinstance(call, ToolCall) else _parsed(call)
         edges = _edges(sources, made.node_id)
-        features = call_features(CallInput(made, spec, lineage))
+        kinds = self._kinds(made.node_id, edges)
+        return self._step(call_features(CallInput(made, spec, lineage)), made.node_id, kinds)
+
+    def append_features(
+        self, features: CallFeatures, node_id: str, sources: dict[int, int]
+    ) -> Step:
+        """Add one call whose features are known; `sources` as `graph.kinds_of` gives them.
+
+        Raises:
+            InputError: an id used before, or more than `MAX_NODES` calls.
+        """
+        self._kinds(node_id, ())
+        return self._step(features, node_id, sources)
+
+    def _step(self, features: CallFeatures, node_id: str, sources: dict[int, int]) -> Step:
         x0, embedded = self._encoder.run_calls([features])
-        step = self._add(x0, [made.node_id], [self._kinds(made.node_id, edges)])
+        step = self._add(x0, [node_id], [sources])
         return Step(step.z_e[0], step.states[0, 0], embedded[0])
 
     def extend(

@@ -110,7 +110,7 @@ class _Asked:
         rows: dict[tuple[int, int], int] = {}
         start = 0
         for item, authority in zip(mine, authorities, strict=True):
-            for at, answer, chosen in _questions(item, rng):
+            for at, answer, chosen in questions(item, rng):
                 used = [(authority, False)]
                 for entries in (item.rivals[k].entries for k in chosen):
                     key = item.policy_id, id(entries)
@@ -185,7 +185,7 @@ def _next_calls(items: Sequence[Item]) -> tuple[Ints, Bools]:
     return np.array(rows, np.int64), np.array(against, np.bool_).reshape(shape)
 
 
-def _questions(item: Item, rng: random.Random) -> list[tuple[int, int, list[int]]]:
+def questions(item: Item, rng: random.Random) -> list[tuple[int, int, list[int]]]:
     """(call, which text explains it, rivals) of at most two calls: one injected, one honest.
 
     A call that a text asked for with authority is left out: both explain it.

@@ -32,6 +32,7 @@ from gatling_guard.encoders.tree import Entries, context_entries, policy_entries
 from gatling_guard.energy import TERMS
 from gatling_guard.errors import InputError, Issue
 from gatling_guard.plan import parse_plan
+from gatling_guard.training.as_served import as_served, has_inferred, is_served
 from gatling_guard.training.facts import lineages
 from gatling_guard.training.sample import LABELS, Sample, read_samples
 
@@ -103,6 +104,8 @@ class Dataset:
     """SHA-256 of the files."""
     left_out: int = 0
     """Samples of training and validation families whose mutation is held out."""
+    invisible: int = 0
+    """Twins left out because nothing that an encoder sees tells them from their gold plan."""
 
     def held_out(self, kind: Literal["tool", "domain", "mutation"]) -> list[Item]:
         """The test items of which training saw no such tool, domain or mutation."""
@@ -128,12 +131,17 @@ def load(paths: Sequence[Path], *, seed: int = 0, strict: bool = False) -> Datas
 
     found = prepare(samples(), seed=seed, bad=None if strict else bad)
     found.bad = bad
+    found.hash = hash_of(paths)
+    return found
+
+
+def hash_of(paths: Sequence[Path]) -> str:
+    """SHA-256 of files."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-    found.hash = digest.hexdigest()
-    return found
+    return digest.hexdigest()
 
 
 def prepare(samples: Iterable[Sample], *, seed: int = 0, bad: list[Issue] | None = None) -> Dataset:
@@ -158,6 +166,9 @@ def prepare(samples: Iterable[Sample], *, seed: int = 0, bad: list[Issue] | None
                 raise
             bad += [Issue(f"{sample.id}{i.where}", i.message, i.file, i.line) for i in error.issues]
     for family, items in families.items():
+        seen = _seen(items)
+        found.invisible += len(items) - len(seen)
+        items = seen
         split: Split = "test" if _unseen(items) else split_of(family, seed)
         kept = items
         if split != "test":
@@ -197,19 +208,35 @@ def _held(kind: Literal["tool", "domain", "mutation"], item: Item) -> bool:
     return name is not None and is_held_out(kind, name)
 
 
+def _seen(items: Sequence[Item]) -> list[Item]:
+    """Without violations that look exactly like what the same authority allows."""
+    gold = {(item.authority, item.plan_id) for item in items if item.label == 0}
+    return [i for i in items if i.label == 0 or (i.authority, i.plan_id) not in gold]
+
+
 def _unseen(items: Sequence[Item]) -> bool:
     """By the gold plan, where there is one: a twin may bring in an attacker's tool."""
     gold = [item for item in items if item.label == 0] or items
     return any(_held("tool", item) or _held("domain", item) for item in gold)
 
 
-def tool_specs(tools: Mapping[str, Mapping[str, Any]]) -> dict[str, ToolSpec]:
+def tool_specs(
+    tools: Mapping[str, Mapping[str, Any]], *, inferred: bool = False
+) -> dict[str, ToolSpec]:
     """The tools of a sample as specs; a tool that was seen before is not built again.
+
+    Args:
+        tools: by name.
+        inferred: leave declared profiles out.
 
     Raises:
         InputError: a description, schema or profile that cannot be.
     """
-    return {name: _spec(name, json.dumps(raw, sort_keys=True)) for name, raw in tools.items()}
+    hidden = {"profile": None} if inferred else {}
+    return {
+        name: _spec(name, json.dumps({**raw, **hidden}, sort_keys=True))
+        for name, raw in tools.items()
+    }
 
 
 @lru_cache(maxsize=65_536)
@@ -238,7 +265,11 @@ class _Maker:
         )
         _, context_rows = self._context(role, context)
         plan = parse_plan(sample.plan)
-        made = prepared(plan, tool_specs(sample.tools).get, lineages(plan.calls, sample.facts))
+        specs = tool_specs(sample.tools, inferred=has_inferred(sample.family))
+        lineage = lineages(plan.calls, sample.facts)
+        if is_served(sample.family):
+            plan = as_served(plan, specs, lineage)
+        made = prepared(plan, specs.get, lineage)
         calls = [(_call_id(call), call) for call in made.calls]
         call_ids = np.array([number for number, _ in calls], np.int64)
         edges = [sorted(sources.items()) for sources in made.graph.direct]

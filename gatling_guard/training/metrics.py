@@ -15,6 +15,7 @@ Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
 CLASSES = ("gold", "boundary", "adversarial")
 _BLOCK = 1024
+_TIE = 1e-6
 
 
 def cosines(a: Floats, b: Floats) -> NDArray[np.float64]:
@@ -24,16 +25,83 @@ def cosines(a: Floats, b: Floats) -> NDArray[np.float64]:
 
 def positive_similarity(z_g: Floats, z_e: Floats) -> float:
     """Mean cosine of each authority `[G, L]` and its plan `[G, L]` (R76)."""
-    return float((_unit(z_g) * _unit(z_e)).sum(1).mean()) if len(z_g) else float("nan")
+    return float(similarities(z_g, z_e).mean()) if len(z_g) else float("nan")
 
 
-def nearest_neighbour(z_g: Floats, z_e: Floats, authority: Ints, plan: Ints) -> float:
-    """Share of plans whose nearest authority is one that allows them (R76).
+def similarities(z_g: Floats, z_e: Floats) -> NDArray[np.float64]:
+    """`[G, L]`, `[G, L]` -> `[G]`, row by row."""
+    found: NDArray[np.float64] = (_unit(z_g) * _unit(z_e)).sum(1)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """For each of G questions, how the right answers lie among all candidates."""
+
+    nearer: Ints
+    """`[G]` wrong candidates nearer than every right one."""
+    tied: Ints
+    """`[G]` wrong candidates as near as the nearest right one."""
+    right: Ints
+    """`[G]` right candidates that near."""
+    wrong: Ints
+    """`[G]` wrong candidates in all."""
+
+    def top(self, pool: int | None = None) -> NDArray[np.float64]:
+        """`[G]` chance that the nearest of a pool is right.
+
+        The pool holds one right candidate and `pool - 1` wrong ones, drawn without replacement; the
+        chance is exact (hypergeometric), the mean over all draws. Candidates equally near share it,
+        so that a constant embedding scores as chance does.
+
+        Args:
+            pool: candidates; None: all of them, every right one included.
+
+        Returns:
+            nan where there are not so many candidates.
+        """
+        if pool is None:
+            found: NDArray[np.float64] = (self.nearer == 0) * self.right / (self.right + self.tied)
+            return found
+        chances = np.full(len(self.wrong), np.nan)
+        enough = self.wrong >= pool - 1
+        wrong, nearer, tied = (x[enough] for x in (self.wrong, self.nearer, self.tied))
+        # P(none nearer) * E[1 / (1 + tied ones drawn)], with N = wrong - nearer and n = pool - 1:
+        # sum_t C(T, t) C(N - T, n - t) / (1 + t) = (C(N + 1, n + 1) - C(N - T, n + 1)) / (1 + T)
+        every = _log_choose(wrong, pool - 1)
+        with_tied = np.exp(_log_choose(wrong - nearer + 1, pool) - every)
+        without = np.exp(_log_choose(wrong - nearer - tied, pool) - every)
+        chances[enough] = np.clip((with_tied - without) / (1 + tied), 0, 1)
+        return chances
+
+
+def _log_choose(n: Ints, k: int) -> NDArray[np.float64]:
+    """Log C(n, k) for `[G]`; -inf where k > n."""
+    possible = np.maximum(n, k)
+    table = np.cumsum(np.log(np.maximum(np.arange(int(possible.max(initial=k)) + 1), 1)))
+    found: NDArray[np.float64] = table[possible] - table[k] - table[possible - k]
+    return np.where(n >= k, found, -np.inf)
+
+
+def ranks(near: Floats, right: NDArray[np.bool_], counts: NDArray[np.bool_]) -> Ranks:
+    """Of nearness `[G, n]` of n candidates, which of them are right and which count at all.
+
+    Each row needs a right candidate.
+    """
+    best = np.where(right, near, -np.inf).max(1, keepdims=True)
+    wrong = counts & ~right
+    # Equal embeddings differ by rounding.
+    nearer = wrong & (near > best + _TIE)
+    tied = wrong & ~nearer & (near >= best - _TIE)
+    good = right & (near >= best - _TIE)
+    return Ranks(*(x.sum(1) for x in (nearer, tied, good, wrong)))
+
+
+def neighbours(z_g: Floats, z_e: Floats, authority: Ints, plan: Ints) -> Ranks:
+    """Where each plan's authority lies among all of them (R76).
 
     Each distinct authority is in the running once: 10 equal ones are one candidate, and finding any
     of them is right. An authority also allows a plan if it is the authority of an equal plan.
-    Where several lie equally near, the share of right ones among them counts, so that a constant
-    embedding scores as chance does.
 
     Args:
         z_g: `[G, L]`.
@@ -41,19 +109,29 @@ def nearest_neighbour(z_g: Floats, z_e: Floats, authority: Ints, plan: Ints) -> 
         authority: `[G]`, equal for equal authorities.
         plan: `[G]`, equal for equal plans.
     """
-    if not len(z_g):
-        return float("nan")
     ids, first = np.unique(authority, return_index=True)
-    allowed = {(int(p), int(a)) for p, a in zip(plan, authority, strict=True)}
-    total = 0.0
+    allowed: dict[int, set[int]] = {}
+    for p, a in zip(plan.tolist(), authority.tolist(), strict=True):
+        allowed.setdefault(p, set()).add(a)
+    parts = []
     for start in range(0, len(z_e), _BLOCK):
         rows = slice(start, start + _BLOCK)
-        near = cosines(z_e[rows], z_g[first])
-        tied = near >= near.max(1, keepdims=True) - 1e-6
-        for row, number in zip(tied, plan[rows], strict=True):
-            found = [(int(number), int(a)) in allowed for a in ids[row]]
-            total += sum(found) / len(found)
-    return total / len(z_e)
+        right = np.array([np.isin(ids, [*allowed[p]]) for p in plan[rows].tolist()])
+        parts.append(ranks(cosines(z_e[rows], z_g[first]), right, np.ones_like(right)))
+    return joined(parts)
+
+
+def joined(parts: Sequence[Ranks]) -> Ranks:
+    """One after another."""
+    names = ("nearer", "tied", "right", "wrong")
+    none = np.zeros(0, np.int64)
+    return Ranks(*(np.concatenate([none, *(getattr(p, n) for p in parts)]) for n in names))
+
+
+def nearest_neighbour(z_g: Floats, z_e: Floats, authority: Ints, plan: Ints) -> float:
+    """Share of plans whose nearest authority of all is one that allows them; see `neighbours`."""
+    found = neighbours(z_g, z_e, authority, plan).top()
+    return float(found.mean()) if len(found) else float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +181,24 @@ def threshold_of(gold: Floats, false_stops: float = 0.05) -> float:
     return float(np.quantile(gold, 1 - false_stops, method="higher")) if len(gold) else float("inf")
 
 
-def auc(scores: Floats, positive: NDArray[np.bool_]) -> float:
-    """Chance that a positive scores above a negative, ties half; nan where a class is empty."""
-    ones, zeros = int(positive.sum()), int((~positive).sum())
-    if not ones or not zeros:
+def auc(
+    scores: Floats, positive: NDArray[np.bool_], weights: NDArray[np.float64] | None = None
+) -> float:
+    """Chance that a positive scores above a negative, ties half; nan where a class is empty.
+
+    Args:
+        scores: `[B]`.
+        positive: `[B]`.
+        weights: `[B]`, how often each counts.
+    """
+    weight = np.ones(len(scores)) if weights is None else weights
+    distinct, place = np.unique(scores, return_inverse=True)
+    ones = np.bincount(place, weight * positive, len(distinct))
+    zeros = np.bincount(place, weight * ~positive, len(distinct))
+    pairs = ones.sum() * zeros.sum()
+    if not pairs:
         return float("nan")
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]  # mean rank of each, ties shared
-    return float((ranks[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+    return float((ones * (np.cumsum(zeros) - zeros / 2)).sum() / pairs)
 
 
 @dataclass(frozen=True, slots=True)

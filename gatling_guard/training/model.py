@@ -1,4 +1,4 @@
-"""The three networks of `encoders.bundle.create`, trained together, and what a batch costs them.
+"""The four networks of `encoders.bundle.create`, trained together, and what a batch costs them.
 
 One forward pass encodes this process's share of a batch, gathers the embeddings of all processes,
 and gives every loss of the whole batch. So several processes compute the loss of one.
@@ -21,65 +21,17 @@ from torch import Tensor, nn
 
 from gatling_guard.encoders.bundle import create
 from gatling_guard.encoders.config import EncoderConfig
+from gatling_guard.encoders.energies import EnergyHead
 from gatling_guard.encoders.execution import ExecutionEncoder
 from gatling_guard.encoders.governance import MASKED, GovernanceEncoder
-from gatling_guard.encoders.layers import initialise
 from gatling_guard.encoders.predictor import Predictor, TargetEncoder
 from gatling_guard.encoders.text import TextFeatures
-from gatling_guard.energy import TERMS
 from gatling_guard.training import losses
 from gatling_guard.training.args import TrainArgs
 from gatling_guard.training.collate import Batch
 
 _MOST_TEXTS = 200_000
 """Texts whose features are kept: 400 MB with the static tokeniser."""
-
-
-class EnergyModel(nn.Module):
-    """One call under an authority -> four energies >= 0.
-
-    Energies are of calls, so that one bad call among twenty good ones is as bad as alone; a plan's
-    are the largest of its calls' (`worst`). The call in the light of its ancestors is compared with
-    the authority, the plan up to it, and what the predictor expected in its place.
-    """
-
-    def __init__(self, config: EncoderConfig, width: int = 128) -> None:
-        super().__init__()
-        self.authority = nn.Linear(config.latent_dim, width)
-        self.plan = nn.Linear(config.latent_dim, width)
-        self.state = nn.Linear(config.hidden_dim, width)
-        self.call = nn.Linear(config.call_dim, width)
-        self.expected = nn.Linear(config.call_dim, width)
-        self.norm = nn.LayerNorm(5 * width)
-        self.hidden = nn.Linear(5 * width + 2, 2 * width)
-        self.middle = nn.Linear(2 * width, width)
-        self.out = nn.Linear(width, len(TERMS))
-        initialise(self)
-        with torch.no_grad():
-            self.out.weight.mul_(0.1)
-
-    def forward(
-        self, z_g: Tensor, z_e: Tensor, state: Tensor, call: Tensor, expected: Tensor
-    ) -> Tensor:
-        """Energies of M calls `[M, 4]`, in the order of `energy.TERMS`.
-
-        Args:
-            z_g: `[M, L]` the authority.
-            z_e: `[M, L]` the plan with the call.
-            state: `[M, h]` the call in the light of its ancestors.
-            call: `[M, C]` the call by itself, unit length.
-            expected: `[M, C]` the predictor's, unit length.
-        """
-        unit_g, unit_e = (nn.functional.normalize(z, dim=-1) for z in (z_g, z_e))
-        # Unit vectors of L dimensions have entries of about L^-1/2.
-        wide, narrow = z_g.shape[-1] ** 0.5, call.shape[-1] ** 0.5
-        a, p = self.authority(unit_g * wide), self.plan(unit_e * wide)
-        c = self.state(state) + self.call(call * narrow)
-        e = self.expected(expected * narrow)
-        fits = torch.stack([(unit_g * unit_e).sum(-1), (call * expected).sum(-1)], -1)
-        x = self.norm(torch.cat([a, p, c, a * c, (e - c).abs()], -1))
-        x = nn.functional.silu(self.hidden(torch.cat([x, fits], -1)))
-        return nn.functional.softplus(self.out(nn.functional.silu(self.middle(x))))
 
 
 def worst(energies: Tensor, valid: Tensor) -> Tensor:
@@ -112,7 +64,7 @@ class Encoded:
 
 
 class Jepa(nn.Module):
-    """Encoders, predictor, EMA target and energy model of one run.
+    """Encoders, predictor, EMA target and energies of one run.
 
     Args:
         config: shape of the networks.
@@ -126,9 +78,7 @@ class Jepa(nn.Module):
         self.governance: GovernanceEncoder = made["governance"]
         self.predictor: Predictor = made["predictor"]
         self.target = TargetEncoder(self.execution, decay=args.ema)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(args.seed + 1)
-            self.energy = EnergyModel(config)
+        self.energy: EnergyHead = made["energy"]
         self.config, self.args = config, args
         self.ramp = 1.0
         """Share of `align_weight` that counts; 1 whenever nothing is trained."""
@@ -142,6 +92,7 @@ class Jepa(nn.Module):
             "execution": self.execution,
             "governance": self.governance,
             "predictor": self.predictor,
+            "energy": self.energy,
         }
 
     @torch.no_grad()
@@ -331,7 +282,8 @@ def correlated(a: Tensor, b: Tensor, ridge: float = 0.1) -> tuple[Tensor, Tensor
 
     def whitening(x: Tensor) -> Tensor:
         values, vectors = torch.linalg.eigh(x.T @ x / n)
-        return vectors / (values.clamp_min(0) + ridge * values.mean() + 1e-12).sqrt() @ vectors.T
+        scales = (values.clamp_min(0) + ridge * values.mean() + 1e-12).sqrt()
+        return torch.as_tensor(vectors / scales @ vectors.T)
 
     left, right = whitening(a), whitening(b)
     u, s, v = torch.linalg.svd(left @ (a.T @ b / n) @ right)

@@ -94,7 +94,7 @@ def test_without_a_folder_the_shipped_one_is_meant(
 def test_verify_says_ok_and_the_digest(model: Path) -> None:
     result = run("model", "verify", model)
     assert result.exit_code == 0
-    assert result.stdout.startswith("ok: tiny 0.1.0, 16 files")
+    assert result.stdout.startswith("ok: tiny 0.1.0, 20 files")
     assert read_manifest(model).digest in result.stdout
     assert json.loads(run("model", "verify", model, "--json").stdout)["ok"] is True
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatling_guard.encoders import selftest
+from gatling_guard.encoders.calibration import Calibration
 from gatling_guard.encoders.checkpoint import GRAPHS, graph_file, save_weights
 from gatling_guard.encoders.config import EncoderConfig
 from gatling_guard.encoders.folder import listed
@@ -19,6 +20,11 @@ from gatling_guard.encoders.manifest import Manifest
 from gatling_guard.plan import digest
 
 CREATED = "2026-11-21T16:00:00Z"
+CALIBRATION = Calibration(
+    energy="both", knots=((0.0, 0.0), (1.0, 2.0), (3.0, 6.0), (3.5, 8.0)), cuts=(1.0, 3.2),
+    samples={"gold": 4, "boundary": 4, "adversarial": 4}, balanced_error=0.125,
+    data_hash="ab" * 32, seed=0,
+)  # fmt: skip
 CONFIG = EncoderConfig.named("small", tokenizer="md5", vocabulary=50)
 LATENT = 16
 
@@ -34,7 +40,7 @@ class Tokens:
 
 
 def states(seed: int = 0) -> dict[str, dict[str, NDArray[np.float32]]]:
-    """Weights of three tiny networks of different shapes."""
+    """Weights of four tiny networks of different shapes."""
     source = np.random.default_rng(seed)
 
     def drawn(*shape: int) -> NDArray[np.float32]:
@@ -48,6 +54,7 @@ def states(seed: int = 0) -> dict[str, dict[str, NDArray[np.float32]]]:
         "execution": network(32),
         "governance": network(24),
         "predictor": {"gate": drawn()},
+        "energy": {"out": drawn(4, 3)},
     }
 
 
@@ -60,6 +67,8 @@ def onnx_files() -> dict[str, bytes]:
 
 class TinyEncoders:
     """Both encoders from a state dict: features from a hash of the input, two layers."""
+
+    energy = None
 
     def __init__(self, weights: Mapping[str, Mapping[str, Any]], noise: float = 0.0) -> None:
         self.weights, self.noise = weights, noise
@@ -89,6 +98,12 @@ def cases() -> tuple[selftest.Case, ...]:
     )
 
 
+def extra() -> dict[str, bytes]:
+    """Every file that is no weights."""
+    own = {"selftest.json": selftest.to_bytes(cases()), "calibration.json": CALIBRATION.to_bytes()}
+    return {**onnx_files(), **own}
+
+
 def saved(folder: Path, seed: int = 0, **options: Any) -> Manifest:
     """A whole model folder."""
     given: dict[str, Any] = {
@@ -100,7 +115,7 @@ def saved(folder: Path, seed: int = 0, **options: Any) -> Manifest:
         "data_hash": "ab" * 32,
         "metrics": {"auroc": 0.9371, "steps": 40},
         "attribution": ("teacher: all-MiniLM-L6-v2, Apache-2.0",),
-        "extra": {**onnx_files(), "selftest.json": selftest.to_bytes(cases())},
+        "extra": extra(),
         **options,
     }
     return save_weights(folder, states(seed), CONFIG, **given)

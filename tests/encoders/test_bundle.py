@@ -13,9 +13,26 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from gatling_guard.encoders import CONFIGS, ExecutionEncoder, GovernanceEncoder, load_encoders
+from gatling_guard import energy
+from gatling_guard.encoders import (
+    CONFIGS,
+    ExecutionEncoder,
+    GovernanceEncoder,
+    load_encoders,
+    selftest,
+)
 from gatling_guard.encoders.bundle import Encoders, create
-from gatling_guard.encoders.checkpoint import Part, load_state, read_listed, save_weights, update
+from gatling_guard.encoders.checkpoint import (
+    Part,
+    expected_shapes,
+    load_cases,
+    load_state,
+    read_listed,
+    save_weights,
+    update,
+    verify,
+)
+from gatling_guard.encoders.energies_onnx import TERMS
 from gatling_guard.encoders.export import export
 from gatling_guard.encoders.manifest import read_manifest
 from gatling_guard.encoders.prediction import plan_inputs, prediction_error
@@ -62,10 +79,65 @@ def all_of(encoders: Encoders) -> list[NDArray[np.float32]]:
     return found
 
 
+def learned(encoders: Encoders) -> NDArray[np.float32]:
+    """The learned energies of three plans under one authority, `[3, 4]`."""
+    assert encoders.energy is not None
+    z_g = np.repeat(np.asarray(encoders.governance(*AUTHORITY)), 3, 0)
+    source = np.random.default_rng(5)
+    c = encoders.config
+    widths = (c.latent_dim, c.hidden_dim, c.call_dim, c.call_dim)
+    given = [source.standard_normal((3, width)).astype(np.float32) for width in widths]
+    return encoders.energy.energies(z_g, *given)
+
+
 def test_the_backends_say_the_same(loaded: dict[str, Encoders]) -> None:
     """R19: encoders, node states, call embeddings and predictor, torch and ONNX fp32."""
     for one, other in zip(all_of(loaded["torch"]), all_of(loaded["fp32"]), strict=True):
         assert np.abs(one - other).max() < 1e-4
+
+
+def test_the_backends_give_the_same_energies(loaded: dict[str, Encoders]) -> None:
+    """R33: four energies >= 0, torch and ONNX fp32 within 1e-5; int8 near by."""
+    found = {name: learned(encoders) for name, encoders in loaded.items()}
+    assert found["torch"].shape == (3, len(TERMS))
+    assert (found["torch"] > 0).all()
+    assert found["torch"].std(0).min() > 1e-3  # they depend on the plan
+    assert np.abs(found["torch"] - found["fp32"]).max() < 1e-5
+    assert np.abs(found["torch"] - found["int8"]).max() < 0.1
+
+
+def test_the_terms_are_those_of_the_energies_room() -> None:
+    assert TERMS == energy.TERMS
+
+
+def test_a_model_without_energies_still_loads(model: Path, tmp_path: Path) -> None:
+    """Early folders have three networks; a self-test with energies asks for the fourth."""
+    manifest = read_manifest(model)
+    config = manifest.encoder_config
+    states = {part: load_state(model, part) for part in ("execution", "governance", "predictor")}
+    rest = {n: read_listed(model, n, manifest) for n in manifest.files if n.startswith("onnx/")}
+    rest = {name: data for name, data in rest.items() if "/energy." not in name}
+    cases = load_cases(model)
+    old = [
+        case.model_copy(
+            update={"expected": {
+                precision: value.model_copy(update={"learned": None})
+                for precision, value in case.expected.items()
+            }}
+        )
+        for case in cases
+    ]  # fmt: skip
+    facts: Any = {"name": "x", "version": "1", "created": "2026-11-21T12:00:00Z"}
+    for where, kept in (("old", old), ("cut", cases)):
+        extra = {**rest, "selftest.json": selftest.to_bytes(kept)}
+        save_weights(tmp_path / where, states, config, extra=extra, **facts)
+        assert verify(tmp_path / where, expected=expected_shapes(config)) == []
+    for backend in ("onnx", "torch"):
+        assert load_encoders(tmp_path / "old", backend=backend).energy is None
+        with pytest.raises(ConfigurationError, match="0 learned energies, stored are 4"):
+            load_encoders(tmp_path / "cut", backend=backend)
+    export(tmp_path / "old")
+    assert load_encoders(tmp_path / "old").energy is None
 
 
 def test_int8_decides_as_fp32_does(loaded: dict[str, Encoders]) -> None:

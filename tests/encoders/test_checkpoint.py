@@ -19,8 +19,9 @@ import pytest
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from gatling_guard.encoders import checkpoint, content, folder, selftest, text
+from gatling_guard.encoders import checkpoint, content, folder, text
 from gatling_guard.encoders.checkpoint import (
+    load_calibration,
     load_cases,
     load_graph,
     load_into,
@@ -45,6 +46,7 @@ from tests.encoders.models import (
     CREATED,
     Tokens,
     cases,
+    extra,
     forge,
     onnx_files,
     saved,
@@ -82,6 +84,8 @@ def load(model: Path, name: str) -> Any:
         return load_graph(model, graph, precision)  # type: ignore[arg-type]
     if name == "selftest.json":
         return load_cases(model)
+    if name == "calibration.json":
+        return load_calibration(model)
     return load_state(model, name.removesuffix(".safetensors"))  # type: ignore[arg-type]
 
 
@@ -136,10 +140,6 @@ def test_the_same_model_is_the_same_bytes(tmp_path: Path) -> None:
     assert saved(tmp_path / "c", seed=1).digest != one.digest
 
 
-def extra() -> dict[str, bytes]:
-    return {**onnx_files(), "selftest.json": selftest.to_bytes(cases())}
-
-
 def test_another_process_writes_the_same_bytes(tmp_path: Path) -> None:
     """G4: nothing depends on the salt of `hash`."""
     code = (
@@ -163,6 +163,7 @@ NAMES = [
     "governance.safetensors",
     "predictor.safetensors",
     "selftest.json",
+    "calibration.json",
     "onnx/call.fp32.onnx",
     "onnx/policy.int8.onnx",
 ]

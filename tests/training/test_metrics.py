@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
 from gatling_guard.training import metrics
+from gatling_guard.training.bootstrap import Bootstrap
 
 AXES = np.eye(4)
 
@@ -88,3 +91,60 @@ def test_calibration_curve() -> None:
 def test_risk_is_monotone_and_fits_the_bands() -> None:
     found = metrics.risk(np.array([2.0, 5.0, 8.0]))
     assert found[0] < 0.05 < found[1] == 0.5 < 0.95 < found[2]
+
+
+def test_the_pool_of_a_nearest_neighbour_is_a_mean_over_all_draws() -> None:
+    """R76: exact, as counting every pool by hand; ties share."""
+    near = np.array([[0.5, 0.9, 0.5, 0.5, 0.1, 0.2]])  # the first is right, one nearer, two tied
+    right = np.array([[True] + [False] * 5])
+    found = metrics.ranks(near, right, np.ones_like(right))
+    assert [int(x[0]) for x in (found.nearer, found.tied, found.right, found.wrong)] == [1, 2, 1, 5]
+    for pool in range(1, 7):
+        draws = list(itertools.combinations(range(1, 6), pool - 1))
+        hits = [
+            0.0 if 1 in drawn else 1 / (1 + len({2, 3} & {*drawn})) for drawn in draws
+        ]  # fmt: skip
+        assert found.top(pool)[0] == pytest.approx(sum(hits) / len(hits))
+    assert np.isnan(found.top(7)[0])
+    assert found.top()[0] == 0
+
+
+def test_larger_pools_are_harder() -> None:
+    source = np.random.default_rng(3)
+    z_g = source.standard_normal((200, 16))
+    z_e = z_g + 1.5 * source.standard_normal((200, 16))
+    number = np.arange(200)
+    found = metrics.neighbours(z_g, z_e, number, number)
+    shares = [found.top(pool).mean() for pool in (2, 10, 50, 200)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[-1] == pytest.approx(found.top().mean())
+    assert shares[0] > shares[-1] > 0.3
+
+
+def test_weighted_auc_counts_rows_as_often() -> None:
+    scores, positive = np.array([1.0, 2.0, 2.0, 3.0]), np.array([False, True, False, True])
+    times = np.array([3, 2, 1, 0])
+    rows = np.repeat(np.arange(4), times)
+    assert metrics.auc(scores, positive, times.astype(float)) == metrics.auc(
+        scores[rows], positive[rows]
+    )
+
+
+def test_intervals_resample_families() -> None:
+    """Ten twins of each of twenty families say no more than twenty samples."""
+    source = np.random.default_rng(1)
+    alone = source.random(20)
+    single = Bootstrap([f"f{i}" for i in range(20)]).mean(alone)
+    twins = Bootstrap([f"f{i}" for i in range(20) for _ in range(10)]).mean(np.repeat(alone, 10))
+    assert single.value == pytest.approx(alone.mean())
+    assert (twins.low, twins.high) == pytest.approx((single.low, single.high))
+    assert single.low is not None
+    assert single.high is not None
+    assert single.low < alone.mean() < single.high
+
+
+def test_an_interval_of_nothing() -> None:
+    sure = Bootstrap(["a", "b"])
+    assert sure.mean(np.array([np.nan, np.nan])).value is None
+    assert sure.mean(np.array([1.0, 2.0]), np.array([False, False])).value is None
+    assert Bootstrap([]).mean(np.zeros(0)).value is None
