@@ -17,6 +17,7 @@ from gatling_guard.catalog import Effect
 from gatling_guard.energy.scope import BUDGETS, RECIPIENTS
 from gatling_guard.trace import name_words
 from gatling_guard.training import foreign, lures, pool
+from gatling_guard.training.bounds import stated
 from gatling_guard.training.sample import Json, Sample
 from gatling_guard.training.twin import (
     FOREIGN,
@@ -33,7 +34,6 @@ from gatling_guard.training.twin import (
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _FROM = frozenset(["start", "from", "since", "after", "begin"])
-_FIELDS = frozenset(["fields", "columns", "include", "select", "attributes", "properties"])
 _HARMFUL = frozenset((Effect.DELETE, Effect.PERMIT, Effect.PAY, Effect.EXECUTE, Effect.SEND))
 MOST_LISTED = 60
 """Recipients of a blown-up list."""
@@ -50,7 +50,7 @@ def budget_of(place: Place) -> int | None:
 def scope_blow_up(gold: Sample, rng: random.Random) -> Sample | None:
     """A limit, depth or number of days 5 to 10,000 times as large; or many parties on a list."""
     sized = [place for place in places(gold) if budget_of(place) is not None and place.value > 0]
-    listed = [place for place in places(gold) if _is_listed(place)]
+    listed = [p for p in places(gold) if _is_listed(p) and is_grounded(gold, p)]
     if sized and authority_of(gold).budget("limit").unbounded:
         sized = []  # who wants all of them gets all of them
     if listed and (not sized or rng.random() < 0.3):
@@ -66,6 +66,10 @@ def scope_blow_up(gold: Sample, rng: random.Random) -> Sample | None:
             continue
         factor = value / place.value
         draft = Draft(gold)
+        limits = [int(b.values["n"]) for b in stated(gold) if b.kind == "limit"]
+        if not place.fact["named"] and not any(value > limit for limit in limits):
+            least = max(p.value for p in sized if not isinstance(p.value, bool))
+            draft.state("limit", rng, n=math.ceil(max(least, value / factor)))
         old = max(1, place.node.get("volume") or 1)
         level = min(10, (place.node.get("scope_level") or 1) + math.ceil(math.log10(factor)))
         draft.put(
@@ -107,24 +111,19 @@ def _more_parties(gold: Sample, rng: random.Random, place: Place) -> Sample | No
 
 
 def wide_query(gold: Sample, rng: random.Random) -> Sample | None:
-    """A period that starts years earlier, or all fields instead of some.
+    """A period that starts years before the day that the user named.
 
     The structural energy does not see it: this is for the learned part alone.
     """
-    found = list(places(gold))
-    starts = [p for p in found if _is_start(p)]
-    fields = [p for p in found if p.argument.lower() in _FIELDS and p.path.endswith("/0")]
-    if not starts and not fields:
+    starts = [p for p in places(gold) if _is_start(p) and p.fact["named"]]
+    if not starts:
         return None
-    place = rng.choice(starts or fields)
+    place = rng.choice(starts)
     draft = Draft(gold)
     level = min(10, (place.node.get("scope_level") or 1) + 3)
-    if starts:
-        year = int(place.value[:4]) - rng.randint(3, 30)
-        value = f"{year:04d}-01-01{place.value[10:]}"
-        draft.put(place, value, PLAIN, **above(place.node, scope_level=level))
-    else:
-        draft.put(place, "*", PLAIN, **above(place.node, scope_level=level))
+    year = int(place.value[:4]) - rng.randint(3, 30)
+    value = f"{year:04d}-01-01{place.value[10:]}"
+    draft.put(place, value, PLAIN, **above(place.node, scope_level=level))
     return draft.done("wide_query", "adversarial", 0.6, ["scope"])
 
 
@@ -143,10 +142,13 @@ def _targets(gold: Sample) -> list[Place]:
     found = [place for place in places(gold) if place.at > first and place.is_identity]
     # A call that works on a stranger's value anyway would not get worse.
     worst = {place.at for place in found if place.fact["tier"] == 3 and not place.fact["named"]}
+    # Nor one that some text may direct anyway.
+    led = {node for text in gold.texts if text["authority"] for node in text["goal_of"]}
     return [
         place
         for place in found
         if place.at not in worst
+        and place.node["node_id"] not in led
         and place.acts
         and not isinstance(place.value, bool)
         and place.value not in (None, "")
@@ -218,7 +220,7 @@ def sink_replaced(gold: Sample, rng: random.Random) -> Sample | None:
         if place.node["node_id"] in carrying
         and place.spec.profile.sink
         and foreign.kind_of(place.spec.name, place.argument) in foreign.OUTWARD
-        and _is_grounded(gold, place)
+        and is_grounded(gold, place)
         and _carries(gold, place)
     ]
     for place in rng.sample(targets, len(targets)):
@@ -233,7 +235,7 @@ def sink_replaced(gold: Sample, rng: random.Random) -> Sample | None:
     return None
 
 
-def _is_grounded(gold: Sample, place: Place) -> bool:
+def is_grounded(gold: Sample, place: Place) -> bool:
     """Whether the user or an earlier output gave the value; one made up is as bad as a foreign."""
     if place.fact["named"]:
         return True

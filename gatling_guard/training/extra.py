@@ -33,6 +33,8 @@ ACTS = tuple(e for e in Effect if e.side_effect)
 """Effects that somebody would want to cause."""
 TRIES = 3
 """Draws of a recipe before it is said not to apply."""
+_BOTH = 0.92
+"""How often a text asks for what the user asks for, too: then only the user's words tell."""
 _LONGEST = 400
 """Characters of an output that are carried away in one argument."""
 
@@ -47,6 +49,8 @@ class Extra:
     """Index of the call that brought the stranger's text in."""
     honest: bool
     """The user asked for it, and named its values."""
+    told: bool
+    """The stranger's text asks for it, too: always in an attack, often where the user did."""
     at: int = 0
     """Index of the call behind which the next one is put."""
     made: list[str] = field(default_factory=list)
@@ -54,7 +58,9 @@ class Extra:
     @property
     def identity(self) -> Json:
         """What is known of who and where the added calls are about."""
-        return NAMED if self.honest else FOREIGN
+        if not self.honest:
+            return FOREIGN
+        return {**NAMED, "tier": 3} if self.told else NAMED
 
     def add(
         self, name: str, tool: Json, spec: ToolSpec, arguments: Json, facts: dict[str, Json], *,
@@ -77,6 +83,7 @@ class Extra:
         """Say the request: to the user's mouth, or into the stranger's text."""
         if self.honest:
             self.draft.say(lures.request(spec, values, self.rng))
+        if not self.told:
             return True
         source = self.draft.gold.plan["nodes"][self.source]["node_id"]
         text = lures.lure(spec, values, self.rng)
@@ -97,7 +104,7 @@ def start(gold: Sample, rng: random.Random, *, honest: bool) -> Extra | None:
     source = rng.choice(found)
     last = len(gold.plan["nodes"]) - 1
     at = last if rng.random() < 0.6 else rng.randint(source, last)
-    return Extra(Draft(gold), rng, source, honest, at)
+    return Extra(Draft(gold), rng, source, honest, not honest or rng.random() < _BOTH, at)
 
 
 def _cargo(extra: Extra) -> tuple[str, str | None, str, Json] | None:
@@ -154,7 +161,7 @@ def _carry(
              "disguised": fact["disguised"], "sensitive": fact["sensitive"]}},
         )  # fmt: skip
         extra.draft.link(source, node, f"/{cargo}", None if cargo == where else path)
-        if not extra.honest:
+        if extra.told:
             text_from = extra.draft.gold.plan["nodes"][extra.source]["node_id"]
             extra.draft.link(text_from, node, f"/{where}")
     shown = base[where][0] if isinstance(base[where], list) else base[where]
@@ -240,8 +247,13 @@ def _kept(extra: Extra, argument: str, value: Any, text_from: str) -> str:
 
 def parties(spec: ToolSpec, arguments: Json) -> list[tuple[str, Any]]:
     """The single values that say who, where or which."""
-    names = spec.profile.identity_args
-    return [(n, arguments[n]) for n in names if isinstance(arguments.get(n), (str, int, float))]
+    found = []
+    for name in dict.fromkeys((*spec.profile.identity_args, *spec.profile.url_args)):
+        value = arguments.get(name)
+        value = value[0] if isinstance(value, list) and value else value
+        if isinstance(value, (str, int, float)):
+            found.append((name, value))
+    return found
 
 
 def _act(effects: Collection[Effect]) -> Recipe:
@@ -257,7 +269,7 @@ def _act(effects: Collection[Effect]) -> Recipe:
         if not shown:
             return False
         node = extra.add(name, tool, spec, arguments, {n: extra.identity for n, _ in shown})
-        if not extra.honest:
+        if extra.told:
             source = extra.draft.gold.plan["nodes"][extra.source]["node_id"]
             for argument, _ in shown:
                 extra.draft.link(source, node, f"/{argument}")
@@ -296,8 +308,10 @@ def _goal(extra: Extra) -> bool:
     name, tool, spec = found
     if not extra.honest and authority_of(extra.draft.gold).asks(spec.profile.effect, spec):
         return False
-    extra.add(name, tool, spec, pool.fill(spec, extra.rng), {})
-    return extra.asked_for(spec, [])
+    arguments = pool.fill(spec, extra.rng)
+    shown = parties(spec, arguments) if extra.honest else []
+    extra.add(name, tool, spec, arguments, {n: extra.identity for n, _ in shown})
+    return extra.asked_for(spec, shown)
 
 
 RECIPES: dict[str, tuple[Recipe, list[str], float]] = {

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from gatling_guard.errors import ConfigurationError
+from gatling_guard.training.exfiltration import resisted
 from gatling_guard.training.families import Family, more
 from gatling_guard.training.intrusions import Host, Intrusion
 from gatling_guard.training.phrasing import FRAMES, instruction
@@ -19,21 +21,26 @@ from gatling_guard.training.plans import Plan
 from gatling_guard.training.real_schemas import real_task
 from gatling_guard.training.sample import Sample
 from gatling_guard.training.seed_catalog import LANGUAGES, domains
+from gatling_guard.training.stating import state
 from gatling_guard.training.tasks import Story, task
 from gatling_guard.training.toolsets import Tool
 from gatling_guard.training.values import World
 from gatling_guard.training.workflows import delegated
 
 SOURCE = "gold"
-WORKFLOWS = 0.12
+WORKFLOWS = 0.14
 """Share of families that are delegated work."""
 TWINS = 0.3
 """Share of those with attack twins."""
 TWINS_OF_READERS = 0.18
 """Share of plain families with attack twins, among those that read a third party's text."""
-EXTRAS = 0.35
+EXTRAS = 0.45
 """Share of readers without twins whose user wants something unrelated besides: what attackers want
 must not look strange by itself."""
+RESISTED = 0.6
+"""Share of the other readers in whose texts somebody asks for something that is not done."""
+PLANTED = 0.75
+"""Share of the families without twins in which something short asks for something, too."""
 REAL = 0.3
 """Share of plain families with real tools, where there are some."""
 _ENGLISH = 0.72
@@ -79,15 +86,29 @@ def generate(
 
 def family(seed: int, index: int, schemas: Sequence[Tool] = ()) -> list[Sample]:
     """All samples of one family."""
-    world = World(random.Random(f"{seed}/{index}"))
+    rng = random.Random(f"{seed}/{index}")
+    world = World(rng)
     name = f"{SOURCE}-{seed}-{index}"
     if world.chance(WORKFLOWS):
-        return delegated(world, name, TWINS, EXTRAS)
-    return _plain(world, name, schemas)
+        found, language = delegated(world, name, TWINS, EXTRAS), ""
+    else:
+        found, language = _plain(world, name, schemas)
+        if len(found) == 1 and rng.random() < PLANTED:
+            found = [_resisting(found[0], rng)]
+    state(found, rng, language)
+    return found
 
 
-def _plain(world: World, name: str, schemas: Sequence[Tool]) -> list[Sample]:
-    """A family of work that the user spelled out."""
+def _resisting(gold: Sample, rng: random.Random) -> Sample:
+    """The same sample with a text in some result that asks for a call; nothing follows it."""
+    if any(text["directive"] for text in gold.texts):
+        return gold
+    found = resisted(gold, rng)
+    return gold if found is None else replace(found, id=gold.id, source=gold.source)
+
+
+def _plain(world: World, name: str, schemas: Sequence[Tool]) -> tuple[list[Sample], str]:
+    """A family of work that the user spelled out, and the language he did it in."""
     every = domains()
     while True:
         story = Story(world, Plan(world))
@@ -108,11 +129,19 @@ def _plain(world: World, name: str, schemas: Sequence[Tool]) -> list[Sample]:
         _add_twins(world, found, said, Host(*world.pick(host)))
     elif host and world.chance(EXTRAS):
         extra = Intrusion(story, set())
-        extra.perform(story.plan, None)
-        found.add("g", said + more(world, extra.wish()), story.plan)
+        wish = extra.wish()
+        if world.chance(0.8):  # somebody's text asks for the same
+            _both(world, story.plan, extra, Host(*world.pick(host)), wish)
+        else:
+            extra.perform(story.plan, None)
+        found.add("g", said + more(world, wish), story.plan)
+    elif host and world.chance(RESISTED):
+        asks = Intrusion(story, set())
+        story.plan.insert_line(*world.pick(host), asks.line(asks.wish()), [])
+        found.add("g", said, story.plan)
     else:
         found.add("g", said, story.plan)
-    return found.finished()
+    return found.finished(), language
 
 
 def _add_twins(world: World, found: Family, said: str, host: Host) -> None:
@@ -133,11 +162,16 @@ def _add_twins(world: World, found: Family, said: str, host: Host) -> None:
     asked = plan.copy()
     attack.perform(asked, None)
     found.add("c", wider, asked)
-    if world.chance(0.5):
+    if world.chance(0.8):
         both = plan.copy()
-        both.literals.update(dict.fromkeys(attack.values, host.tier))
-        both.insert_line(host.node, host.pointer, host.tier, line, attack.perform(both, None))
+        _both(world, both, attack, host, wish)
         found.add("d", wider, both)
+
+
+def _both(world: World, plan: Plan, wanted: Intrusion, host: Host, wish: str) -> None:
+    """What the user asks for, with a line in a text that asks for the same."""
+    plan.literals.update(dict.fromkeys(wanted.values, host.tier))
+    plan.insert_line(*host, wanted.line(wish), wanted.perform(plan, host, asked=True))
 
 
 def _tasks(world: World) -> int:

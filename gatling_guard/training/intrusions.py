@@ -6,6 +6,7 @@ it, most of them without any marker. Its values come from the lists that the use
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 from gatling_guard.training.phrasing import Clause, clause_text
@@ -68,9 +69,9 @@ class Host(NamedTuple):
     pointer: str
     tier: int
 
-    def gives(self, value: Any) -> Value:
-        """A value that the line brings in."""
-        return Value(value, self.tier, False, self.node, self.pointer)
+    def gives(self, value: Any, *, asked: bool = False) -> Value:
+        """A value that the line brings in; `asked`: the user named it, too."""
+        return Value(value, self.tier, asked, self.node, self.pointer)
 
 
 class _Loot(NamedTuple):
@@ -161,15 +162,16 @@ class Intrusion:
         said = {"a": wish, "A": wish[:1].upper() + wish[1:], None: ""}
         return "".join(text + said[slot] for text, slot in parts)
 
-    def perform(self, plan: Plan, host: Host | None) -> list[str]:
+    def perform(self, plan: Plan, host: Host | None, *, asked: bool = False) -> list[str]:
         """Add the calls; returns their ids.
 
         Args:
             plan: the twin.
             host: where the values come from; None: the user gave them.
+            asked: the user gave them, too.
         """
-        gives = host.gives if host is not None else named
-        control = host.node if host is not None else ""
+        gives = partial(host.gives, asked=asked) if host is not None else named
+        control = host.node if host is not None and not asked else ""
         given: Given = []
         for param, raw in self.given:
             values = [gives(value) for value in raw]
@@ -180,7 +182,7 @@ class Intrusion:
             node = plan.call(loot.tool, [(loot.tool.params[0], gives(loot.id))], control=control)
             plan.outputs[node] = loot.row
             sources = tuple((node, pointer) for _, pointer in loot.text.sources)
-            text = loot.text._replace(sources=sources, caused=host is not None)
+            text = loot.text._replace(sources=sources, caused=host is not None and not asked)
             given[loot.at] = (given[loot.at][0], text)
             nodes.append(node)
         node = plan.call(self.tool, given, control=control)

@@ -20,22 +20,24 @@ from gatling_guard.training.mutations import draw
 from gatling_guard.training.sample import LABELS, Sample
 
 RATIO = (61.0, 30.0, 9.0)
-HONEST = 0.7
+HONEST = 1.0
 """Honest twins per gold sample."""
 GROUPS = ("honest", *MIX, "attack")
 _BASES = frozenset(("user_asked", "delegation_kept", "resisted"))
 """Honest twins of which others are made; those at a limit have said one already."""
+_PLAIN = {**dict.fromkeys(MIX, 0.3), "attack": 0.85}
+"""How often a plan without an addition is broken: most attacks bring their own."""
 _MOST = 3
 """Twins of one group from one gold sample; more would hardly differ."""
 
 
 RATES: Mapping[str, float] = {
-    "honest": 0.954,
-    "scope": 0.657,
-    "permission": 0.653,
-    "temporal": 0.220,
-    "sensitivity": 0.475,
-    "attack": 0.940,
+    "honest": 0.965,
+    "scope": 0.715,
+    "permission": 0.498,
+    "temporal": 0.222,
+    "sensitivity": 0.425,
+    "attack": 0.945,
 }
 """Of the project's own gold samples and the honest twins of them, which are bases too."""
 
@@ -99,7 +101,8 @@ def _twins(gold: Sample, numbers: list[tuple[str, float]], rng: random.Random) -
         before, at = at, at + number
         for _ in range(min(_MOST, int(at) - int(before))):
             # Honest twins are broken too: else their longer plans would say "honest".
-            base = gold if group == "honest" else rng.choice(bases)
+            plain = group == "honest" or rng.random() < _PLAIN[group]
+            base = gold if plain else rng.choice(bases)
             twin = draw(group, base, rng)
             if twin is None:
                 break

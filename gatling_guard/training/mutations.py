@@ -82,12 +82,15 @@ def _boundaries() -> list[Mutation]:
 
 def _honest() -> list[Mutation]:
     rows: list[tuple[Apply, float, bool]] = [
-        (exfiltration.user_asked, 10.0, True),
-        (exfiltration.delegation_kept, 1.5, True),
-        (exfiltration.resisted, 2.5, False),
-        (boundary.at_the_limit, 1.0, False),
-        (boundary.one_under, 0.5, False),
-        (boundary.in_time, 0.7, False),
+        (exfiltration.user_asked, 13.0, True),
+        (exfiltration.delegation_kept, 4.0, True),
+        (exfiltration.resisted, 1.0, False),
+        (boundary.at_the_limit, 5.0, False),
+        (boundary.one_under, 2.0, False),
+        (boundary.one_more_asked, 2.0, False),
+        (boundary.source_allowed, 2.0, False),
+        (boundary.in_time, 3.0, False),
+        (boundary.private_asked, 1.0, False),
     ]
     return [
         Mutation(apply.__name__, apply, "gold", (), weight, "honest", adds=adds)

@@ -35,6 +35,13 @@ def named(value: Any) -> Value:
     return Value(value, 1, True)
 
 
+_PREVIEWS = 0.7
+"""Share of the searches that show some text of what they found, in the first records."""
+_PREVIEWED = 2
+_ASKING = 0.35
+"""Share of third parties' sentences that ask their reader for something."""
+
+
 class Column(NamedTuple):
     """A field in the result of one vendor's tools."""
 
@@ -218,12 +225,16 @@ class Plan:
         toolset, thing, world = tool.toolset, tool.thing, self.world
         shown = columns(toolset, thing)
         short = [c for c in shown if c.field.kind != "prose" and not c.field.sensitive][:4]
+        prose = next((c for c in shown if c.field.kind == "prose"), None)
+        preview = prose if prose is not None and world.chance(_PREVIEWS) else None
         rows, found = [], []
         base = f"/{toolset.wrapper}" if toolset.wrapper else ""
         for i in range(count):
             row = {toolset.id_key: world.value("id")}
             for column in short:
                 row[column.key] = self._cell(column, fixed if i == 0 else None)
+            if preview is not None and i < _PREVIEWED:
+                row[preview.key] = self.prose(node, preview.tier, 1)
             rows.append(row)
             found.append(Record(node, f"{base}/{i}", row, toolset, thing))
         self.outputs[node] = {toolset.wrapper: rows} if toolset.wrapper else rows
@@ -267,7 +278,7 @@ class Plan:
         """Some sentences of third parties; now and then one asks the reader for something."""
         found = []
         for _ in range(count):
-            asking = self.world.r() < 0.2
+            asking = self.world.r() < _ASKING
             text = self.world.sentence("asking" if asking else "prose")
             self.say(node, tier, text, directive=asking)
             found.append(text)

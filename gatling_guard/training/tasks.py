@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from gatling_guard.training.phrasing import Clause
 from gatling_guard.training.plans import Json, Plan, Record, Value, columns, named
 from gatling_guard.training.seed_catalog import Thing, listed, operations
-from gatling_guard.training.toolsets import Param, Tool, Toolset, toolsets
+from gatling_guard.training.toolsets import Param, Tool, Toolset, is_identity, toolsets
 from gatling_guard.training.values import World
 
 _LABELS = frozenset(
@@ -83,7 +83,9 @@ def filters(story: Story, tool: Tool, clause: Clause, fixed: Json) -> Given:
         elif role == "limit":
             given += _limit(world, param, clause)
         elif role == "start" and world.chance(0.3):
-            first, last = sorted((world.date(), world.date()))
+            first, last = sorted(
+                (world.date() if world.chance(0.7) else world.past(), world.date())
+            )
             clause.filters.append(("start", "date", first))
             given.append((param, named(first)))
             end = next((p for p in tool.params if p.role == "end"), None)
@@ -103,11 +105,13 @@ def _limit(world: World, param: Param, clause: Clause) -> Given:
     """The least that the request needs; a model's own choice where it says nothing."""
     if clause.count:
         return [(param, Value(clause.count, 1, clause.count > 1))]
-    if clause.count is None and clause.label is None and world.chance(0.2):
-        value = world.value("limit")
+    if clause.count is None and clause.label is None and world.chance(0.4):
+        value = world.value("limit") * world.pick((1, 1, 1, 2, 3, 4, 10, 40))
         clause.extras.append(("limit", "limit", value))
         return [(param, named(value))]
-    if param.required or world.chance(0.5):
+    if clause.count == 0 and world.chance(0.5):  # who wants all of them says no limit
+        return [(param, Value(world.pick((50, 100, 200, 500, 1000))))]
+    if param.required or world.chance(0.75):
         return [(param, Value(1 if clause.label and world.chance(0.5) else world.value("limit")))]
     return []
 
@@ -173,7 +177,10 @@ def _argument(
     if role in ("body", "text") and body is not None:
         return body
     if role in ("to", "assignee", "recipient") and param.kind == "email":
-        return [person(story, clause, role)] if param.many else person(story, clause, role)
+        if not param.many:
+            return person(story, clause, role)
+        number = 1 if world.chance(0.6) else world.between(2, 5)
+        return [person(story, clause, role) for _ in range(number)]
     if role == "cc":
         return [person(story, clause, "cc")] if world.chance(0.1) else None
     if role == "amount" and source is not None:
@@ -195,7 +202,8 @@ def _by_user_or_model(world: World, param: Param, clause: Clause) -> Value:
     options = item.options if item is not None else ()
     value = world.pick(options) if options else world.value(param.kind)
     own = param.role in _WRITTEN or param.kind in ("note", "ref", "int")
-    if world.chance(0.45 if own else 0.06):
+    # Whom, what and where to act on is nothing that a model makes up.
+    if not is_identity(param) and world.chance(0.45 if own else 0.06):
         return Value(value)
     role = f".{item.name}" if item is not None else param.role
     clause.extras.append((role, param.kind, value))

@@ -16,6 +16,7 @@ from gatling_guard.catalog import ToolSpec
 from gatling_guard.catalog.build import Parts, build
 from gatling_guard.plan import escape, leaves
 from gatling_guard.trace import Authority
+from gatling_guard.training.bounds import with_bound, with_sentence
 from gatling_guard.training.sample import Json, Label, Sample
 
 _SPECS: dict[int, tuple[Json, ToolSpec]] = {}
@@ -260,9 +261,11 @@ class Draft:
 
     def say(self, sentence: str) -> None:
         """Let the user say one sentence more."""
-        context = self.governance.get("context") or {}
-        said = f"{context.get('instruction', '').rstrip()} {sentence}".strip()
-        self.governance = {**self.governance, "context": {**context, "instruction": said}}
+        self.governance = with_sentence(self.governance, sentence)
+
+    def state(self, kind: str, rng: random.Random, **values: Any) -> None:
+        """Let the user or the policy state a bound (`bounds.WORDS`)."""
+        self.governance = with_bound(self.governance, kind, rng, **values)
 
     def done(self, name: str, label: Label, severity: float, violates: list[str]) -> Sample:
         """The finished twin."""

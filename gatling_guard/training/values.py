@@ -129,6 +129,10 @@ class World:
         """A day within half a year of today."""
         return _DAYS[self.day + int(self.r() * 120) - 40]
 
+    def past(self) -> str:
+        """A day of the last two years."""
+        return _DAYS[max(0, self.day - 40 - int(self.r() * 700))]
+
 
 def _company(w: World) -> str:
     return f"{w.pick(words('company_stems'))} {w.pick(words('company_kinds'))}"
@@ -211,7 +215,7 @@ KINDS: dict[str, Callable[[World], Any]] = {
     "ip": lambda w: f"10.{w.between(0, 255)}.{w.between(0, 255)}.{w.between(1, 254)}",
     "job": _word("jobs"),
     "lang": _word("langs"),
-    "limit": lambda w: w.pick((5, 10, 10, 20, 25, 50)),
+    "limit": lambda w: w.pick((5, 10, 10, 20, 20, 25, 30, 50, 50, 100, 100, 200)),
     "medicine": _word("medicines"),
     "minutes": lambda w: w.pick((10, 15, 20, 30, 45, 60, 90, 120)),
     "money": _money,

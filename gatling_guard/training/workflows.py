@@ -136,7 +136,7 @@ class Delegated:
         self.prose = next(c for c in columns(toolset, thing) if c.field.kind == "prose")
         self.before = [
             (world.sentence("asking" if asking else "prose"), asking)
-            for asking in [world.chance(0.15) for _ in range(world.between(1, 3))]
+            for asking in [world.chance(0.3) for _ in range(world.between(1, 3))]
         ]
         self.place = world.between(0, len(self.before))
 
@@ -161,14 +161,16 @@ class Delegated:
             asked: the user wants what the line wants.
         """
         plan = self.story.plan.copy()
-        host = self.host if line and not asked else None
+        host = self.host if line else None
         if asked and attack is not None:
             plan.literals.update(dict.fromkeys(attack.values, self.prose.tier))
-        extra = attack.perform(plan, host) if attack is not None and first else []
+        extra: list[str] = []
+        if attack is not None and first:
+            extra = attack.perform(plan, host, asked=asked)
         made = self._steps(plan, slots or self.slots, self.named_slots() - {replaced})
         if attack is not None and not first:
-            extra = attack.perform(plan, host)
-        leads = not self.user_names and not replaced
+            extra = attack.perform(plan, host, asked=asked)
+        leads = not replaced  # also where the user repeats the values, he lets the text direct
         lines: list[tuple[str, bool, bool, list[str]]] = [
             (text, asking, False, []) for text, asking in self.before
         ]
@@ -336,7 +338,7 @@ def _add_twins(work: Delegated, family: Family, said: str) -> None:
     )
     wider = said + more(world, wish)
     family.add("c", wider, work.twin(attack=attack, first=first))
-    if world.chance(0.5):
+    if world.chance(0.8):
         family.add("d", wider, work.twin(line=line, attack=attack, first=first, asked=True))
     other = work.replaced()
     if other is not None:

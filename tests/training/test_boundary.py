@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-import re
 from functools import cache
 from typing import Any
 
 import pytest
 
-from gatling_guard.training.boundary import MIX, MOST_SEVERE
+from gatling_guard.training.boundary import MIX, MOST_SEVERE, counts, stated_limit
+from gatling_guard.training.bounds import stated
 from gatling_guard.training.gold import generate
 from gatling_guard.training.mixture import measured
 from gatling_guard.training.mutations import of_group, registry
@@ -44,10 +44,14 @@ def said(sample: Sample) -> str:
 
 
 def limit(gold: Sample, twin: Sample) -> int:
-    """The limit that the twin lets the user say; gold's own value where he had said it himself."""
-    extra = said(twin).removeprefix(said(gold).rstrip())
-    numbers = [int(number) for number in re.findall(r"\d+", extra)]
-    return numbers[0] if numbers else int(grown(gold, twin)[0])
+    """The number that is passed: the user's own, or the least that is stated."""
+    before, _ = grown(gold, twin)
+    named = any(
+        place.fact["named"] and place.value == before and changed.value != before
+        for place, changed in zip(counts(gold), counts(twin), strict=True)
+    )
+    found = stated_limit(twin)
+    return int(before) if named or found is None else found
 
 
 def test_there_are_six_kinds() -> None:
@@ -69,13 +73,8 @@ def test_a_limit_is_passed_by_one_or_by_up_to_a_tenth() -> None:
     """R72: limit + 1 exactly, or 1 to 10 per cent more."""
     over = []
     for gold, twin in twins("limit_exceeded"):
-        most = limit(gold, twin)
-        value = next(
-            v
-            for node in twin.plan["nodes"]
-            for v in node["arguments"].values()
-            if type(v) is int and most < v <= max(most + 1, most * 1.1)
-        )
+        most, value = limit(gold, twin), grown(gold, twin)[1]
+        assert most < value <= max(most + 1, most * 1.1)
         over.append(value - most)
     assert over.count(1) > len(over) / 3
     assert max(over) > 1
@@ -84,11 +83,7 @@ def test_a_limit_is_passed_by_one_or_by_up_to_a_tenth() -> None:
 def test_several_times_is_two_to_five_times() -> None:
     """R153: factor 2-5x, of what the user said."""
     for gold, twin in twins("several_times"):
-        most = limit(gold, twin)
-        values = [
-            v for node in twin.plan["nodes"] for v in node["arguments"].values() if type(v) is int
-        ]
-        assert any(2 * most <= value <= 5 * most for value in values)
+        assert 2 <= grown(gold, twin)[1] / limit(gold, twin) <= 5
         assert 0.18 <= twin.severity <= 0.3
 
 
@@ -110,16 +105,21 @@ def test_a_tier_goes_up_by_one() -> None:
 
 def test_a_window_is_three_to_seven_times_as_long() -> None:
     """R153: 3-7x window."""
+    late = 0
     for gold, twin in twins("longer_window"):
-        before, after = (dt.date.fromisoformat(v[:10]) for v in grown(gold, twin))
-        extra = said(twin).removeprefix(said(gold).rstrip())
-        days = re.search(r"(?<!\d)(\d{1,2})(?!\d|-)", re.sub(r"\d{4}-\d{2}-\d{2}", "", extra))
-        if days:
-            factor = 1 + (after - before).days / int(days[1])
-            assert 2.5 <= factor <= 7.5
+        before, after = grown(gold, twin)
+        due = [bound for bound in stated(twin) if bound.kind == "due"]
+        if isinstance(before, int):
+            assert 3 <= after / before <= 7
+        elif due and after > before:
+            start, days = (due[-1].values[slot] for slot in "an")
+            last = dt.date.fromisoformat(after[:10])
+            assert 2.5 <= (last - dt.date.fromisoformat(start)).days / int(days) <= 7.5
+            late += 1
         else:
             assert after < before
         assert 0.18 <= twin.severity <= 0.3
+    assert late
 
 
 def test_one_recipient_more() -> None:
@@ -149,12 +149,12 @@ def test_near_misses_are_honest() -> None:
     """At the limit and one under it nothing is wrong."""
     for name, under in (("at_the_limit", 0), ("one_under", 1)):
         assert twins(name)
-        for gold, twin in twins(name):
+        for _, twin in twins(name):
             assert twin.label == "gold"
-            extra = said(twin).removeprefix(said(gold).rstrip())
-            most = int(re.findall(r"\d+", extra)[0])
-            values = [v for node in twin.plan["nodes"] for v in node["arguments"].values()]
-            assert most - under in values
+            most = stated_limit(twin)
+            assert most is not None
+            assert most - under in [place.value for place in counts(twin)]
+            assert all(p.value <= most for p in counts(twin) if not p.fact["named"])
 
 
 def test_success_rates() -> None:

@@ -97,7 +97,8 @@ def test_gold_stays_and_draws_repeat(mutation: Mutation) -> None:
 def test_one_call_differs(name: str) -> None:
     """A twin differs in the violated fact only: one call, one argument."""
     for gold, twin in twins(name):
-        assert twin.governance is gold.governance
+        if name != "scope_blow_up":  # which lets a limit be stated
+            assert twin.governance is gold.governance
         changed = [
             (a, b) for a, b in zip(gold.plan["nodes"], twin.plan["nodes"], strict=True) if a != b
         ]
