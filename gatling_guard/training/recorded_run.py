@@ -79,8 +79,9 @@ class Tracer:
         session.observe(system=seen.system)
         found = TracedRun([], [], {})
         for number, (step, turn) in enumerate(zip(seen.steps, turn_of, strict=True), start=1):
-            for said in range(said, turn + 1):
+            while said <= turn:
                 session.observe(user=turns[said])
+                said += 1
             node = f"call-{number}"
             decision = session.check(ToolRequest(step.tool, step.arguments, node))
             if decision.call is None or any(r.startswith("guard.error") for r in decision.reasons):
