@@ -276,10 +276,12 @@ def test_real_rows_make_samples_that_hold_together(shared: Path, source: str) ->
         assert len(to_line(sample)) < 200_000
     items = prepare(found, bad=[])
     assert sum(map(len, items.splits.values())) == len(found)
-    specs = {s.name: s for r in _traced(data, source)[:40] for s in r.trace.tools}
+    rows = _traced(data, source)[:40]
+    served = {(s.name, s.description, str(s.parameters)): s for r in rows for s in r.trace.tools}
     for sample in found:
-        for name, spec in tool_specs(sample.tools).items():
-            assert name not in specs or specs[name].profile == spec.profile
+        for spec in tool_specs(sample.tools).values():
+            known = served.get((spec.name, spec.description, str(spec.parameters)))
+            assert known is None or known.profile == spec.profile
 
 
 def test_labelled_rows_keep_their_families_apart(shared: Path) -> None:
