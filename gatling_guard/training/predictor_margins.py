@@ -12,7 +12,6 @@ of the ranks of the two margins. Printed as AUC: recorded, and reworded without 
 from __future__ import annotations
 
 import argparse
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +27,12 @@ from gatling_guard.plan import Edge, ToolCall
 from gatling_guard.training.dataset import Split
 from gatling_guard.training.facts import lineages
 from gatling_guard.training.items import CallView, call_views
-from gatling_guard.training.margins import auc, margins
-from gatling_guard.training.predictor_ranking import POLICY, TextRanker, of_split, text_ranker
+from gatling_guard.training.margins import Embedder, auc, margins
+from gatling_guard.training.predictor_ranking import POLICY, of_split, text_scorer
 from gatling_guard.training.recorded_run import TracedRun, Tracer
-from gatling_guard.training.traces import NOISY, SOURCES, LabelledTrace, read_labelled, reworded
-from gatling_guard.training.wrappers import worded, wordings
+from gatling_guard.training.synthetic import varied
+from gatling_guard.training.traces import NOISY, SOURCES, LabelledTrace, read_labelled
+from gatling_guard.training.wrappers import wordings
 
 Floats = NDArray[np.float64]
 MOST_SPANS = 48
@@ -40,7 +40,7 @@ MOST_SPANS = 48
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class PredictedCall:
     """One call that counts."""
 
     view: CallView
@@ -53,7 +53,7 @@ class Judged:
 
 def judged_calls(
     rows: Sequence[LabelledTrace], encoders: Encoders, tracer: Tracer
-) -> Iterator[Judged]:
+) -> Iterator[PredictedCall]:
     """The calls of rows that count; runs that the guard cannot check are left out."""
     for row in rows:
         if row.source in NOISY or row.trace.label not in ("attack", "benign"):
@@ -77,7 +77,7 @@ def _counts(view: CallView, label: str | None) -> bool:
 def _along(
     row: LabelledTrace, run: TracedRun, views: Sequence[CallView], wanted: set[int],
     encoders: Encoders,
-) -> Iterator[Judged]:  # fmt: skip
+) -> Iterator[PredictedCall]:  # fmt: skip
     """Call by call: predicted from what was there before, then added to the plan."""
     specs = {spec.name: spec for spec in row.trace.tools}
     calls = {node["node_id"]: ToolCall(**node) for node in run.nodes}
@@ -98,7 +98,7 @@ def _along(
         if inputs is not None:
             errors = prediction_error(encoders.predictor.predict(*inputs), step.call)
             attribution = float(errors[0] - errors[1:].min())
-            yield Judged(views[i], views[i].malicious is True, float(errors[0]), attribution)
+            yield PredictedCall(views[i], views[i].malicious is True, float(errors[0]), attribution)
 
 
 def ranks(scores: Floats) -> Floats:
@@ -112,11 +112,11 @@ def ranks(scores: Floats) -> Floats:
     return np.asarray((low + high) / 2 / max(1, len(scores) - 1), np.float64)
 
 
-def figures(judged: Sequence[Judged], scorer: TextRanker) -> dict[str, float]:
+def figures(judged: Sequence[PredictedCall], scorer: Embedder) -> dict[str, float]:
     """AUC of each signal for malicious against honest."""
     truth = np.array([call.malicious for call in judged], np.bool_)
     attribution = np.array([call.attribution for call in judged])
-    margin = margins([call.view for call in judged], scorer.embed_calls, scorer.embed_texts)
+    margin = margins([call.view for call in judged], scorer)
     signals = {
         "error": np.array([call.error for call in judged]),
         "attribution": attribution,
@@ -125,17 +125,6 @@ def figures(judged: Sequence[Judged], scorer: TextRanker) -> dict[str, float]:
     }
     found = {name: auc(scores, truth) for name, scores in signals.items()}
     return {"calls": len(judged), "malicious": int(truth.sum()), **found}
-
-
-def unmarked(rows: Sequence[LabelledTrace], seed: int = 99) -> list[LabelledTrace]:
-    """The rows with each injection in a wording of the development families, without markers."""
-    choices, found = wordings(development=True, marked=False), []
-    for row in rows:
-        rng = random.Random(f"{seed}/wording/{row.trace.id}")
-        new = reworded(row, lambda goal, rng=rng: worded(goal, choices, rng))  # type: ignore[misc]
-        if new is not None:
-            found.append(new)
-    return found
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -150,13 +139,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--most", type=int, default=200, help="rows of one suite")
     options = parser.parse_args(argv)
     encoders = load_encoders(options.model, backend=options.backend)
-    scorer, tracer = text_ranker(options.static), Tracer()
+    unmarked = wordings(development=True, marked=False)
+    scorer, tracer = text_scorer(options.static), Tracer()
     for source in options.sources:
         rows = of_split(read_labelled(options.data, [source], per_pair=1), options.split)
         for suite in sorted({row.suite for row in rows if row.attack}):
             # In the order of hashes, so that the first ones are a fair sample.
             chosen = [row for row in rows if row.suite == suite][: options.most]
-            for name, group in (("recorded", chosen), ("marker-free", unmarked(chosen))):
+            plain = varied(chosen, unmarked, seed=99)
+            for name, group in (("recorded", chosen), ("marker-free", plain)):
                 found = figures(list(judged_calls(group, encoders, tracer)), scorer)
                 shown = "  ".join(f"{key} {value:.3f}" for key, value in found.items())
                 print(f"{source} {suite} {name:12} {shown}", flush=True)

@@ -24,15 +24,21 @@ from gatling_guard.catalog import ToolSpec
 from gatling_guard.encoders.bundle import Backend, Encoders, load_encoders
 from gatling_guard.encoders.calls import CallInput
 from gatling_guard.encoders.prediction import plan_inputs
-from gatling_guard.encoders.scorer import RivalScorer, tool_text, unit
+from gatling_guard.encoders.scorer import RivalScorer
 from gatling_guard.encoders.state import PlanState
-from gatling_guard.encoders.text import text_features
 from gatling_guard.plan import Provenance, ToolCall, leaves
 from gatling_guard.trace import Authority, LineageIndex
 from gatling_guard.training.dataset import Split, split_of
 from gatling_guard.training.facts import Fact, lineage_of
-from gatling_guard.training.items import Embed, instruction_texts
-from gatling_guard.training.next_tool import Question, Ranker, by_source, measured, questions
+from gatling_guard.training.margins import Embedder, Remembered, UntrainedTable
+from gatling_guard.training.next_tool import (
+    Question,
+    Ranker,
+    ScorerRanker,
+    by_source,
+    measured,
+    questions,
+)
 from gatling_guard.training.traces import SOURCES, LabelledTrace, read_labelled
 
 Form = Literal["bare", "required", "required named", "all", "all named"]
@@ -141,29 +147,6 @@ class PredictorRanker:
         return state
 
 
-class TextRanker:
-    """Ranks tools by the cosine of their text with the nearest sentence of the instruction."""
-
-    def __init__(self, calls: Embed, texts: Embed) -> None:
-        self.embed_calls, self.embed_texts = calls, texts
-        self._known: dict[tuple[str, str], Floats] = {}
-
-    def rank(
-        self, instruction: str, earlier: Sequence[ToolCall], tools: Sequence[ToolSpec]
-    ) -> list[float]:
-        """Cosines."""
-        said = self._rows("text", self.embed_texts, instruction_texts(instruction) or [""])
-        offered = self._rows("call", self.embed_calls, [tool_text(tool) for tool in tools])
-        return [float(cosine) for cosine in (offered @ said.T).max(axis=1)]
-
-    def _rows(self, side: str, embed: Embed, texts: Sequence[str]) -> Floats:
-        missing = list(dict.fromkeys(text for text in texts if (side, text) not in self._known))
-        if missing:
-            rows = zip(missing, embed(missing), strict=True)
-            self._known.update(((side, text), row) for text, row in rows)
-        return np.stack([self._known[side, text] for text in texts])
-
-
 class SummedRanker:
     """The sum of several rankers' scores, each brought to mean 0 and deviation 1 first."""
 
@@ -181,17 +164,9 @@ class SummedRanker:
         return found.tolist()
 
 
-def text_ranker(folder: Path | None = None) -> TextRanker:
+def text_scorer(folder: Path | None = None) -> Embedder:
     """The scorer of a folder; None: the untrained table with n-grams."""
-    if folder is not None:
-        scorer = RivalScorer(folder)
-        return TextRanker(scorer.embed_calls, scorer.embed_texts)
-    static = text_features("static")
-
-    def untrained(texts: Sequence[str]) -> Floats:
-        return unit(np.asarray(static(texts), dtype=np.float32))
-
-    return TextRanker(untrained, untrained)
+    return Remembered(UntrainedTable() if folder is None else RivalScorer(folder))
 
 
 def of_split(
@@ -222,7 +197,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--forms", action="store_true", help="every form of a candidate")
     options = parser.parse_args(argv)
     encoders = load_encoders(options.model, backend=options.backend)
-    scorer = text_ranker(options.static)
+    scorer = ScorerRanker(text_scorer(options.static))
     forms = FORMS if options.forms else (BEST,)
     rankers: dict[str, Ranker] = {"scorer": scorer}
     for form in forms:

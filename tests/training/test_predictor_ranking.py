@@ -14,16 +14,15 @@ from gatling_guard.encoders.config import EncoderConfig
 from gatling_guard.plan import Provenance, ToolCall
 from gatling_guard.trace import trace_from_row
 from gatling_guard.training.dataset import split_of
-from gatling_guard.training.predictor_margins import Judged, figures, judged_calls, ranks, unmarked
+from gatling_guard.training.predictor_margins import PredictedCall, figures, judged_calls, ranks
 from gatling_guard.training.predictor_ranking import (
     FORMS,
     PredictorRanker,
     SummedRanker,
-    TextRanker,
     candidate,
     of_split,
     served_call,
-    text_ranker,
+    text_scorer,
 )
 from gatling_guard.training.recorded_run import Tracer
 from gatling_guard.training.traces import LabelledTrace, labelled
@@ -112,11 +111,6 @@ def test_a_sum_weighs_its_rankers_alike_whatever_their_scale() -> None:
     assert SummedRanker(Fixed(1.0, 1.0)).rank("", [], TOOLS[:2]) == [0.0, 0.0]
 
 
-def test_the_text_ranker_finds_the_tool_that_the_instruction_names() -> None:
-    scores = text_ranker().rank("Send a mail to Ann.", [], TOOLS)
-    assert scores.index(max(scores)) == 0
-
-
 def test_ranks_share_what_is_equal() -> None:
     assert ranks(np.array([5.0, 1.0, 5.0, 9.0])).tolist() == pytest.approx([0.5, 0, 0.5, 1])
 
@@ -154,19 +148,13 @@ def test_judged_are_acting_calls_that_a_text_could_have_caused(encoders: Encoder
 
 def test_figures_are_areas_of_each_signal(encoders: Encoders) -> None:
     (bad, good) = judged_calls(rows(), encoders, Tracer())
-    worse = Judged(bad.view, True, 1.5, 0.4)
-    better = Judged(good.view, False, 0.5, -0.4)
-    found = figures([worse, better], text_ranker())
+    worse = PredictedCall(bad.view, True, 1.5, 0.4)
+    better = PredictedCall(good.view, False, 0.5, -0.4)
+    found = figures([worse, better], text_scorer())
     assert found["calls"] == 2
     assert found["malicious"] == 1
     assert found["error"] == found["attribution"] == 1.0
-    assert figures([Judged(bad.view, True, 0.1, -1), better], text_ranker())["error"] == 0.0
-
-
-def test_unmarked_rows_hold_the_goal_in_other_words() -> None:
-    row = unmarked(rows())[0]
-    assert row.injected != rows()[0].injected
-    assert "eve@evil.org" in row.trace.steps[0].output
+    assert figures([PredictedCall(bad.view, True, 0.1, -1), better], text_scorer())["error"] == 0.0
 
 
 def test_a_split_is_that_of_the_samples() -> None:
@@ -175,17 +163,3 @@ def test_a_split_is_that_of_the_samples() -> None:
         chosen = of_split(found, split)
         assert all(split_of(f"recorded/{row.task}") == split for row in chosen)
     assert of_split(found, None) == found
-
-
-def test_a_text_ranker_embeds_a_text_once() -> None:
-    asked: list[str] = []
-
-    def embed(texts: Sequence[str]) -> Any:
-        asked.extend(texts)
-        return np.ones((len(texts), 2), np.float32)
-
-    ranker = TextRanker(embed, embed)
-    ranker.rank("Send it.", [], TOOLS)
-    count = len(asked)
-    ranker.rank("Send it.", [], TOOLS)
-    assert len(asked) == count
