@@ -46,7 +46,7 @@ Form = Literal["bare", "required", "required named", "all", "all named"]
 the user gave the values."""
 FORMS: tuple[Form, ...] = get_args(Form)
 BEST: Form = "required named"
-"""The best form on the training half, see docs/training-recorded.md."""
+"""Best by a little where it was measured, see docs/training-recorded.md."""
 POLICY = "standard"
 _STATES, _INSTRUCTIONS = 4096, 4096
 Floats = NDArray[np.float32]
