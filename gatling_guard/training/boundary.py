@@ -276,8 +276,8 @@ def longer_window(gold: Sample, rng: random.Random) -> Sample | None:
         draft.put(place, value, PLAIN)
     elif len(dated) == 1 and (not pairs or rng.random() < 0.3):
         place = dated[0]
-        days, start = _due(draft, place, rng)
-        draft.put(place, _moved(start, round(days * factor)) + place.value[10:], PLAIN)
+        days, since = _due(draft, place, rng)
+        draft.put(place, _moved(since, round(days * factor)) + place.value[10:], PLAIN)
     elif pairs:
         start, end = rng.choice(pairs)
         first, last = _day(start), _day(end)
