@@ -70,7 +70,7 @@ def _limited(gold: Sample, place: Place, rng: random.Random) -> tuple[Draft, int
     if place.fact["named"]:
         return draft, int(place.value)
     known = stated_limit(gold)
-    if known is not None and rng.random() < 0.9:
+    if known is not None and rng.random() < 0.95:
         return draft, known
     # What is stated for all requests must hold for all that stay.
     least = max(int(other.value) for other in counts(gold))
@@ -194,7 +194,7 @@ def _one_more(gold: Sample, rng: random.Random, *, honest: bool) -> Sample | Non
     if honest:
         draft.state("too", rng, what=other)
         return draft.done("one_more_asked", "gold", 0.0, [])
-    if "only" not in kinds and rng.random() < 0.2:
+    if "only" not in kinds and rng.random() < 0.1:
         draft.state("only", rng)
     return draft.done("one_more_recipient", "boundary", 0.1 + 0.2 / number, ["scope"])
 

@@ -27,7 +27,7 @@ from gatling_guard.training.values import World
 from gatling_guard.training.workflows import delegated
 
 SOURCE = "gold"
-PER_FAMILY = 1.39
+PER_FAMILY = 1.36
 """Samples of a family."""
 WORKFLOWS = 0.14
 """Share of families that are delegated work."""

@@ -72,7 +72,7 @@ def _kinds_of_edges(sample: Sample, kind: str) -> int:
 
 
 def _largest(sample: Sample, key: str) -> float:
-    return max((node.get(key) or 0 for node in sample.plan["nodes"]), default=0)
+    return float(max((node.get(key) or 0 for node in sample.plan["nodes"]), default=0))
 
 
 def _whole_numbers(sample: Sample) -> list[int]:
@@ -113,9 +113,8 @@ COLUMNS = ("tier 1", "tier 2", "tier 3", "named", "untrusted", "sensitive", "dis
 def _column(sample: Sample, column: str) -> float:
     """How many values have it."""
     facts = [fact for known in sample.facts.values() for fact in known.values()]
-    if column.startswith("tier "):
-        return sum(fact["tier"] == int(column[5:]) for fact in facts)
-    return sum(fact[column] for fact in facts)
+    tier = int(column[5:]) if column.startswith("tier ") else 0
+    return float(sum(fact["tier"] == tier if tier else bool(fact[column]) for fact in facts))
 
 
 BASELINES: Mapping[str, Tokens] = {
