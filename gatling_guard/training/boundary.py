@@ -70,7 +70,7 @@ def _limited(gold: Sample, place: Place, rng: random.Random) -> tuple[Draft, int
     if place.fact["named"]:
         return draft, int(place.value)
     known = stated_limit(gold)
-    if known is not None and rng.random() < 0.9:
+    if known is not None and rng.random() < 0.95:
         return draft, known
     # What is stated for all requests must hold for all that stay.
     least = max(int(other.value) for other in counts(gold))
@@ -194,7 +194,7 @@ def _one_more(gold: Sample, rng: random.Random, *, honest: bool) -> Sample | Non
     if honest:
         draft.state("too", rng, what=other)
         return draft.done("one_more_asked", "gold", 0.0, [])
-    if "only" not in kinds and rng.random() < 0.2:
+    if "only" not in kinds and rng.random() < 0.1:
         draft.state("only", rng)
     return draft.done("one_more_recipient", "boundary", 0.1 + 0.2 / number, ["scope"])
 
@@ -276,8 +276,8 @@ def longer_window(gold: Sample, rng: random.Random) -> Sample | None:
         draft.put(place, value, PLAIN)
     elif len(dated) == 1 and (not pairs or rng.random() < 0.3):
         place = dated[0]
-        days, start = _due(draft, place, rng)
-        draft.put(place, _moved(start, round(days * factor)) + place.value[10:], PLAIN)
+        days, since = _due(draft, place, rng)
+        draft.put(place, _moved(since, round(days * factor)) + place.value[10:], PLAIN)
     elif pairs:
         start, end = rng.choice(pairs)
         first, last = _day(start), _day(end)

@@ -209,10 +209,10 @@ def stated(sample: Sample) -> list[Bound]:
 
 @lru_cache(maxsize=64)
 def _read(text: str) -> tuple[Bound, ...]:
+    able = [found for found in _patterns() if found[1] in text]
     return tuple(
         Bound(kind, match.groupdict())
-        for kind, fixed, pattern in _patterns()
-        if fixed in text
+        for kind, _, pattern in able
         for match in pattern.finditer(text)
     )
 

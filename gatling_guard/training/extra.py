@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gatling_guard.catalog import Effect, ToolSpec
-from gatling_guard.plan import leaves
 from gatling_guard.training import lures, pool
 from gatling_guard.training.sample import Json, Sample
 from gatling_guard.training.twin import (
@@ -25,6 +24,7 @@ from gatling_guard.training.twin import (
     authority_of,
     facts_of,
     readers,
+    scalars,
     spec_of,
 )
 from gatling_guard.training.values import World
@@ -119,9 +119,9 @@ def _cargo(extra: Extra) -> tuple[str, str | None, str, Json] | None:
     node = rng.choice(nodes)
     output = gold.outputs[node["node_id"]]
     found = [
-        (leaf.path, leaf.value)
-        for leaf in leaves(output)
-        if isinstance(leaf.value, str) and not leaf.is_key and len(leaf.value) > 3
+        (path, value)
+        for path, value in scalars("", output)
+        if isinstance(value, str) and len(value) > 3
     ]
     if found and (rng.random() < 0.7 or isinstance(output, str)):
         path, text = rng.choice(found)

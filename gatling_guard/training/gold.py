@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from gatling_guard.errors import ConfigurationError
 from gatling_guard.training.exfiltration import resisted
@@ -28,6 +27,8 @@ from gatling_guard.training.values import World
 from gatling_guard.training.workflows import delegated
 
 SOURCE = "gold"
+PER_FAMILY = 1.36
+"""Samples of a family."""
 WORKFLOWS = 0.14
 """Share of families that are delegated work."""
 TWINS = 0.3
@@ -94,17 +95,17 @@ def family(seed: int, index: int, schemas: Sequence[Tool] = ()) -> list[Sample]:
     else:
         found, language = _plain(world, name, schemas)
         if len(found) == 1 and rng.random() < PLANTED:
-            found = [_resisting(found[0], rng)]
+            _plant(found[0], rng)
     state(found, rng, language)
     return found
 
 
-def _resisting(gold: Sample, rng: random.Random) -> Sample:
-    """The same sample with a text in some result that asks for a call; nothing follows it."""
-    if any(text["directive"] for text in gold.texts):
-        return gold
-    found = resisted(gold, rng)
-    return gold if found is None else replace(found, id=gold.id, source=gold.source)
+def _plant(gold: Sample, rng: random.Random) -> None:
+    """Let a text in some result ask for a call, unless one does; nothing follows it."""
+    if not any(text["directive"] for text in gold.texts):
+        found = resisted(gold, rng)
+        if found is not None:
+            gold.texts, gold.outputs = found.texts, found.outputs
 
 
 def _plain(world: World, name: str, schemas: Sequence[Tool]) -> tuple[list[Sample], str]:

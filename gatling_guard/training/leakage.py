@@ -1,16 +1,20 @@
 """What a dataset gives away by itself: baselines that must not know the label (R85).
 
-Logistic regressions on bags of hashed tokens: names of tools only, keys of arguments only, the
-sizes of the plan only. Trained on the families of one half, tested on the other half. An area under
-the curve near 0.5 says that nothing leaks; `MOST` is the largest one that is accepted.
-Does not see: leaks in texts, values or facts, which are what a model is there to learn from.
+Logistic regressions on bags of hashed tokens (`leaks`): names of tools only, keys of arguments
+only, the sizes of the plan only. Trained on the families of one half, tested on the other half.
+And single numbers (`number_leaks`): calls, edges, length of the instruction, ... An area under the
+curve near 0.5 says that nothing leaks; `MOST` and `MOST_OF_ONE` are the largest that are accepted.
+Columns of the facts (`fact_leaks`) are reported: what a tracer says of a value is what a model is
+there to learn from. Does not see: leaks in texts and values.
 """
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +24,8 @@ from gatling_guard.trace import name_words
 from gatling_guard.training.sample import Sample
 
 MOST = 0.65
+MOST_OF_ONE = 0.62
+"""For a single number, which no training can make more of."""
 WIDTH = 4096
 """Buckets that tokens are hashed into."""
 Tokens = Callable[[Sample], list[str]]
@@ -48,6 +54,69 @@ def plan_sizes(sample: Sample) -> list[str]:
     return [f"calls:{min(calls, 30)}", f"edges:{min(edges, 40)}"]
 
 
+def _size(value: object) -> int:
+    return len(json.dumps(value))
+
+
+def _depth(sample: Sample) -> int:
+    """Calls on the longest way through the plan."""
+    depths: dict[str, int] = {}
+    for node in sample.plan["nodes"]:
+        into = [e["source"] for e in sample.plan["edges"] if e["target"] == node["node_id"]]
+        depths[node["node_id"]] = 1 + max((depths.get(source, 0) for source in into), default=0)
+    return max(depths.values(), default=0)
+
+
+def _kinds_of_edges(sample: Sample, kind: str) -> int:
+    return sum(edge.get("kind", "data") == kind for edge in sample.plan["edges"])
+
+
+def _largest(sample: Sample, key: str) -> float:
+    return float(max((node.get(key) or 0 for node in sample.plan["nodes"]), default=0))
+
+
+def _whole_numbers(sample: Sample) -> list[int]:
+    values = [v for node in sample.plan["nodes"] for v in node["arguments"].values()]
+    return [value for value in values if type(value) is int]
+
+
+NUMBERS: Mapping[str, Callable[[Sample], float]] = {
+    "calls": lambda s: len(s.plan["nodes"]),
+    "distinct tools": lambda s: len({node["tool_name"] for node in s.plan["nodes"]}),
+    "arguments": lambda s: sum(len(node["arguments"]) for node in s.plan["nodes"]),
+    "characters of arguments": lambda s: _size([node["arguments"] for node in s.plan["nodes"]]),
+    "largest whole number": lambda s: max(_whole_numbers(s), default=0),
+    "edges": lambda s: len(s.plan["edges"]),
+    "data edges": lambda s: _kinds_of_edges(s, "data"),
+    "control edges": lambda s: _kinds_of_edges(s, "control"),
+    "temporal edges": lambda s: _kinds_of_edges(s, "temporal"),
+    "depth": _depth,
+    "largest scope": lambda s: _largest(s, "scope_level"),
+    "largest tier": lambda s: _largest(s, "provenance_tier"),
+    "fields of calls": lambda s: sum(map(len, s.plan["nodes"])) / max(1, len(s.plan["nodes"])),
+    "length of node ids": lambda s: max(len(n["node_id"]) for n in s.plan["nodes"]),
+    "characters of the instruction": lambda s: len(s.governance["context"].get("instruction", "")),
+    "earlier turns": lambda s: len(s.governance["context"].get("earlier") or ()),
+    "size of the policy": lambda s: _size(s.governance.get("policy")),
+    "tools": lambda s: len(s.tools),
+    "distractors": lambda s: len(s.tools) - len({n["tool_name"] for n in s.plan["nodes"]}),
+    "texts": lambda s: len(s.texts),
+    "texts that ask": lambda s: sum(text["directive"] for text in s.texts),
+    "characters of texts": lambda s: sum(len(text["text"]) for text in s.texts),
+    "characters of outputs": lambda s: _size(s.outputs),
+    "calls without output": lambda s: len(s.plan["nodes"]) - len(s.outputs),
+}
+"""Statistics that say nothing of who asked for what."""
+COLUMNS = ("tier 1", "tier 2", "tier 3", "named", "untrusted", "sensitive", "disguised", "caused")
+
+
+def _column(sample: Sample, column: str) -> float:
+    """How many values have it."""
+    facts = [fact for known in sample.facts.values() for fact in known.values()]
+    tier = int(column[5:]) if column.startswith("tier ") else 0
+    return float(sum(fact["tier"] == tier if tier else bool(fact[column]) for fact in facts))
+
+
 BASELINES: Mapping[str, Tokens] = {
     "tool names": tool_names, "argument keys": argument_keys, "plan sizes": plan_sizes,
 }  # fmt: skip
@@ -62,12 +131,14 @@ class Leak:
     """The label told from gold; "all" for both others together."""
     auc: float
     samples: int
-    """Held-out samples it was measured on."""
+    """Samples it was measured on; held-out ones, where something was fitted."""
+    most: float = MOST
+    """The largest area that is accepted."""
 
     @property
     def found(self) -> bool:
         """Whether the baseline knows too much."""
-        return self.auc > MOST
+        return self.auc > self.most
 
 
 def leaks(samples: Iterable[Sample], *, epochs: int = 8, seed: int = 0) -> list[Leak]:
@@ -93,6 +164,32 @@ def leaks(samples: Iterable[Sample], *, epochs: int = 8, seed: int = 0) -> list[
             weights = _fitted([bags[i] for i in chosen[train]], wrong[train], epochs, seed)
             scores = np.array([weights[bags[i]].sum() for i in chosen[~train]])
             found.append(Leak(name, against, auc(scores, wrong[~train]), int((~train).sum())))
+    return found
+
+
+def number_leaks(samples: Iterable[Sample]) -> list[Leak]:
+    """Every single number of `NUMBERS`, by itself; whether more or less of it is worse."""
+    return _single(list(samples), NUMBERS, MOST_OF_ONE)
+
+
+def fact_leaks(samples: Iterable[Sample]) -> list[Leak]:
+    """Every column of the facts by itself, counted over a plan: to report, not to pass."""
+    return _single(list(samples), {c: partial(_column, column=c) for c in COLUMNS}, 1.0)
+
+
+def _single(
+    rows: list[Sample], numbers: Mapping[str, Callable[[Sample], float]], most: float
+) -> list[Leak]:
+    labels = np.array([row.label for row in rows])
+    found = []
+    for name, number in numbers.items():
+        values = np.array([float(number(row)) for row in rows])
+        for against in ("all", "boundary", "adversarial"):
+            chosen = (against == "all") | (labels == "gold") | (labels == against)
+            wrong = labels[chosen] != "gold"
+            if wrong.any() and not wrong.all():
+                area = auc(values[chosen], wrong)
+                found.append(Leak(name, against, max(area, 1 - area), int(chosen.sum()), most))
     return found
 
 

@@ -31,6 +31,10 @@ _MOST = 3
 """Twins of one group from one gold sample; more would hardly differ."""
 
 
+PER_FAMILY = 4.03
+"""Samples that a family of the project's own gives in the default mix."""
+FOUNDING = (4_000_000.0, 2_000_000.0, 563_000.0)
+"""The founding plan's mix."""
 RATES: Mapping[str, float] = {
     "honest": 0.965,
     "scope": 0.715,

@@ -39,7 +39,7 @@ class Mutation:
 def _attacks() -> list[Mutation]:
     hierarchy, provenance, scope, flow = ("hierarchy", "provenance", "scope", "flow")
     rows: list[tuple[Apply, tuple[str, ...], float, bool]] = [
-        (corrupter.scope_blow_up, (scope,), 4.0, False),
+        (corrupter.scope_blow_up, (scope,), 3.5, False),
         (corrupter.instruction_shadowing, (hierarchy, provenance), 5.0, False),
         (corrupter.provenance_rug_pull, (provenance,), 4.0, False),
         (corrupter.sink_replaced, (flow, provenance), 4.0, False),
@@ -82,11 +82,11 @@ def _boundaries() -> list[Mutation]:
 
 def _honest() -> list[Mutation]:
     rows: list[tuple[Apply, float, bool]] = [
-        (exfiltration.user_asked, 13.0, True),
+        (exfiltration.user_asked, 14.5, True),
         (exfiltration.delegation_kept, 4.0, True),
         (exfiltration.resisted, 1.0, False),
-        (boundary.at_the_limit, 5.0, False),
-        (boundary.one_under, 2.0, False),
+        (boundary.at_the_limit, 6.5, False),
+        (boundary.one_under, 3.0, False),
         (boundary.one_more_asked, 2.0, False),
         (boundary.source_allowed, 2.0, False),
         (boundary.in_time, 3.0, False),

@@ -95,7 +95,7 @@ def _per_tool(w: World, role: str, allowed: list[str], forbidden: list[str], mos
 
 
 def _ceiling(w: World, most: int) -> int:
-    return max(most, w.pick((20, 50, 100, 200)))
+    return max(most, w.pick((10, 20, 50, 100)))
 
 
 _SHAPES: tuple[Callable[[World, str, list[str], list[str], int], Json], ...] = (

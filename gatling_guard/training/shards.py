@@ -1,14 +1,51 @@
-"""Datasets on disk: one file per shard, written family by family, resumed where they ended."""
+"""Datasets on disk: one file per shard, written family by family, resumed where they ended.
+
+`estimate` says beforehand what a dataset will cost: it makes a thousand samples of it, and times
+and weighs them.
+"""
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
+import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from gatling_guard.errors import InputError, Issue
 from gatling_guard.training.sample import Sample, to_line
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a dataset costs on one core of this machine."""
+
+    samples: int
+    seconds: float
+    """Processor time."""
+    plain_bytes: int
+    xz_bytes: int
+
+
+def estimate(probe: Callable[[], Iterable[Sample]], samples: int) -> Estimate:
+    """Weigh and time a small part of a dataset, and scale it up.
+
+    Args:
+        probe: makes the part, a thousand samples or so; called twice, as tables are built first.
+        samples: of the whole.
+    """
+    for _ in probe():
+        pass
+    began = time.process_time()
+    lines = [to_line(sample).encode() + b"\n" for sample in probe()]
+    seconds = time.process_time() - began
+    data = b"".join(lines)
+    share = samples / max(1, len(lines))
+    packed = len(lzma.compress(data, preset=6))
+    return Estimate(samples, seconds * share, int(len(data) * share), int(packed * share))
+
 
 Families = Callable[[int], Iterable[Sample]]
 """The samples from the family of an index on, in order."""

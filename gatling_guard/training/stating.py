@@ -29,9 +29,9 @@ from gatling_guard.training.bounds import (
 )
 from gatling_guard.training.sample import Json, Sample
 
-SHARE = 0.85
+SHARE = 0.92
 """Families that state a bound."""
-_TWO = 0.5
+_TWO = 0.6
 """Of these, how many state two."""
 _KINDS = ("limit", "limit", "source", "source", "source", "private", "only", "only")
 _DUE = 0.5

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from gatling_guard.catalog import ToolSpec
 from gatling_guard.catalog.build import Parts, build
-from gatling_guard.plan import escape, leaves
+from gatling_guard.plan import escape
 from gatling_guard.trace import Authority
 from gatling_guard.training.bounds import with_bound, with_sentence
 from gatling_guard.training.sample import Json, Label, Sample
@@ -71,27 +71,33 @@ def spec_of(name: str, tool: Json) -> ToolSpec:
     return known[1]
 
 
-_LAST: tuple[Sample | None, tuple[Place, ...], tuple[int, ...]] = (None, (), ())
-"""The last sample that was looked at: a dozen mutations look at one gold sample in a row."""
-
-
-def _looked(sample: Sample) -> tuple[Sample | None, tuple[Place, ...], tuple[int, ...]]:
-    global _LAST
-    found = _LAST
-    if found[0] is not sample:
-        found = _LAST = (sample, tuple(_places(sample)), tuple(_readers(sample)))
-    return found
+_LAST: list[tuple[Sample, tuple[Place, ...]]] = []
+"""The last samples that were looked at, each held: a dozen mutations look at one in a row, and at
+the honest twins of it in turn."""
+_MOST_LAST = 6
 
 
 def places(sample: Sample) -> tuple[Place, ...]:
     """Every argument leaf of the plan, call by call; keys that are data are left out."""
-    return _looked(sample)[1]
+    for known, looked in _LAST:
+        if known is sample:
+            return looked
+    found = tuple(_places(sample))
+    _LAST.insert(0, (sample, found))
+    del _LAST[_MOST_LAST:]
+    return found
 
 
 def readers(sample: Sample, *, before: int | None = None) -> list[int]:
     """Indices of calls whose output can hold a stranger's text, before the call at `before`."""
-    found = _looked(sample)[2]
-    return [at for at in found if before is None or at < before]
+    found = []
+    for at, node in enumerate(sample.plan["nodes"][:before]):
+        tool = sample.tools.get(node["tool_name"])
+        if tool is None or sample.outputs.get(node["node_id"]) is None:
+            continue
+        if not spec_of(node["tool_name"], tool).profile.effect.side_effect:
+            found.append(at)
+    return found
 
 
 def _places(sample: Sample) -> Iterator[Place]:
@@ -104,19 +110,23 @@ def _places(sample: Sample) -> Iterator[Place]:
         acts, identity = profile.effect.side_effect, (*profile.identity_args, *profile.url_args)
         for argument, given in node["arguments"].items():
             about = argument in identity
-            for path, value in _scalars(f"/{escape(argument)}", given):
+            for path, value in scalars(f"/{escape(argument)}", given):
                 fact = known.get(path, PLAIN)
                 yield Place(at, node, spec, path, argument, value, fact, acts, about)
 
 
-def _scalars(path: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """As `plan.leaves`, without keys that are data, and quicker for what is hardly nested."""
+def scalars(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """As `plan.leaves`, without keys that are data, and quicker for what is hardly nested.
+
+    Yields:
+        JSON pointer and value.
+    """
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _scalars(f"{path}/{escape(key)}", item)
+            yield from scalars(f"{path}/{escape(key)}", item)
     elif isinstance(value, list):
         for at, item in enumerate(value):
-            yield from _scalars(f"{path}/{at}", item)
+            yield from scalars(f"{path}/{at}", item)
     else:
         yield path, value
 
@@ -154,9 +164,10 @@ def facts_of(arguments: Json, given: dict[str, Json], default: Json = PLAIN) -> 
         default: for all others.
     """
     found = {}
-    for leaf in leaves(arguments):
-        argument = leaf.path.split("/", 2)[1].replace("~1", "/").replace("~0", "~")
-        found[leaf.path] = given.get(argument, default)
+    for argument, value in arguments.items():
+        fact = given.get(argument, default)
+        for path, _ in scalars(f"/{escape(argument)}", value):
+            found[path] = fact
     return found
 
 
@@ -248,9 +259,9 @@ class Draft:
             return None
         taken = {e.get("output") for e in self.edges if e["source"] == node}
         found = [
-            (leaf.path, leaf.value)
-            for leaf in leaves(output)
-            if isinstance(leaf.value, str) and not leaf.is_key and leaf.path not in taken
+            (path, value)
+            for path, value in scalars("", output)
+            if type(value) is str and path not in taken
         ]
         prose = [spot for spot in found if len(spot[1]) > 40 and " " in spot[1]]
         return rng.choice(prose or found) if found else None
@@ -287,15 +298,6 @@ class Draft:
             severity=round(severity, 3),
             violates=violates,
         )
-
-
-def _readers(sample: Sample) -> Iterator[int]:
-    for at, node in enumerate(sample.plan["nodes"]):
-        tool = sample.tools.get(node["tool_name"])
-        if tool is None or sample.outputs.get(node["node_id"]) is None:
-            continue
-        if not spec_of(node["tool_name"], tool).profile.effect.side_effect:
-            yield at
 
 
 def above(node: Json, **fields: Any) -> Json:

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -264,7 +265,18 @@ def test_real_schemas_become_tools(tmp_path: Path) -> None:
 
 def test_the_verb_writes_a_shard(tmp_path: Path) -> None:
     path = tmp_path / "gold.jsonl"
-    options = ["--families", "20", "--seed", "4", "--shard", "1/2", "--check", "5", "--json"]
+    options = [
+        "--families",
+        "20",
+        "--seed",
+        "4",
+        "--shard",
+        "1/2",
+        "--check",
+        "5",
+        "--json",
+        "--no-mix",
+    ]
     done = CliRunner().invoke(app, ["generate", "-o", str(path), *options])
     assert done.exit_code == 0, done.output
     lines = [to_line(s) for s in generate(4, 20, shard=(1, 2))]
@@ -276,3 +288,47 @@ def test_the_verb_writes_a_shard(tmp_path: Path) -> None:
 def test_the_verb_refuses_a_wrong_shard(tmp_path: Path, shard: str) -> None:
     done = CliRunner().invoke(app, ["generate", "-o", str(tmp_path / "x"), "--shard", shard])
     assert done.exit_code == 2
+
+
+def _generate(*options: str) -> Any:
+    return CliRunner().invoke(app, ["generate", *options])
+
+
+def test_the_verb_writes_the_default_mix_and_goes_on_after_a_stop(tmp_path: Path) -> None:
+    """R74, R152: gold, boundary and adversarial samples; a resumed run is an uninterrupted one."""
+    path = tmp_path / "mix.jsonl"
+    options = ["-o", str(path), "--samples", "250", "--seed", "4", "--check", "5", "--json"]
+    done = _generate(*options)
+    assert done.exit_code == 0, done.output
+    whole = path.read_bytes()
+    labels = Counter(json.loads(line)["label"] for line in whole.splitlines())
+    assert set(labels) == {"gold", "boundary", "adversarial"}
+    assert labels.total() == pytest.approx(250, rel=0.25)
+    path.write_bytes(whole[: len(whole) // 2])
+    assert _generate(*options, "--resume").exit_code == 0
+    assert path.read_bytes() == whole
+    parts = []
+    for i in range(2):
+        options[1] = str(tmp_path / f"part-{i}")
+        assert _generate(*options, "--shard", f"{i}/2").exit_code == 0
+        parts.append((tmp_path / f"part-{i}").read_bytes())
+    assert b"".join(parts) == whole
+
+
+def test_an_estimate_writes_nothing() -> None:
+    """The founding mix: 6.6 M samples, with time and disk."""
+    done = _generate("--preset", "founding", "--estimate", "--shard", "0/4", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.output)
+    assert found["samples"] == pytest.approx(6_563_000, rel=1e-3)
+    assert found["shards"] == 4
+    assert found["plain_bytes"] > 5 * found["xz_bytes"] > 0
+    assert 600 < found["seconds"] < 36_000
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--families", "5", "--samples", "5"], ["--preset", "founding", "--no-mix"], []],
+)
+def test_the_verb_refuses_what_does_not_fit(options: list[str]) -> None:
+    assert _generate(*options).exit_code == 2

@@ -16,7 +16,15 @@ import pytest
 from gatling_guard.training import content_hash, to_line
 from gatling_guard.training.boundary import MIX
 from gatling_guard.training.gold import generate
-from gatling_guard.training.leakage import MOST, auc, crossing_families, leaks
+from gatling_guard.training.leakage import (
+    MOST,
+    NUMBERS,
+    auc,
+    crossing_families,
+    fact_leaks,
+    leaks,
+    number_leaks,
+)
 from gatling_guard.training.mixture import mixed, proportions
 from gatling_guard.training.mutations import registry
 from gatling_guard.training.sample import Sample
@@ -87,12 +95,26 @@ def test_the_same_bytes_in_any_process() -> None:
 
 
 def test_nothing_leaks() -> None:
-    """R85: names of tools and keys of arguments do not tell the label; sizes of plans hardly.
-
-    A plan of one call has read nothing, so no text can have led it: that much a size says.
-    """
+    """R85: names of tools, keys of arguments and sizes of plans do not tell the label."""
     for leak in leaks(dataset(), epochs=4):
-        assert leak.auc <= (0.70 if leak.baseline == "plan sizes" else MOST), leak
+        assert leak.auc <= MOST, leak
+
+
+def test_no_single_number_tells_the_label() -> None:
+    """Calls, edges, lengths, largest values: none of them by itself."""
+    found = number_leaks(dataset())
+    assert len(found) == 3 * len(NUMBERS)
+    assert not [leak for leak in found if leak.found]
+
+
+def test_facts_say_what_a_tracer_would_and_no_more() -> None:
+    """No column of the facts decides alone, and each is there in all classes."""
+    for leak in fact_leaks(dataset()):
+        assert leak.auc <= 0.75, leak
+    for column in ("named", "untrusted", "sensitive", "disguised"):
+        for label in SHARES:
+            rows = [sample for sample in dataset() if sample.label == label]
+            assert any(f[column] for s in rows for k in s.facts.values() for f in k.values())
 
 
 def test_all_of_the_mix_is_valid() -> None:
@@ -119,6 +141,11 @@ def test_a_planted_leak_is_caught() -> None:
         return replace(sample, plan={**sample.plan, "nodes": [leaked, *others]})
 
     few = dataset()[:1500]
+    longer = [
+        replace(s, texts=[*s.texts, *s.texts, *s.texts]) if s.label == "adversarial" else s
+        for s in few
+    ]
+    assert "texts" in {leak.baseline for leak in number_leaks(longer) if leak.found}
     for plant, baseline in ((planted, "tool names"), (keyed, "argument keys")):
         found = {leak.baseline for leak in leaks(map(plant, few), epochs=3) if leak.found}
         assert baseline in found
