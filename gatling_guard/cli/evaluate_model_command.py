@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from rich.console import Console
 
 from gatling_guard.cli.console import (
     JsonFlag,
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 
 SplitName = Literal["train", "validation", "test"]
 EnergyName = Literal["learned", "structure", "both"]
-_WIDE = 110
+_WIDE = 120
+"""Columns of a table with five groups."""
 _SHOWN = 5
 """Bad lines that are printed; all are counted."""
 
@@ -49,6 +51,9 @@ Families = Annotated[
 SplitSeed = Annotated[int, typer.Option("--seed", min=0, help="Of the split: that of training.")]
 Precision = Annotated[
     Literal["fp32", "int8"], typer.Option(help="Of the ONNX graphs; int8 is what serves.")
+]
+Backend = Annotated[
+    Literal["onnx", "torch"], typer.Option(help="onnx serves; torch is fp32 and needs torch.")
 ]
 Energy = Annotated[
     EnergyName | None,
@@ -66,7 +71,7 @@ def evaluate_model(
     compare: Annotated[
         list[Path] | None, typer.Option("--compare", help="Another model beside it; repeatable.")
     ] = None,
-    backend: Annotated[Literal["onnx", "torch"], typer.Option(help="onnx serves.")] = "onnx",
+    backend: Backend = "onnx",
     precision: Precision = "int8",
     energy: Energy = None,
     families: Families = None,
@@ -123,6 +128,7 @@ def calibrate(
     model: Model,
     data: Data,
     energy: Energy = None,
+    backend: Backend = "onnx",
     precision: Precision = "int8",
     families: Families = None,
     seed: SplitSeed = 0,
@@ -135,7 +141,7 @@ def calibrate(
 
     Exit codes: 0 written; 2 wrong usage, no readable model, or no usable data.
     """
-    with reported(as_json):
+    with reported(as_json), needs_torch():
         from gatling_guard.encoders import load_encoders
         from gatling_guard.encoders.calibration import FILE
         from gatling_guard.encoders.checkpoint import update
@@ -144,7 +150,7 @@ def calibrate(
         from gatling_guard.training.examination import default_energy
         from gatling_guard.training.served import serve
 
-        encoders = load_encoders(model, precision=precision)
+        encoders = load_encoders(model, backend=backend, precision=precision)
         part = _part(data, "validation", seed, families)
         chosen = energy or default_energy(encoders)
         with _progress(f"running {model.name}", len(part.items)) as tick:
@@ -153,9 +159,8 @@ def calibrate(
         made = fit(raw, part.labels, energy=chosen, data_hash=part.hash, seed=seed)
         manifest = update(model, {FILE: made.to_bytes()}, created=now())
     if as_json:
-        print_json(
-            {"folder": str(model), "digest": manifest.digest, **made.model_dump(mode="json")}
-        )
+        facts = {"folder": str(model), "digest": manifest.digest}
+        print_json({**facts, **made.model_dump(mode="json")}, exact=True)
         return
     table = _table("raw energy", "calibrated")
     for x, y in made.knots:
@@ -214,17 +219,17 @@ def _print(subjects: list[Subject], part: Part) -> None:
 
 
 def _print_rows(title: str, columns: list[str], lines: list[Row]) -> None:
-    """Intervals stand in the first column, where the terminal is wide enough for them."""
+    """Intervals stand in the first column. No cell is folded, however narrow the terminal."""
     marks = {True: " [green]PASS[/green]", False: " [red]FAIL[/red]", None: ""}
     asked = any(line.asked for line in lines)
     table = _table(title, *(["asked"] if asked else []), *columns)
     for line in lines:
         shown: list[str] = []
         for found, passed in zip(line.cells, line.passed, strict=True):
-            interval = f" {found.interval}" if not shown and out.width >= _WIDE else ""
+            interval = f" {found.interval}" if found.interval and not shown else ""
             shown.append(f"{plain(found.text + interval)}{marks[passed]}")
         table.add_row(cell(line.name), *([line.asked] if asked else []), *shown)
-    out.print(table)
+    Console(highlight=False, emoji=False, width=max(out.width, _WIDE)).print(table)
 
 
 def _table(*columns: str) -> Table:

@@ -25,7 +25,6 @@ TOLERANCE: Mapping[Precision, float] = {"fp32": 2e-4, "int8": 2e-2}
 """Largest difference of an energy, and relative one of a norm. That of int8 is wide because
 instruction sets round differently: it finds gross damage, that of fp32 also small one."""
 COMPONENTS = 8
-"""Mean and largest prediction error that the learned energies are asked with."""
 _COMPONENT = 5.0
 """Single components, in units of the vector's root mean square, may move by so many tolerances:
 rounding moves one number more than it moves an angle or a length."""

@@ -162,6 +162,8 @@ def _retrieval(
     places = metrics.neighbours(z_g[gold], z_e[gold], authority, plan)
     near = np.full(len(items), np.nan)
     near[gold] = metrics.similarities(z_g[gold], z_e[gold])
+    others = np.full(len(items), np.nan)
+    others[gold] = metrics.other_similarities(z_g[gold], z_e[gold], authority)
 
     def share(pool: int | None) -> dict[str, Any]:
         values = np.full(len(items), np.nan)
@@ -171,6 +173,7 @@ def _retrieval(
     return {
         "authorities": len(np.unique(authority)),
         "positive_similarity": sure.mean(near).to_json(),
+        "other_similarity": sure.mean(others).to_json(),
         "nearest_neighbour": {**{str(n): share(n) for n in POOLS}, "all": share(None)},
     }
 

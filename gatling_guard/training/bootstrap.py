@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 DRAWS = 400
+FEWEST = 5
+"""Families without which there is no interval: of one family all draws are equal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with its interval; None where there is nothing to measure."""
+    """A figure with its interval; None where there is nothing to measure, or too little."""
 
     value: float | None
     low: float | None = None
@@ -42,30 +44,32 @@ class Bootstrap:
         names, self._family = np.unique(np.asarray(families, dtype=str), return_inverse=True)
         count = len(names)
         source = np.random.default_rng([seed, count])
-        shares = np.full(count, 1 / max(1, count))
-        self._times: Values = source.multinomial(count, shares, size=draws).astype(np.float64)
+        chosen = source.integers(0, max(1, count), (draws, count))
+        self._times: Values = np.array([np.bincount(one, minlength=count) for one in chosen], float)
         """`[draws, F]` how often each family was drawn."""
 
     def mean(self, values: Values, rows: NDArray[np.bool_] | None = None) -> Estimate:
         """Mean of `values` `[B]` over the rows that are not nan."""
-        value, draws = self._means(values, rows)
-        return _estimate(value, draws)
+        value, draws, families = self._means(values, rows)
+        return _estimate(value, draws, families)
 
     def difference(
         self, values: Values, more: NDArray[np.bool_], less: NDArray[np.bool_]
     ) -> Estimate:
         """Mean over some rows minus mean over others."""
-        (high, highs), (low, lows) = self._means(values, more), self._means(values, less)
-        return _estimate(high - low, highs - lows)
+        high, highs, some = self._means(values, more)
+        low, lows, others = self._means(values, less)
+        return _estimate(high - low, highs - lows, min(some, others))
 
     def of(self, figure: Callable[[Values], float]) -> Estimate:
         """Any figure of weights `[B]`."""
         value = figure(np.ones(len(self._family)))
         if not np.isfinite(value):
             return Estimate(None)
-        return _estimate(value, np.array([figure(times[self._family]) for times in self._times]))
+        draws = np.array([figure(times[self._family]) for times in self._times])
+        return _estimate(value, draws, self._times.shape[1])
 
-    def _means(self, values: Values, rows: NDArray[np.bool_] | None) -> tuple[float, Values]:
+    def _means(self, values: Values, rows: NDArray[np.bool_] | None) -> tuple[float, Values, int]:
         known = ~np.isnan(values)
         if rows is not None:
             known &= rows
@@ -74,14 +78,15 @@ class Bootstrap:
         counts = np.bincount(self._family[known], minlength=size)
         with np.errstate(invalid="ignore", divide="ignore"):
             draws: Values = (self._times @ sums) / (self._times @ counts)
-            return float(np.divide(sums.sum(), counts.sum())), draws
+            value = float(np.divide(sums.sum(), counts.sum()))
+        return value, draws, int((counts > 0).sum())
 
 
-def _estimate(value: float, draws: Values) -> Estimate:
+def _estimate(value: float, draws: Values, families: int) -> Estimate:
     if not np.isfinite(value):
         return Estimate(None)
     known = draws[np.isfinite(draws)]
-    if not len(known):
+    if families < FEWEST or not len(known):
         return Estimate(value)
     low, high = np.quantile(known, (0.025, 0.975))
     return Estimate(value, float(low), float(high))

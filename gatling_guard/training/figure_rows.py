@@ -61,6 +61,7 @@ def rows(
     for pool in (*map(str, POOLS), "all"):
         found.append(row(f"nearest neighbour of {pool}", "nearest_neighbour", pool))
     found.append(row("positive similarity", "positive_similarity"))
+    found.append(row("similarity of other pairs", "other_similarity"))
     for name in CLASSES:
         found.append(row(f"mean energy, {name}", "mean_energy", name, digits=2))
     for name in CLASSES:

@@ -34,6 +34,20 @@ def similarities(z_g: Floats, z_e: Floats) -> NDArray[np.float64]:
     return found
 
 
+def other_similarities(z_g: Floats, z_e: Floats, authority: Ints) -> NDArray[np.float64]:
+    """`[G]` mean cosine of each plan and the authorities that are not its own, each once.
+
+    Beside this a positive similarity means something: all embeddings alike have both near 1.
+    """
+    ids, first, place = np.unique(authority, return_index=True, return_inverse=True)
+    if len(ids) < 2:
+        return np.full(len(z_e), np.nan)
+    unit = _unit(z_g[first])
+    rest = (unit.sum(0) - unit[place]) / (len(ids) - 1)
+    found: NDArray[np.float64] = (_unit(z_e) * rest).sum(1)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Ranks:
     """For each of G questions, how the right answers lie among all candidates."""

@@ -1,8 +1,7 @@
 """What a loaded model makes of prepared samples, call by call as a session does.
 
 Either backend. Every plan is grown one call at a time: an int8 product scales its activations over
-its whole input, so that a batch would differ a little from what serves. Prediction errors are those
-of the served encoder (training compares with its EMA copy).
+its whole input, so that a batch would differ a little from what serves.
 
 Sees: items, a model. Does not see: labels.
 
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gatling_guard.encoders import Encoders, plan_inputs, prediction_error
+from gatling_guard.encoders import Encoders, plan_inputs
 from gatling_guard.encoders.tree import Entries
 from gatling_guard.training.collate import documents, questions
 from gatling_guard.training.dataset import Item
@@ -37,10 +36,9 @@ class Served:
     """`[B, L]`"""
     z_e: Floats
     """`[B, L]`"""
-    errors: Floats
-    """`[B, 2]` mean and largest prediction error."""
     terms: Floats | None
-    """`[B, 4]` learned energies; None where the model has none."""
+    """`[B, 4]` learned energies: of each term the largest of a call; None where the model has
+    none."""
     predicted: Floats
     """`[M, C]` what was expected in the place of each call."""
     calls: Floats
@@ -69,8 +67,10 @@ def serve(
         tick: called after every item.
     """
     authorities = _Authorities(encoders, texts)
-    rows: list[tuple[Floats, Floats, Floats]] = []
-    predicted, calls, terms = [], [], []
+    head = encoders.energy
+    rows: list[tuple[Floats, Floats]] = []
+    terms: list[Floats] = []
+    predicted, calls = [], []
     asked, explained, chance = [], [], []
     for row, item in enumerate(items):
         z_g = authorities.of(item)
@@ -82,11 +82,9 @@ def serve(
             made.append(encoders.predictor.predict(z_g, z_e, latest)[0])
             step = state.append_features(call, str(at), dict(item.graph.direct[at]))
             calls.append(step.call)
-            if encoders.energy is not None:
-                energies = encoders.energy.energies(
-                    z_g, step.z_e[None], step.state[None], step.call[None], made[-1][None]
-                )
-                of_calls.append(energies[0])
+            if head is not None:
+                one = (step.z_e[None], step.state[None], step.call[None], made[-1][None])
+                of_calls.append(head.energies(z_g, *one)[0])
             if at in posed:
                 answer, rivals = posed[at]
                 others = [authorities.instead(item, item.rivals[k].entries) for k in rivals]
@@ -96,19 +94,16 @@ def serve(
                 asked.append(row)
                 explained.append(best[answer] / best.sum())
                 chance.append(1 / len(fit))
-        wrong = prediction_error(np.stack(made), np.stack(calls[-len(made) :]))
-        assert state.z_e is not None
-        rows.append((z_g[0], state.z_e, np.array([wrong.mean(), wrong.max()], np.float32)))
+        rows.append((z_g[0], step.z_e))
+        if head is not None:
+            terms.append(np.max(of_calls, axis=0))
         predicted += made
-        if of_calls:
-            terms.append(np.max(of_calls, 0))
         tick()
-    z_g, z_e, errors = (np.stack(column) for column in zip(*rows, strict=True))
+    z_g_all, z_e_all = (np.stack(column) for column in zip(*rows, strict=True))
     return Served(
         items=list(items),
-        z_g=z_g,
-        z_e=z_e,
-        errors=errors,
+        z_g=z_g_all,
+        z_e=z_e_all,
         terms=np.stack(terms) if terms else None,
         predicted=np.stack(predicted),
         calls=np.stack(calls),

@@ -31,12 +31,16 @@ from gatling_guard.training.validators import total_energy
 
 Group = Literal["all", "families", "tools", "domains", "mutations"]
 GROUPS: Mapping[Group, str] = {
-    "all": "all of them",
+    "all": "the whole split",
     "families": "new families, nothing else new",
     "tools": "the gold plan has a tool that training never saw",
     "domains": "of a domain that training never saw",
     "mutations": "violations of kinds that training never saw, beside their gold plans",
 }
+
+
+_SHOWN = 10
+"""Bad lines named in one error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,8 @@ def read_split(
     items = found.splits[split]
     if not items:
         named = ", ".join(map(str, paths))
-        raise InputError(f"no samples in the {split} split; too few families?", what=named)
+        missing = Issue("", f"no samples in the {split} split; too few families?", file=named)
+        raise InputError([*bad[:_SHOWN], missing], what="dataset")
     by_id = {sample.id: sample for sample in kept}
     structure = np.array([total_energy(by_id[item.id]) for item in items])
     return Part(split, seed, hash_of(paths), items, found.texts, structure, bad)

@@ -68,6 +68,7 @@ def onnx_files() -> dict[str, bytes]:
 class TinyEncoders:
     """Both encoders from a state dict: features from a hash of the input, two layers."""
 
+    config = CONFIG
     energy = None
 
     def __init__(self, weights: Mapping[str, Mapping[str, Any]], noise: float = 0.0) -> None:

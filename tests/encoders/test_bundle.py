@@ -37,6 +37,9 @@ from gatling_guard.encoders.export import export
 from gatling_guard.encoders.manifest import read_manifest
 from gatling_guard.encoders.prediction import plan_inputs, prediction_error
 from gatling_guard.errors import ConfigurationError, InputError
+from gatling_guard.training.dataset import prepare
+from gatling_guard.training.demo_samples import samples as demo_samples
+from gatling_guard.training.served import serve
 from tests.encoders.decision_plans import stored
 from tests.encoders.plans import plan_of
 
@@ -80,7 +83,7 @@ def all_of(encoders: Encoders) -> list[NDArray[np.float32]]:
 
 
 def learned(encoders: Encoders) -> NDArray[np.float32]:
-    """The learned energies of three plans under one authority, `[3, 4]`."""
+    """The learned energies of three calls under one authority, `[3, 4]`."""
     assert encoders.energy is not None
     z_g = np.repeat(np.asarray(encoders.governance(*AUTHORITY)), 3, 0)
     source = np.random.default_rng(5)
@@ -104,6 +107,21 @@ def test_the_backends_give_the_same_energies(loaded: dict[str, Encoders]) -> Non
     assert found["torch"].std(0).min() > 1e-3  # they depend on the plan
     assert np.abs(found["torch"] - found["fp32"]).max() < 1e-5
     assert np.abs(found["torch"] - found["int8"]).max() < 0.1
+
+
+def test_plans_of_a_dataset_are_served_alike(loaded: dict[str, Encoders]) -> None:
+    """What `evaluate-model` looks at, call by call, on both backends."""
+    data = prepare(demo_samples(12))
+    items = [item for split in data.splits.values() for item in split]
+    found = {name: serve(encoders, items, data.texts) for name, encoders in loaded.items()}
+    for name in ("z_g", "z_e", "terms", "predicted", "calls"):
+        mine, other = (getattr(found[backend], name) for backend in ("torch", "fp32"))
+        assert len(mine) >= 12
+        assert np.abs(mine - other).max() < 1e-4
+    exact, served = found["torch"].terms, found["int8"].terms
+    assert exact is not None
+    assert served is not None
+    assert np.abs(exact - served).max() < 0.1
 
 
 def test_the_terms_are_those_of_the_energies_room() -> None:

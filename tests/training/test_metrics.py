@@ -23,6 +23,14 @@ def test_positive_similarity() -> None:
     assert metrics.positive_similarity(AXES[:2], np.stack([5 * AXES[0], AXES[3]])) == 0.5
 
 
+def test_similarity_of_other_pairs() -> None:
+    """R76: of equal authorities one; a plan's own does not count."""
+    z_g, z_e = AXES[[0, 0, 1]], AXES[[0, 1, 1]]
+    found = metrics.other_similarities(z_g, z_e, ids(1, 1, 2))
+    assert found.tolist() == [0, 1, 0]
+    assert np.isnan(metrics.other_similarities(z_g, z_e, ids(1, 1, 1))).all()
+
+
 def test_nearest_neighbour() -> None:
     """R76: of four plans one lies at another's authority."""
     found = metrics.nearest_neighbour(AXES, AXES[[0, 1, 2, 2]], ids(1, 2, 3, 4), ids(5, 6, 7, 8))
