@@ -9,8 +9,6 @@ Does not see: the order of words beyond n-grams, negation, values that were para
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,11 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatling_guard.catalog.types import ToolSpec
-from gatling_guard.encoders.text import SUBWORD_DIM, StaticText
+from gatling_guard.encoders.scorer_folder import (
+    ScorerFolder,
+    read_scorer_folder,
+    require_array,
+    shipped,
+    tensors_of,
+)
+from gatling_guard.encoders.text import SUBWORD_DIM, StaticText, text_features
 from gatling_guard.encoders.wordpiece import normalised
 from gatling_guard.errors import ConfigurationError
 from gatling_guard.plan import ToolCall
 
+STATIC = "scorer-1"
 MAPS = "maps.safetensors"
 MAX_VALUE = 80
 """Characters of one argument value that enter the text of a call."""
@@ -78,14 +84,26 @@ class RivalScorer:
         Raises:
             ConfigurationError: a file is missing, damaged or of another shape.
         """
-        folder = Path(folder)
-        self._static = StaticText.load(folder)
-        maps = _maps(folder)
+        found = read_scorer_folder(folder, (MAPS,))
+        self._static = _table(found)
+        where = found.path / MAPS
+        tensors = tensors_of(found.files[MAPS], where)
+        square = (SUBWORD_DIM, SUBWORD_DIM)
+        maps = {s: require_array(tensors, s, square, "float32", where) for s in ("call", "text")}
         # As they are multiplied: rows @ map, in one piece of memory.
-        self._call, self._text = (np.ascontiguousarray(maps[side].T) for side in ("call", "text"))
-        self._gain = maps["ngram_gain"]
-        self.id = self._static.id
+        self._call, self._text = (np.ascontiguousarray(maps[s].T) for s in ("call", "text"))
+        self._gain = require_array(tensors, "ngram_gain", (1,), "float32", where)
+        self.id = f"scorer-1-{found.digest[:8]}"
         """Changes with the table and the maps: thresholds fitted on another id do not hold."""
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path | None = None) -> RivalScorer:
+        """The scorer that came with this version, or that of a folder.
+
+        Raises:
+            ConfigurationError: there is none, or it is damaged.
+        """
+        return cls(shipped(STATIC) if folder is None else folder)
 
     call_text = staticmethod(call_text)
 
@@ -120,7 +138,7 @@ class RivalScorer:
         """
         text = call if isinstance(call, str) else call_text(call, spec)
         row = self.embed_calls([text])[0]
-        return _nearest(self.embed_texts(spans), row) - _nearest(
+        return nearest(self.embed_texts(spans), row) - nearest(
             self.embed_texts(instruction_sentences), row
         )
 
@@ -132,32 +150,16 @@ def unit(rows: Floats) -> Floats:
     return found
 
 
-def _nearest(rows: Floats, row: Floats) -> float:
+def nearest(rows: Floats, row: Floats) -> float:
+    """The largest cosine of `rows` `[n, D]` with `row`; -1 where there are none."""
     return float((rows @ row).max()) if len(rows) else -1.0
 
 
-def _maps(folder: Path) -> dict[str, Floats]:
-    """The maps `call` and `text` `[SUBWORD_DIM, SUBWORD_DIM]`, and `ngram_gain` `[1]`."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as load_tensors
-
-    path = folder / MAPS
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read ({error.strerror})") from None
-    manifest = json.loads((folder / "manifest.json").read_bytes())  # `StaticText.load` checked it
-    if hashlib.sha256(raw).hexdigest() != manifest["sha256"].get(MAPS):
-        raise ConfigurationError(f"{path}: is not the file of its manifest (sha256 differs)")
-    try:
-        tensors = load_tensors(raw)
-    except SafetensorError as error:
-        raise ConfigurationError(f"{path}: no safetensors file ({error})") from None
-    square = (SUBWORD_DIM, SUBWORD_DIM)
-    for name, shape in (("call", square), ("text", square), ("ngram_gain", (1,))):
-        found = tensors.get(name)
-        if found is None or found.shape != shape or found.dtype != np.float32:
-            raise ConfigurationError(f"{path}: no float32 {name} of shape {list(shape)}")
-        if not np.isfinite(found).all():
-            raise ConfigurationError(f"{path}: {name} holds numbers that are not finite")
-    return dict(tensors)
+def _table(found: ScorerFolder) -> StaticText:
+    """The folder's own table, or the shipped one where the manifest names that."""
+    if "table.safetensors" in found.manifest["sha256"]:
+        return StaticText.load(found.path)
+    static, wanted = text_features("static"), found.manifest.get("table")
+    if not isinstance(static, StaticText) or static.id != wanted:
+        raise ConfigurationError(f"{found.path}: is for the table {wanted!r}, not {static.id!r}")
+    return static

@@ -9,10 +9,12 @@ Delegated rows give no items: which sentence explains which of their calls is no
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,6 +174,14 @@ def items_of(
         found += new
     random.Random(f"{seed}/items").shuffle(found)
     return found
+
+
+def items_digest(items: Iterable[Item]) -> str:
+    """SHA-256 (hex) of items in their order: what a manifest says it was trained on."""
+    data = hashlib.sha256()
+    for item in items:
+        data.update(json.dumps(asdict(item), sort_keys=True).encode())
+    return data.hexdigest()
 
 
 def _row_items(

@@ -1,5 +1,7 @@
 """How well a ranker finds the tool that a recorded run called next: MRR and top-1.
 
+    python -m gatling_guard.training.next_tool --data ../shared/data/train
+
 A question is one honest call of a benign run: the instruction, the calls before it and the
 session's tools are given, the tool is asked for. Nothing gates on the answer (design: open-ended
 runs use tools that no instruction names). Near-copies are asked once.
@@ -8,17 +10,24 @@ Does not show a ranker: outputs of earlier calls, the system prompt, the argumen
 
 from __future__ import annotations
 
+import argparse
 import random
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gatling_guard.catalog import ToolSpec
+from gatling_guard.encoders.precise import PreciseScorer
+from gatling_guard.encoders.scorer import RivalScorer, tool_text
 from gatling_guard.plan import ToolCall
-from gatling_guard.training.traces import LabelledTrace
+from gatling_guard.training.items import instruction_texts
+from gatling_guard.training.margins import Embedder, Remembered
+from gatling_guard.training.traces import LabelledTrace, read_labelled, sources_of
 
 DISTRACTORS = 30
 """Tools added to a run that lists only those it calls."""
@@ -32,6 +41,35 @@ class Ranker(Protocol):
     ) -> list[float]:
         """One score per tool, in their order; the highest is the likeliest next."""
         ...
+
+
+class Unknowing:
+    """Ranks all tools alike: what chance gives."""
+
+    def rank(
+        self, instruction: str, earlier: Sequence[ToolCall], tools: Sequence[ToolSpec]
+    ) -> list[float]:
+        """Zeros."""
+        return [0.0] * len(tools)
+
+
+class ScorerRanker:
+    """Ranks tools by the cosine of their text with the nearest sentence of the instruction.
+
+    Earlier calls change nothing: moving back what was called already gains on some sources of
+    the training folder and loses on others.
+    """
+
+    def __init__(self, scorer: Embedder) -> None:
+        self._scorer = Remembered(scorer)
+
+    def rank(
+        self, instruction: str, earlier: Sequence[ToolCall], tools: Sequence[ToolSpec]
+    ) -> list[float]:
+        """Cosines."""
+        said = self._scorer.embed_texts(instruction_texts(instruction) or [""])
+        offered = self._scorer.embed_calls([tool_text(tool) for tool in tools])
+        return [float(cosine) for cosine in (offered @ said.T).max(axis=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +136,8 @@ def _asked(
         # Of the instruction and not of the row: copies of a question stay copies.
         rng = random.Random(f"{seed}/{row.trace.instruction}")
         others = sorted(pool.keys() - called)
-        for name in rng.sample(others, min(distractors, len(others))):
-            listed[name] = pool[name]
+        for other in rng.sample(others, min(distractors, len(others))):
+            listed[other] = pool[other]
     tools = tuple(listed.values())
     number = {name: i for i, name in enumerate(listed)}
     numbers = frozenset(number[name] for name in called)
@@ -158,3 +196,32 @@ def by_source(asked: Iterable[Question]) -> dict[str, list[Question]]:
     for question in asked:
         found.setdefault(question.source, []).append(question)
     return found
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Prints MRR and top-1 of chance and of the scorers, source by source."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of traces (.jsonl.xz)")
+    parser.add_argument("--sources", nargs="*", help="files, without .jsonl.xz; all of them")
+    parser.add_argument("--static", type=Path, help="folder of a static scorer; the shipped one")
+    parser.add_argument("--precise", type=Path, help="folder of a precise scorer; the shipped one")
+    options = parser.parse_args(argv)
+    rankers: dict[str, Ranker] = {
+        "chance": Unknowing(),
+        "static": ScorerRanker(RivalScorer.from_pretrained(options.static)),
+        "precise": ScorerRanker(PreciseScorer.from_pretrained(options.precise)),
+    }
+    for source in options.sources or sources_of(options.data):
+        asked = questions(read_labelled(options.data, [source], per_pair=sys.maxsize))
+        print(f"{source}: {len(asked)} questions")
+        for name, ranker in rankers.items() if asked else ():
+            score = measured(asked, ranker)
+            print(
+                f"  {name:8} of {score.tools:.0f} tools: MRR {score.mrr:.3f} top-1 {score.top1:.3f}"
+                f"  loose MRR {score.loose_mrr:.3f} top-1 {score.loose_top1:.3f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

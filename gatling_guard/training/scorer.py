@@ -30,15 +30,15 @@ from torch.nn import functional as F
 
 from gatling_guard.encoders.folder import write_folder
 from gatling_guard.encoders.ngrams import ngram_features
-from gatling_guard.encoders.scorer import MAPS, MAX_TEXT, RivalScorer, unit
+from gatling_guard.encoders.scorer import MAPS, MAX_TEXT, RivalScorer
 from gatling_guard.encoders.text import SUBWORD_DIM, TABLE, text_features
 from gatling_guard.encoders.wordpiece import WordPiece, normalised
-from gatling_guard.training.items import Item, Near, items_of
-from gatling_guard.training.margins import auc, judged, margins
+from gatling_guard.training.items import Item, Near, items_digest, items_of
+from gatling_guard.training.margins import Embedder, UntrainedTable, development_figures
 from gatling_guard.training.scorer_losses import Batch, scorer_losses
-from gatling_guard.training.synthetic import synthetic_rows
-from gatling_guard.training.traces import LabelledTrace, divided, read_labelled, reworded
-from gatling_guard.training.wrappers import Wording, worded, wordings
+from gatling_guard.training.synthetic import synthetic_rows, varied
+from gatling_guard.training.traces import LabelledTrace, divided, read_labelled
+from gatling_guard.training.wrappers import wordings
 
 RECORDED = frozenset({"agentdojo_banking_slack", "agentdojo_oracle_banking_slack"})
 """Sources with a handful of tasks in many runs: fewer items of each."""
@@ -217,12 +217,9 @@ def scorer_files(trained: Trained, config: ScorerConfig, items: Sequence[Item]) 
         "vocabulary.txt": (TABLE / "vocabulary.txt").read_bytes(),
         MAPS: save(maps),
     }
-    data = hashlib.sha256()
-    for item in items:
-        data.update(json.dumps(asdict(item), sort_keys=True).encode())
     manifest = {
         "config": asdict(config),
-        "data_sha256": data.hexdigest(),
+        "data_sha256": items_digest(items),
         "items": len(items),
         "losses": [round(float(x), 4) for x in trained.losses],
         "parent": text_features("static").id,
@@ -255,41 +252,6 @@ def training_items(rows: Sequence[LabelledTrace], config: ScorerConfig) -> list[
     return items
 
 
-def varied(
-    rows: Sequence[LabelledTrace], choices: tuple[Wording, ...], *, seed: int
-) -> list[LabelledTrace]:
-    """The rows with each injection in a wording of its own; rows that cannot be are left out."""
-    found = []
-    for row in rows:
-        rng = random.Random(f"{seed}/wording/{row.trace.id}")
-        new = reworded(row, lambda goal, rng=rng: worded(goal, choices, rng))  # type: ignore[misc]
-        if new is not None:
-            found.append(new)
-    return found
-
-
-def figures(held: Sequence[LabelledTrace], scorer: RivalScorer) -> dict[str, dict[str, float]]:
-    """Margin AUC of the untrained table and the scorer, as recorded and reworded."""
-    static = text_features("static")
-
-    def untrained(texts: Sequence[str]) -> NDArray[np.float32]:
-        return unit(np.asarray(static(texts), dtype=np.float32))
-
-    unmarked = wordings(development=True, marked=False)
-    found: dict[str, dict[str, float]] = {}
-    for name, rows in (("recorded", held), ("marker-free", varied(held, unmarked, seed=99))):
-        views = judged(rows)
-        truth = np.array([malicious for _, malicious in views], dtype=np.bool_)
-        seen = [view for view, _ in views]
-        found[name] = {
-            "calls": len(seen),
-            "malicious": int(truth.sum()),
-            "untrained": auc(margins(seen, untrained, untrained), truth),
-            "scorer": auc(margins(seen, scorer.embed_calls, scorer.embed_texts), truth),
-        }
-    return found
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Reads, trains, writes; prints the figures on the held-out suite on request."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
@@ -308,7 +270,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     write_folder(options.out, scorer_files(trained, config, items), replace=True)
     print(f"{len(rows)} rows, {len(items)} items -> {options.out}")
     if options.figures:
-        print(json.dumps(figures(held, RivalScorer(options.out)), indent=2))
+        scorers: dict[str, Embedder] = {"untrained": UntrainedTable(), "scorer": RivalScorer(options.out)}
+        print(json.dumps(development_figures(held, scorers), indent=2))
 
 
 if __name__ == "__main__":

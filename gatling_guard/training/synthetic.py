@@ -18,7 +18,7 @@ from typing import Any
 from gatling_guard.errors import InputError
 from gatling_guard.plan import parse_json
 from gatling_guard.trace import RecordedStep, sentences
-from gatling_guard.training.traces import CLEAN_KINDS, NOISY, LabelledTrace
+from gatling_guard.training.traces import CLEAN_KINDS, NOISY, LabelledTrace, reworded
 from gatling_guard.training.wrappers import Wording, act_of, worded
 
 KINDS = (("attack", 0.5), ("resisted", 0.2), ("delegated", 0.3))
@@ -70,6 +70,19 @@ def synthetic_rows(
         kind = rng.choices([k for k, _ in KINDS], [w for _, w in KINDS])[0]
         made.append(_made(kind, host, donor, i, rng, wordings))
     return made
+
+
+def varied(
+    rows: Sequence[LabelledTrace], choices: tuple[Wording, ...], *, seed: int
+) -> list[LabelledTrace]:
+    """The rows with each injection in a wording of its own; rows that cannot be are left out."""
+    found = []
+    for row in rows:
+        rng = random.Random(f"{seed}/wording/{row.trace.id}")
+        new = reworded(row, lambda goal, rng=rng: worded(goal, choices, rng))  # type: ignore[misc]
+        if new is not None:
+            found.append(new)
+    return found
 
 
 def _by_source(

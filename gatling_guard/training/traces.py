@@ -22,6 +22,7 @@ SOURCES = (
     "privacylens", "seal_tools", "tau_bench", "toolemu_runs",
 )  # fmt: skip
 """Files of the training folder, without `.jsonl.xz`."""
+SUFFIX = ".jsonl.xz"
 NOISY = frozenset({"toolemu_runs"})
 """Sources whose attack label is a model's opinion of the agent, not an injection."""
 CLEAN_KINDS = frozenset({"benign", "injection_goal_as_user_task", "injection_not_seen"})
@@ -55,6 +56,18 @@ class LabelledTrace:
         return self.trace.label == "attack" and self.source not in NOISY
 
 
+def sources_of(folder: str | Path) -> list[str]:
+    """The trace files of a folder, sorted; lists of injection texts are no traces.
+
+    Raises:
+        TraceError: there are none.
+    """
+    names = {path.name.removesuffix(SUFFIX) for path in Path(folder).glob(f"*{SUFFIX}")}
+    if not names - {"injection_texts"}:
+        raise TraceError(f"{folder}: no trace files (*{SUFFIX})")
+    return sorted(names - {"injection_texts"})
+
+
 def read_labelled(
     folder: str | Path, sources: Sequence[str] = SOURCES, *, per_pair: int = 4
 ) -> Iterator[LabelledTrace]:
@@ -73,7 +86,7 @@ def read_labelled(
     toolset_file = folder.parent / "catalog" / "toolsets.json.xz"
     toolsets = load_toolsets(toolset_file) if toolset_file.is_file() else {}
     for source in sources:
-        rows = list(read_traces(folder / f"{source}.jsonl.xz"))
+        rows = list(read_traces(folder / f"{source}{SUFFIX}"))
         for trace in thinned(rows, per_pair):
             yield labelled(trace.with_tools(toolsets), source)
 

@@ -21,28 +21,9 @@ from gatling_guard.training.items import Item
 from gatling_guard.training.margins import auc
 from gatling_guard.training.scorer import ScorerConfig, scorer_files, train
 from gatling_guard.training.scorer_losses import Batch, contrast, scorer_losses
+from tests.training.scorer_items import ITEMS, THINGS, VERBS, item
 
-VERBS = ("send", "delete", "book", "pay", "rename", "archive", "share", "print")
-THINGS = ("invoice", "room", "photo", "ticket", "report", "password", "folder", "letter")
 SMALL = ScorerConfig(epochs=3, batch=16, warm_up=2)
-
-
-def item(verb: str, thing: str, **changed: object) -> Item:
-    values = {
-        "call": f"{verb} {thing} with id 7",
-        "positives": (f"Please {verb} my {thing} today.",),
-        "negatives": (f"The {thing} is blue.",),
-        "tool": f"{verb} {thing}",
-        "wrong_tool": "list all",
-        "instruction": f"{verb} {thing}",
-        "trace": f"{verb}/{thing}",
-        "source": "test",
-        "malicious": False,
-    }
-    return Item(**{**values, **changed})  # type: ignore[arg-type]
-
-
-ITEMS = [item(verb, thing) for verb in VERBS for thing in THINGS]
 
 
 def made(items: list[Item], config: ScorerConfig) -> dict[str, bytes]:

