@@ -88,10 +88,7 @@ class RivalScorer:
         self._static = _table(found)
         where = found.path / MAPS
         tensors = tensors_of(found.files[MAPS], where)
-        square = (SUBWORD_DIM, SUBWORD_DIM)
-        maps = {s: require_array(tensors, s, square, "float32", where) for s in ("call", "text")}
-        # As they are multiplied: rows @ map, in one piece of memory.
-        self._call, self._text = (np.ascontiguousarray(maps[s].T) for s in ("call", "text"))
+        self._call, self._text = (_map(tensors, side, where) for side in ("call", "text"))
         self._gain = require_array(tensors, "ngram_gain", (1,), "float32", where)
         self.id = f"scorer-1-{found.digest[:8]}"
         """Changes with the table and the maps: thresholds fitted on another id do not hold."""
@@ -115,9 +112,10 @@ class RivalScorer:
         """Sentences of an instruction or spans as rows of length 1: `[n, D]`."""
         return self._embed(texts, self._text)
 
-    def _embed(self, texts: Sequence[str], weights: Floats) -> Floats:
+    def _embed(self, texts: Sequence[str], weights: Floats | None) -> Floats:
         features = self._static([text[:MAX_TEXT] for text in texts])
-        features[:, :SUBWORD_DIM] = unit(features[:, :SUBWORD_DIM] @ weights)
+        if weights is not None:
+            features[:, :SUBWORD_DIM] = unit(features[:, :SUBWORD_DIM] @ weights)
         features[:, SUBWORD_DIM:] *= self._gain
         return unit(features)
 
@@ -153,6 +151,14 @@ def unit(rows: Floats) -> Floats:
 def nearest(rows: Floats, row: Floats) -> float:
     """The largest cosine of `rows` `[n, D]` with `row`; -1 where there are none."""
     return float((rows @ row).max()) if len(rows) else -1.0
+
+
+def _map(tensors: dict[str, NDArray[Any]], side: str, where: Path) -> Floats | None:
+    """The map of a side as it is multiplied, rows @ map; None where the rows stay as they are."""
+    if side not in tensors:
+        return None
+    square = (SUBWORD_DIM, SUBWORD_DIM)
+    return np.ascontiguousarray(require_array(tensors, side, square, "float32", where).T)
 
 
 def _table(found: ScorerFolder) -> StaticText:

@@ -223,10 +223,16 @@ def development_figures(
 def report(
     folder: Path, sources: Sequence[str], scorers: Mapping[str, Embedder], cascade: CascadeScorer
 ) -> Iterator[tuple[str, list[Judged], dict[str, Area]]]:
-    """Source, its calls, and the area of each scorer and of the cascade (over "precise")."""
+    """Source, its calls, and the area of each scorer and of the cascade (over "precise").
+
+    Sources with one kind of calls only have no areas.
+    """
     once = {name: Remembered(scorer) for name, scorer in scorers.items()}
     for source in sources:
         calls = judged(read_labelled(folder, [source], per_pair=ALL_ROWS), bare=True)
+        if len({call.malicious for call in calls}) < 2:
+            yield source, calls, {}
+            continue
         views = [call.view for call in calls]
         areas = {name: area(margins(views, scorer), calls) for name, scorer in once.items()}
         areas["cascade"] = area(cascade_margins(views, cascade, once["precise"]), calls)
@@ -260,6 +266,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         there = [call for call in calls if call.view.spans]
         bad = sum(call.malicious for call in there)
         print(f"{source}: {len(there)} calls after a span, {bad} malicious; {len(calls)} in all")
+        if not areas:
+            print("  only one kind of calls: nothing to tell apart")
         for name, found in areas.items():
             spread = f"[{found.low:.3f}, {found.high:.3f}]"
             print(f"  {name:18} {found.auc:.3f} {spread}  all calls {found.whole:.3f}", flush=True)

@@ -72,7 +72,7 @@ class PreciseConfig:
     """What one run does; it is stored in the manifest."""
 
     seed: int = 0
-    steps: int = 250
+    steps: int = 220
     batch: int = 32
     lr: float = 6e-5
     warm_up: int = 15

@@ -2,6 +2,7 @@
 
     python -m gatling_guard.training.scorer --data ../shared/data/train --out /tmp/scorer/all
     python -m gatling_guard.training.scorer --data ... --out ... --held-out slack --figures
+    python -m gatling_guard.training.scorer --untrained --out gatling_guard/pretrained/scorer-1
 
 Trained are the rows of the sub-words that occur, a weight per sub-word, and a linear map per side
 (calls, texts), with InfoNCE over the batch, the softmax over the trace's own candidates (the
@@ -198,6 +199,13 @@ def _shipped_rows() -> NDArray[np.float32]:
     return rows.astype(np.float32)
 
 
+def untrained_files(config: ScorerConfig) -> dict[str, bytes]:
+    """A folder that stores only the weight of the n-grams: its table is the one that ships."""
+    files = {MAPS: save({"ngram_gain": _gain(config)})}
+    command = "python -m gatling_guard.training.scorer --untrained"
+    return _with_manifest(files, command=command, table=text_features("static").id)
+
+
 def scorer_files(trained: Trained, config: ScorerConfig, items: Sequence[Item]) -> dict[str, bytes]:
     """The scorer's folder: the table with its trained rows as int8, the maps, the manifest."""
     rows = _shipped_rows()
@@ -209,25 +217,27 @@ def scorer_files(trained: Trained, config: ScorerConfig, items: Sequence[Item]) 
         side: _blended(trained.start.maps[side], trained.model.maps[side], config)
         for side in ("call", "text")
     }
-    maps["ngram_gain"] = np.array([config.ngram_gain], dtype=np.float32)
+    table = {"table": np.rint(rows / scale[:, None]).astype(np.int8), "scale": scale}
     files = {
-        "table.safetensors": save(
-            {"table": np.rint(rows / scale[:, None]).astype(np.int8), "scale": scale}
-        ),
+        "table.safetensors": save(table),
         "vocabulary.txt": (TABLE / "vocabulary.txt").read_bytes(),
-        MAPS: save(maps),
+        MAPS: save({**maps, "ngram_gain": _gain(config)}),
     }
-    manifest = {
-        "config": asdict(config),
-        "data_sha256": items_digest(items),
-        "items": len(items),
-        "losses": [round(float(x), 4) for x in trained.losses],
-        "parent": text_features("static").id,
-        "sha256": {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()},
-        "torch": torch.__version__,
-    }
-    files["manifest.json"] = (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode()
-    return files
+    return _with_manifest(
+        files, config=asdict(config), data_sha256=items_digest(items), items=len(items),
+        losses=[round(float(x), 4) for x in trained.losses], parent=text_features("static").id,
+        torch=torch.__version__,
+    )  # fmt: skip
+
+
+def _with_manifest(files: dict[str, bytes], **manifest: object) -> dict[str, bytes]:
+    hashes = {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()}
+    text = json.dumps({**manifest, "sha256": hashes}, indent=2, sort_keys=True) + "\n"
+    return {**files, "manifest.json": text.encode()}
+
+
+def _gain(config: ScorerConfig) -> NDArray[np.float32]:
+    return np.array([config.ngram_gain], dtype=np.float32)
 
 
 def _blended(start: Tensor, end: Tensor, config: ScorerConfig) -> NDArray[np.float32]:
@@ -255,7 +265,9 @@ def training_items(rows: Sequence[LabelledTrace], config: ScorerConfig) -> list[
 def main(argv: Sequence[str] | None = None) -> None:
     """Reads, trains, writes; prints the figures on the held-out suite on request."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of training traces")
+    parser.add_argument("--data", type=Path, help="folder of training traces")
+    parser.add_argument("--untrained", action="store_true",
+                        help="the shipped table beside its n-grams: what is released")  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--held-out", default="", help="suite that is not trained on")
     parser.add_argument("--seed", type=int, default=0)
@@ -264,13 +276,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     config = ScorerConfig(seed=options.seed, epochs=options.epochs)
+    if options.untrained:
+        write_folder(options.out, untrained_files(config), replace=True)
+        print(f"{RivalScorer(options.out).id} -> {options.out}")
+        return
+    if options.data is None:
+        parser.error("--data is missing (or --untrained)")
     rows, held = divided(read_labelled(options.data), options.held_out)
     items = training_items(rows, config)
     trained = train(items, config, quiet=False)
     write_folder(options.out, scorer_files(trained, config, items), replace=True)
-    print(f"{len(rows)} rows, {len(items)} items -> {options.out}")
+    print(f"{RivalScorer(options.out).id}: {len(rows)} rows, {len(items)} items -> {options.out}")
     if options.figures:
-        scorers: dict[str, Embedder] = {"untrained": UntrainedTable(), "scorer": RivalScorer(options.out)}
+        scorers: dict[str, Embedder] = {
+            "untrained": UntrainedTable(),
+            "scorer": RivalScorer(options.out),
+        }
         print(json.dumps(development_figures(held, scorers), indent=2))
 
 

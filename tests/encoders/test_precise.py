@@ -51,7 +51,7 @@ def copy(tmp_path: Path) -> Path:
 def test_a_call_that_a_span_asked_for_has_a_margin_above_zero(precise: PreciseScorer) -> None:
     assert precise.margin(CALL, SAID, SPANS) > 0.1
     assert precise.margin(CALL, [*SAID, RIVAL], SPANS[::2]) < -0.1, "the user said it"
-    assert precise.margin(CALL, [*SAID, RIVAL], SPANS) == pytest.approx(0)
+    assert precise.margin(CALL, [*SAID, RIVAL], SPANS) == pytest.approx(0, abs=1e-5)
 
 
 def test_a_paraphrase_is_nearer_than_a_text_of_the_same_words_elsewhere(
@@ -108,12 +108,11 @@ def test_the_cascade_reads_the_nearest_and_the_nearest_that_tell(
 ) -> None:
     cascade = CascadeScorer(static, precise, spans=3, directives=2, sentences=2)
     near = [f"Money was sent to Nora, amount {n}." for n in range(10)]
-    telling = ["Open the window.", "Delete every photo of the trip.", "Call the plumber at nine."]
-    said, spans = cascade.chosen(precise.call_text(CALL), SAID, [*near, *telling, RIVAL])
+    telling = ["Open the window.", "Send the parcel to Nora.", "Pay 40 to Nora.", "Call Bob."]
+    said, spans = cascade.chosen(precise.call_text(CALL), SAID, [*telling, *near])
     assert len(said) == 2
-    assert len(spans) == 5
-    assert RIVAL in spans
-    assert len(set(spans) & set(telling)) >= 1, "near texts crowd out no directive"
+    assert set(spans[:3]) <= set(near)
+    assert set(spans[3:]) == {"Send the parcel to Nora.", "Pay 40 to Nora."}
 
 
 def test_a_call_and_twelve_spans_take_milliseconds(precise: PreciseScorer) -> None:

@@ -19,7 +19,7 @@ from gatling_guard.plan import ToolCall
 from gatling_guard.trace import tool_from_row
 from gatling_guard.training.items import Item
 from gatling_guard.training.margins import auc
-from gatling_guard.training.scorer import ScorerConfig, scorer_files, train
+from gatling_guard.training.scorer import ScorerConfig, scorer_files, train, untrained_files
 from gatling_guard.training.scorer_losses import Batch, contrast, scorer_losses
 from tests.training.scorer_items import ITEMS, THINGS, VERBS, item
 
@@ -185,3 +185,19 @@ def test_auc_by_hand() -> None:
     assert auc(np.array([3.0, 1.0, 2.0, 1.0]), truth) == 0.625
     assert auc(np.array([2.0, 2.0, 1.0, 1.0]), truth) == 1.0
     assert math.isnan(auc(np.array([1.0]), np.array([True])))
+
+
+def test_an_untrained_release_stores_no_table(tmp_path: Path) -> None:
+    """What ships anyway is not stored twice; another shipped table is refused."""
+    files = untrained_files(ScorerConfig(ngram_gain=1.5))
+    assert set(files) == {MAPS, "manifest.json"}
+    write_folder(tmp_path / "made", files)
+    scorer = RivalScorer(tmp_path / "made")
+    row = np.asarray(text_features("static")(["pay Nora"]), dtype=np.float32)[0]
+    row[256:] *= 1.5
+    assert np.allclose(scorer.embed_calls(["pay Nora"])[0], row / np.linalg.norm(row), atol=1e-6)
+    assert np.array_equal(scorer.embed_calls(["pay Nora"]), scorer.embed_texts(["pay Nora"]))
+    manifest = files["manifest.json"].replace(b"static-1-", b"static-9-")
+    write_folder(tmp_path / "other", {**files, "manifest.json": manifest})
+    with pytest.raises(ConfigurationError, match="static-9-"):
+        RivalScorer(tmp_path / "other")
