@@ -128,10 +128,12 @@ CONFIGS = {
             policy_blocks=1,
             predictor_dim=256,
         ),
-        # The founding document's shape: 10 k vocabulary, 4 blocks, 8 heads, 512-2048-1024.
+        # The founding document's shape: 10 k vocabulary, 4 blocks, 8 heads, 512-2048-1024. It has
+        # no words past the blocks: as few as there can be.
         EncoderConfig(
             name="seed",
             hidden_dim=512,
+            words_dim=16,
             projection_dim=2048,
             pool_heads=1,
             tokenizer="md5",

@@ -42,6 +42,8 @@ MOST_PAIRS = 1 << 23
 """Pairs of calls, padding included, kept for one backward pass: some 2 GB at `base`."""
 MASKED = -1e9
 """Added to a logit that must not count: exp() of it is exactly 0 in fp32."""
+LOUDEST = 4.0
+"""Longest sum of texts of one call's arguments; untrained one text is 1 long, most sums are 2.5."""
 
 
 class CallNetwork(nn.Module):
@@ -108,11 +110,17 @@ class CallNetwork(nn.Module):
         place: Tensor,
         mask: Tensor,
     ) -> Tensor:
-        """`[M, w]`: a weighted sum of the call's texts; an argument's weight is learned."""
+        """`[M, w]`: a weighted sum of the call's texts; an argument's weight is learned.
+
+        Without `LOUDEST` a list of 255 numbers, each with its key, would leave nothing of the
+        tool's name, nor of the words of the plan's other calls.
+        """
         h = self.width
         share = 2 * torch.sigmoid(self.share(leaves))  # [R, 1], 1 untrained
         rows = share * texts[:, h:] + self.shares[2] * keys[:, h:]
         given = (rows[place] * mask.unsqueeze(-1)).sum(1)
+        length = given.square().sum(-1, keepdim=True).clamp_min(LOUDEST**2)
+        given = given * (LOUDEST * torch.rsqrt(length))
         return self.shares[0] * name[:, h:] + self.shares[1] * description[:, h:] + given
 
 

@@ -81,6 +81,13 @@ class TextProjection(nn.Module):
             gain: standard deviation of the first h.
         """
         if self.static is None:
+            assert self.table is not None
+            weight = self.table.weight
+            words = weight.shape[1] - hidden_dim
+            drawn = torch.Generator().manual_seed(words)
+            weight[1:, hidden_dim:] = (
+                torch.randn(len(weight) - 1, words, generator=drawn) * words**-0.5
+            )
             return
         weight = self.static.weight
         nn.init.normal_(weight[:hidden_dim], std=gain)

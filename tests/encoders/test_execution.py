@@ -58,12 +58,13 @@ def states_of(
     plan: ExecutionPlan,
     noise: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> dict[str, NDArray[np.float32]]:
-    """The state of every call, from one pass over the whole plan; `noise` is added to x0."""
+    """The state of every call, from one pass over the whole plan; `noise` is added to what the
+    blocks read of x0."""
     ready = prepared(plan)
     batch = plan_batch([ready.graph])
     x0 = encoder.run_calls(ready.calls)[0][batch.calls]
     for node, vector in (noise or {}).items():
-        x0[0, plan.order.index(node)] += vector
+        x0[0, plan.order.index(node), : vector.size] += vector
     config = encoder.config
     past = no_past(config)
     done = encoder.run_plan(
@@ -280,17 +281,17 @@ def test_padding_changes_nothing(
 def test_weights_on_pads_are_exactly_zero(encoder: ExecutionEncoder) -> None:
     """R11, G1: pads of 1e6 would show in any weight that is not 0."""
     config = encoder.config
-    h = config.hidden_dim
+    text = config.text_dim
     call = {
-        "name": torch.randn(2, h), "description": torch.randn(2, h),
+        "name": torch.randn(2, text), "description": torch.randn(2, text),
         "scalars": torch.zeros(2, encoder.calls.scalars.in_features),
-        "keys": torch.randn(7, h), "texts": torch.zeros(7, h),
+        "keys": torch.randn(7, text), "texts": torch.randn(7, text),
         "leaves": torch.zeros(7, encoder.calls.leaf.in_features),
         "place": torch.tensor([[0, 1, 6, 6], [2, 3, 4, 5]]),
         "mask": torch.tensor([[1.0, 1, 0, 0], [1, 1, 1, 1]]),
     }  # fmt: skip
     poisoned = {name: value.clone() for name, value in call.items()}
-    poisoned["keys"][6] = poisoned["leaves"][6] = 1e6
+    poisoned["keys"][6] = poisoned["leaves"][6] = poisoned["texts"][6] = 1e6
     with torch.no_grad():
         one, other = encoder.calls(**call), encoder.calls(**poisoned)
         assert torch.equal(one[0], other[0])
@@ -298,7 +299,7 @@ def test_weights_on_pads_are_exactly_zero(encoder: ExecutionEncoder) -> None:
         poisoned["leaves"][4] = 7.0
         assert not torch.equal(encoder.calls(**poisoned)[0][1], one[0][1])
     batch = plan_batch([prepared(plan_of(n, n)).graph for n in (2, 5)])
-    x0 = np.random.default_rng(0).normal(size=(2, 5, h)).astype(np.float32)
+    x0 = np.random.default_rng(0).normal(size=(2, 5, text)).astype(np.float32)
     wild = x0.copy()
     wild[0, 2:] = 1e6
     past = no_past(config)
@@ -330,7 +331,7 @@ def test_tier_scope_and_place_enter(seed: int) -> None:
     for fields in ({"provenance_tier": 1}, {"scope_level": 2}, {"volume": 5}, {"sensitivity": 1}):
         assert moved(z_e, z_of(encoder, changed(plan, "1", **fields))) > 1e-3
     config = encoder.config
-    x0 = np.random.default_rng(0).normal(size=(1, 1, config.hidden_dim)).astype(np.float32)
+    x0 = np.random.default_rng(0).normal(size=(1, 1, config.text_dim)).astype(np.float32)
     past = no_past(config)
     ready = prepared(plan).graph
     alone = np.array([[[1]]]), np.ones((1, 1), np.float32), past, Pool.empty(config)
@@ -358,7 +359,7 @@ def test_kinds_of_edges_are_told_apart(seed: int) -> None:
 def test_a_relation_matters_by_its_bias_alone(encoder: ExecutionEncoder) -> None:
     """R9: the same two calls at the same places, another relation between them."""
     config = encoder.config
-    x0 = np.random.default_rng(0).normal(size=(1, 2, config.hidden_dim)).astype(np.float32)
+    x0 = np.random.default_rng(0).normal(size=(1, 2, config.text_dim)).astype(np.float32)
     past = no_past(config)
     graph = prepared(chain(2)).graph
     found = []
@@ -584,14 +585,14 @@ def test_gradients_are_those_of_finite_differences() -> None:
     encoder = fresh(5).double()
     graph = prepared(plan_of(3, 4)).graph
     batch = plan_batch([graph])
-    h, torch_of = encoder.config.hidden_dim, torch.from_numpy
+    text, torch_of = encoder.config.text_dim, torch.from_numpy
     source = torch.Generator().manual_seed(0)
 
     def drawn(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=source, dtype=torch.float64)
 
-    call = (drawn(3, h), drawn(3, h), drawn(3, encoder.calls.scalars.in_features),
-            drawn(5, h), drawn(5, h), drawn(5, encoder.calls.leaf.in_features),
+    call = (drawn(3, text), drawn(3, text), drawn(3, encoder.calls.scalars.in_features),
+            drawn(5, text), drawn(5, text), drawn(5, encoder.calls.leaf.in_features),
             torch.tensor([[0, 1], [2, 0], [3, 4]]),
             torch.tensor([[1.0, 1], [1, 0], [1, 1]], dtype=torch.float64))  # fmt: skip
     weights = drawn(encoder.config.latent_dim)

@@ -32,7 +32,9 @@ class Product:
     """The text projection as it is exported, on random weights."""
 
     def __init__(self, h: int, folder: Path, tokenizer: Tokenizer = "static") -> None:
-        config = EncoderConfig.named("small", hidden_dim=h, tokenizer=tokenizer, vocabulary=50)
+        config = EncoderConfig.named(
+            "small", hidden_dim=h, words_dim=8, tokenizer=tokenizer, vocabulary=50
+        )
         with torch.random.fork_rng():
             torch.manual_seed(1)
             text = TextProjection(config)
@@ -108,7 +110,7 @@ def test_md5_ids_are_looked_up(tmp_path: Path) -> None:
 def test_the_empty_text_is_zeros(products: dict[int, Product]) -> None:
     project = products[32]()
     assert not project([""]).any()
-    assert project(["a", "a", ""]).shape == (3, 32)
+    assert project(["a", "a", ""]).shape == (3, 40)
 
 
 def test_the_latest_texts_are_kept_and_no_more(products: dict[int, Product]) -> None:
@@ -124,7 +126,7 @@ def test_the_latest_texts_are_kept_and_no_more(products: dict[int, Product]) -> 
     project(["b"])
     assert features.asked == ["a", "b", "c", "d", "b"]
     many = [f"t{i}" for i in range(50)]
-    assert project(many).shape == (50, 32)
+    assert project(many).shape == (50, 40)
     assert len(project._kept) == 3
     for _ in range(2):
         project(["x" * 512, "y" * 513])

@@ -12,9 +12,9 @@ from gatling_guard.training.dataset import Dataset, prepare
 from gatling_guard.training.demo_samples import samples
 
 TINY = EncoderConfig(
-    name="tiny", latent_dim=96, hidden_dim=32, blocks=2, heads=4, ffn=2, pool_heads=2,
-    projection_dim=64, call_dim=24, policy_blocks=1, context_blocks=1, window=4, global_tokens=2,
-    predictor_dim=32,
+    name="tiny", latent_dim=96, hidden_dim=32, words_dim=64, blocks=2, heads=4, ffn=2,
+    pool_heads=2, projection_dim=64, call_dim=24, policy_blocks=1, context_blocks=1, window=4,
+    global_tokens=2, predictor_dim=32,
 )  # fmt: skip
 
 
