@@ -28,11 +28,11 @@ class EncoderConfig:
     blocks: int = 4
     """Attention blocks of the ExecutionEncoder."""
     heads: int = 8
-    ffn: int = 4
+    ffn: int = 2
     """Width of the feed-forward layers of the ExecutionEncoder, in multiples of `hidden_dim`."""
     pool_heads: int = 4
     """Heads of the learned pooling over a plan's nodes, and over a call's arguments."""
-    projection_dim: int = 1024
+    projection_dim: int = 512
     """Width between `hidden_dim` and `latent_dim`."""
     call_dim: int = 256
     """Width of the embedding of one call, which the predictor predicts."""
@@ -48,7 +48,7 @@ class EncoderConfig:
     """Entries of a policy that one entry sees to either side."""
     global_tokens: int = 8
     """Learned tokens that see all entries of a policy and are seen by all."""
-    predictor_dim: int = 512
+    predictor_dim: int = 256
     dropout: float = 0.1
     """While training only."""
 
@@ -123,10 +123,8 @@ CONFIGS = {
             words_dim=256,
             blocks=2,
             heads=4,
-            projection_dim=512,
             call_dim=128,
             policy_blocks=1,
-            predictor_dim=256,
         ),
         # The founding document's shape: 10 k vocabulary, 4 blocks, 8 heads, 512-2048-1024. It has
         # no words past the blocks: as few as there can be.
@@ -134,8 +132,10 @@ CONFIGS = {
             name="seed",
             hidden_dim=512,
             words_dim=16,
+            ffn=4,
             projection_dim=2048,
             pool_heads=1,
+            predictor_dim=512,
             tokenizer="md5",
         ),
     )

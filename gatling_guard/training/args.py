@@ -54,6 +54,10 @@ class TrainArgs:
     align_weight: float = 0.5
     """Of the mean distance 1 - cos of an authority and its plan, at the end of the run. It grows
     from 0: pulled together before they are told apart, all embeddings become one."""
+    shared: float = 0.6
+    """Share of a cosine of new weights that is common to all authorities and plans: a direction of
+    its own. Without it a pair that belongs together begins near 0.5, and nothing but this share
+    moves that much in a short run."""
     margin_weight: float = 1.0
     """Of the margin between a plan and its violating twins."""
     energy_weight: float = 1.0
@@ -93,9 +97,11 @@ class TrainArgs:
         for name in ("learning_rate", "tau", "energy_temperature", "clip"):
             if not getattr(self, name) > 0:
                 raise ConfigurationError(f"{name} must be above 0")
-        for name in ("warmup", "final_rate", "dropout", "ema"):
+        for name in ("warmup", "final_rate", "dropout", "ema", "shared"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigurationError(f"{name} must be from 0 to 1")
+        if self.shared == 1:
+            raise ConfigurationError("shared must be below 1")
         if self.objective not in get_args(Objective):
             raise ConfigurationError(f"no objective {self.objective!r}; {get_args(Objective)}")
         if self.batch_size < max(2, self.devices):

@@ -100,9 +100,10 @@ class Jepa(nn.Module):
         """Initial weights that the data gives in closed form; for new weights only.
 
         The words of an authority and those of its plan go through the directions in which they
-        vary together (`correlated`), and the mean is taken out of z_g and z_e: untrained embeddings
-        share one large direction (mean cosine 0.7 between authorities), which a softmax over
-        cosines takes hundreds of steps to unlearn.
+        vary together (`correlated`). The mean is taken out of z_g and z_e: untrained embeddings
+        share one large direction each (mean cosine 0.7 between authorities), which a softmax over
+        cosines takes hundreds of steps to unlearn. What they are to have in common, `args.shared`,
+        lies in a direction that no word uses.
         """
         context, plan = self.governance.context, self.execution.plan
         words = [self._words(batch) for batch in groups]
@@ -115,8 +116,10 @@ class Jepa(nn.Module):
             layer.weight.copy_(turn[:, : len(directions)] @ directions)
         encoded = [self.encode(batch) for batch in groups]
         z_g, z_e = (torch.cat([getattr(e, name) for e in encoded]) for name in ("z_g", "z_e"))
-        context.z_down.bias.sub_(z_g.mean(0))
-        plan.z_down.bias.sub_(z_e.mean(0))
+        for layer, z in ((context.z_down, z_g), (plan.z_down, z_e)):
+            own = (z - z.mean(0)).norm(dim=1).mean()
+            common = (self.args.shared / (1 - self.args.shared)) ** 0.5 * own * turn[:, -1]
+            layer.bias.add_(common - z.mean(0))
         self.target.encoder.load_state_dict(self.execution.state_dict())
 
     def _words(self, batch: Batch) -> tuple[Tensor, Tensor]:
