@@ -21,10 +21,12 @@ from gatling_guard.errors import ConfigurationError, InputError
 from gatling_guard.training import write_samples
 from gatling_guard.training.assessment import assess, next_calls
 from gatling_guard.training.dataset import load
+from gatling_guard.training.evaluate import evaluate
 from gatling_guard.training.examination import examine
 from gatling_guard.training.gold import generate
 from gatling_guard.training.loop import fit
 from gatling_guard.training.mixture import mixed
+from gatling_guard.training.model import Jepa
 from gatling_guard.training.sample import read_samples
 from gatling_guard.training.served import Served, serve
 from gatling_guard.training.splits import GROUPS, Part, read_split
@@ -40,11 +42,17 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One epoch, not calibrated. No graphs: their export takes half a minute."""
+def learner(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Jepa, Path]:
+    """One epoch, and its model folder."""
     out = tmp_path_factory.mktemp("run") / "run"
-    fit(load([data]), args(epochs=1), out, config=TINY, say=lambda line: None)
-    folder = out / "checkpoints" / "last" / "model"
+    found = fit(load([data]), args(epochs=1), out, config=TINY, say=lambda line: None)
+    return found.model, out / "checkpoints" / "last" / "model"
+
+
+@pytest.fixture(scope="module")
+def trained(learner: tuple[Jepa, Path]) -> Path:
+    """Not calibrated. No graphs: their export takes half a minute."""
+    folder = learner[1]
     modules = create(TINY, 0)
     for name, module in modules.items():
         load_into(module, folder, name)  # type: ignore[arg-type]
@@ -122,6 +130,26 @@ def test_a_plan_is_as_whole(loaded: Encoders, part: Part, served: Served) -> Non
     item = part.items[3]
     whole = execution.arrays([Prepared(list(item.calls), item.graph, [])])
     assert np.abs(whole[0] - served.z_e[3]).max() < 1e-4
+
+
+def test_what_serves_is_what_was_trained(
+    learner: tuple[Jepa, Path], part: Part, served: Served
+) -> None:
+    """Call by call from the folder, or a padded batch of the network in training: the same."""
+    found = evaluate(learner[0], part.items, part.texts)
+    row = {item.id: at for at, item in enumerate(found.items)}
+    order = [row[item.id] for item in part.items]
+    assert served.terms is not None
+    assert np.abs(found.z_g[order] - served.z_g).max() < 1e-4
+    assert np.abs(found.z_e[order] - served.z_e).max() < 1e-4
+    assert np.abs(found.terms[order] - served.terms).max() < 1e-4
+
+
+def test_every_question_has_its_chance(served: Served) -> None:
+    """Attribution: a call that a text asked for, or not, beside at least one rival."""
+    assert len(served.asked) > 5
+    assert ((served.explained >= 0) & (served.explained <= 1)).all()
+    assert (served.chance <= 0.5).all()
 
 
 def test_the_next_call_is_sought_among_those_that_cannot_come(served: Served) -> None:
