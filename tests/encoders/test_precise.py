@@ -54,15 +54,12 @@ def test_a_call_that_a_span_asked_for_has_a_margin_above_zero(precise: PreciseSc
     assert precise.margin(CALL, [*SAID, RIVAL], SPANS) == pytest.approx(0, abs=1e-5)
 
 
-def test_a_paraphrase_is_nearer_than_a_text_of_the_same_words_elsewhere(
-    precise: PreciseScorer,
-) -> None:
+def test_a_paraphrase_without_the_words_is_near(precise: PreciseScorer) -> None:
     call, meant, other = precise.embed_texts(
-        ["delete file with path budget.xlsx", "Get rid of the budget spreadsheet.",
-         "The budget file path is listed below."]
+        ["delete file with path budget.xlsx", "Get rid of that spreadsheet for good.",
+         "The meeting moved to Tuesday."]
     )  # fmt: skip
-    assert call @ meant > 0.3
-    assert np.linalg.norm(other) == pytest.approx(1, abs=1e-6)
+    assert call @ meant > call @ other + 0.1
 
 
 def test_nothing_to_compare_with_counts_as_minus_one(precise: PreciseScorer) -> None:
