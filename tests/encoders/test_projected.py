@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,9 +33,8 @@ class Product:
     """The text projection as it is exported, on random weights."""
 
     def __init__(self, h: int, folder: Path, tokenizer: Tokenizer = "static") -> None:
-        config = EncoderConfig.named(
-            "small", hidden_dim=h, words_dim=8, tokenizer=tokenizer, vocabulary=50
-        )
+        shape: dict[str, Any] = {"hidden_dim": h, "words_dim": 8, "vocabulary": 50}
+        config = EncoderConfig.named("small", tokenizer=tokenizer, **shape)
         with torch.random.fork_rng():
             torch.manual_seed(1)
             text = TextProjection(config)

