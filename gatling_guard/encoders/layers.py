@@ -84,10 +84,9 @@ class TextProjection(nn.Module):
             assert self.table is not None
             weight = self.table.weight
             words = weight.shape[1] - hidden_dim
-            drawn = torch.Generator().manual_seed(words)
-            weight[1:, hidden_dim:] = (
-                torch.randn(len(weight) - 1, words, generator=drawn) * words**-0.5
-            )
+            source = torch.Generator().manual_seed(words)
+            random = torch.randn(len(weight) - 1, words, generator=source)
+            weight[1:, hidden_dim:] = random * words**-0.5
             return
         weight = self.static.weight
         nn.init.normal_(weight[:hidden_dim], std=gain)

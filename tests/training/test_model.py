@@ -189,7 +189,7 @@ def test_one_bad_call_decides_wherever_it_stands(sizes: list[int], seed: int) ->
     energies = torch.rand(sum(sizes), 4, generator=draw)
     valid = torch.arange(max(sizes)) < torch.tensor(sizes)[:, None]
     found = worst(energies, valid)
-    parts: list[Tensor] = list(energies.split(sizes))
+    parts: list[Tensor] = list(torch.split(energies, sizes))
     assert torch.equal(found, torch.stack([part.amax(0) for part in parts]))
     shuffled = [part[torch.randperm(len(part), generator=draw)] for part in parts]
     assert torch.equal(worst(torch.cat(shuffled), valid), found)
@@ -224,7 +224,7 @@ def test_the_energy_of_a_call_depends_on_all_it_is_given() -> None:
     energies = head(*inputs)
     assert energies.shape == (5, 4)
     assert bool((energies >= 0).all())
-    (energies * torch.randn(5, 4)).sum().backward()
+    torch.autograd.backward((energies * torch.randn(5, 4)).sum())
     for given_input in inputs:
         assert given_input.grad is not None
         assert bool((given_input.grad.abs().amax(1) > 0).all())
@@ -242,7 +242,7 @@ def test_energies_of_plans_are_the_worst_of_their_calls_and_learn(
     found = model.encode(batch)
     assert found.terms.shape == (len(batch), 4)
     model.zero_grad()
-    model.losses(batch, found)["loss"].backward()
+    model.losses(batch, found)["loss"].backward()  # type: ignore[no-untyped-call]
     silent = [
         name
         for name, parameter in model.named_parameters()
