@@ -44,6 +44,13 @@ def started(given_groups: list[Batch]) -> Jepa:
     return model
 
 
+def embeddings(model: Jepa, some: list[Batch]) -> tuple[Tensor, Tensor]:
+    """z_g and z_e of all samples."""
+    with torch.no_grad():
+        found = [model.encode(batch) for batch in some]
+    return torch.cat([e.z_g for e in found]), torch.cat([e.z_e for e in found])
+
+
 def nearest(model: Jepa, batch: Batch) -> float:
     """Share of gold plans of a batch whose authority is the nearest of those that differ."""
     with torch.no_grad():
@@ -112,12 +119,26 @@ def test_what_varies_alone_gets_no_direction() -> None:
 # --- start ----------------------------------------------------------------------------------------
 
 
-def test_the_start_takes_the_mean_out(started: Jepa, given_groups: list[Batch]) -> None:
-    with torch.no_grad():
-        found = [started.encode(batch) for batch in given_groups]
-    for name in ("z_g", "z_e"):
-        z = torch.cat([getattr(part, name) for part in found])
+def test_the_start_takes_the_mean_out(given_groups: list[Batch]) -> None:
+    model = Jepa(TINY, args(shared=0.0))
+    model.start(given_groups)
+    for z in embeddings(model, given_groups):
         assert float(z.mean(0).abs().max()) < 1e-4 * float(z.norm(dim=-1).mean())
+
+
+def test_what_is_shared_is_one_direction_that_no_word_uses(
+    started: Jepa, given_groups: list[Batch]
+) -> None:
+    """`args.shared`: about that cosine between any authority and any plan."""
+    means = [z.mean(0) for z in embeddings(started, given_groups)]
+    assert float(torch.cosine_similarity(*means, dim=0)) > 0.9999
+    for network in (started.governance.context, started.execution.plan):
+        weight = network.z_words.weight.detach()
+        for mean in means:
+            assert float((mean @ weight).norm() / mean.norm() / weight.norm()) < 1e-4
+    z_g, z_e = embeddings(started, given_groups)
+    near = torch.cosine_similarity(z_g[:, None], z_e[None], dim=-1)
+    assert abs(float(near.mean()) - started.args.shared) < 0.15
 
 
 def test_the_start_is_that_of_the_same_data(started: Jepa, given_groups: list[Batch]) -> None:
