@@ -40,6 +40,8 @@ from gatling_guard.encoders.tree import FEATURE_DIM
 
 MASKED = -1e9
 """A logit that must not count: exp() of it is exactly 0 in fp32."""
+FORBIDS = 2
+"""Row of `EntryEmbedding.polarity` for what is forbidden."""
 VALUE_GAIN = 2.0
 """Values say more than the keys they repeat: turning a policy around weighs more than a synonym."""
 FEATURE_GAIN = 4.0
@@ -62,7 +64,7 @@ class EntryEmbedding(nn.Module):
         self.features = nn.Linear(FEATURE_DIM, h)
         self.norm = nn.LayerNorm(h)
         signs = torch.ones(3, h)
-        signs[2, ::2] = -1.0
+        signs[FORBIDS, ::2] = -1.0
         self.signs: Tensor
         self.register_buffer("signs", signs, persistent=False)
 
@@ -254,8 +256,10 @@ class ContextNetwork(nn.Module):
         values = self.pool_values(tokens).unflatten(-1, (self.heads, -1))  # [B, G, P, h/P]
         pooled = (weights.unsqueeze(-1) * values).sum(1).flatten(1)  # [B, h]
         z = self.z_down(self.act(self.z_up(self.z_norm(pooled))))
-        # What is said, past all blocks: each entry's texts by a learned share, 1 untrained.
-        share = 2 * torch.sigmoid(self.share(features)) * mask.unsqueeze(-1)  # [B, K, W, 1]
+        # What is said, past all blocks: each entry's texts by a learned share, 1 untrained. What is
+        # forbidden is no request: as far from the same thing allowed as from an unrelated one (G6).
+        counts = mask & (polarity != FORBIDS)
+        share = 2 * torch.sigmoid(self.share(features)) * counts.unsqueeze(-1)  # [B, K, W, 1]
         words = (share * value[..., key.shape[-1] :]).flatten(1, 2).sum(1)  # [B, w]
         return torch.as_tensor(z + self.z_words(unit_scale(words)))
 

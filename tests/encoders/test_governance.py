@@ -131,6 +131,26 @@ def test_allowed_and_forbidden_are_far_apart(seed: int) -> None:
     assert distance(mixed, z({"delete": False, "read": True})) > 0.1
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_what_a_context_forbids_is_not_what_it_asks_for(seed: int) -> None:
+    """R29, G6, for role and session: words past the blocks must not drown the polarity."""
+    torch.manual_seed(seed)
+    encoder = GovernanceEncoder("small")
+
+    def z(context: Any) -> Tensor:
+        return torch.as_tensor(encoder(None, "analyst", context))
+
+    def told(key: str, tool: str) -> Tensor:
+        return z({"instruction": ASKED, key: [tool]})
+
+    allowed = told("allowed", "delete_file")
+    turned = distance(allowed, told("forbidden", "delete_file"))
+    assert turned > 1.1 * distance(allowed, told("allowed", "remove_file"))
+    asked = z("Delete the file.")
+    never = distance(asked, z("Never delete the file."))
+    assert never > 1.5 * distance(asked, z("Please delete the file."))
+
+
 def test_numbers_keys_and_order_count(encoder: GovernanceEncoder) -> None:
     """R29: 10 is not 1000; `a: b` is not `b: a`; the order of a list counts."""
 
