@@ -52,8 +52,7 @@ class TrainArgs:
     cosine_weight: float = 1.0
     """Of InfoNCE over cosines, both directions."""
     align_weight: float = 0.5
-    """Of the mean distance 1 - cos of an authority and its plan, at the end of the run. It grows
-    from 0: pulled together before they are told apart, all embeddings become one."""
+    """Of the mean distance 1 - cos of an authority and its plan."""
     shared: float = 0.6
     """Share of a cosine of new weights that is common to all authorities and plans: a direction of
     its own. Without it a pair that belongs together begins near 0.5, and nothing but this share

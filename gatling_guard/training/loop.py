@@ -173,9 +173,7 @@ class _Training:
         self.model.train()
         while progress.step < len(order):
             done = (progress.epoch + (progress.step + 1) / len(order)) / args.epochs
-            self.model.ramp = done
             found = self._step(order[progress.step], learning_rate(args, done))
-            self.model.ramp = 1.0
             size = len(order[progress.step])
             for name, value in found.items():
                 progress.sums[name] = progress.sums.get(name, 0.0) + value * size

@@ -80,8 +80,6 @@ class Jepa(nn.Module):
         self.target = TargetEncoder(self.execution, decay=args.ema)
         self.energy: EnergyHead = made["energy"]
         self.config, self.args = config, args
-        self.ramp = 1.0
-        """Share of `align_weight` that counts; 1 whenever nothing is trained."""
         features = _Kept(self.execution.features)
         self.execution.features = self.governance.features = features
         self.target.encoder.features = features
@@ -228,7 +226,8 @@ class Jepa(nn.Module):
         gold = put(batch.gold)
         near_plans = losses.cosines(found.z_g[gold], found.z_e)  # [G, B]
         near_authorities = losses.cosines(found.z_e[gold], found.z_g)
-        tau = self.args.tau
+        # What all cosines share squeezes the rest of them, and the temperature with it.
+        tau = self.args.tau * (1 - self.args.shared)
         forth = losses.masked_infonce(near_plans / tau, gold, put(batch.plans_against))
         back = losses.masked_infonce(near_authorities / tau, gold, put(batch.authorities_against))
         positive = near_plans.gather(1, gold.unsqueeze(1)).squeeze(1)
@@ -236,7 +235,7 @@ class Jepa(nn.Module):
         against = put(batch.own_violations & batch.plans_against)
         return {
             "cosine": (forth + back) / 2,
-            "align": self.ramp * ((1 - positive).mean() if len(positive) else positive.sum()),
+            "align": (1 - positive).mean() if len(positive) else positive.sum(),
             "margin": losses.margin_loss(positive, near_plans, against, margin=self.args.margin),
         }
 
