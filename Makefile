@@ -18,7 +18,7 @@ INSTALLS_FROM := pyproject.toml constraints.txt scripts/install.sh
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench bench-agentdojo bench-recorded bench-latency bench-profiles \
-	bench-encoders bench-train text-embeddings coverage-encoders train-smoke \
+	bench-encoders bench-train bench-scorers ablation-training text-embeddings coverage-encoders train-smoke \
 	mutants lint types docs format clean
 
 help:  ## Show this list
@@ -72,6 +72,14 @@ bench-encoders: $(DEV)  ## The encoders against a loop over the founding design,
 
 bench-train: $(DEV)  ## Plans generated and trained on per second of one core
 	@$(BIN)/python benchmarks/training.py
+
+bench-scorers: $(DEV)  ## Margin AUC and next-tool rank of scorers and predictor on ../shared/data/eval
+	@test -d $(EVAL) || { echo "bench-scorers: skipped, there is no $(EVAL)"; exit 0; }; \
+	$(BIN)/python -m gatling_guard.training.margins --data $(EVAL) && \
+	$(BIN)/python -m gatling_guard.training.next_tool --data $(EVAL)
+
+ablation-training: $(DEV)  ## What each loss and input is worth: nine small models, kept row by row
+	@$(BIN)/python benchmarks/ablation_training.py $(ARGS)
 
 train-smoke: $(DEV)  ## The loss falls, a resumed run is a straight one, two processes agree with one
 	@$(BIN)/python -m pytest -q tests/training/test_loop.py

@@ -25,7 +25,7 @@ def refuse(folder: Path, repository: str) -> str:
 
 
 def test_one_epoch_on_a_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """R69: the founding flags, on 66 samples; and the push gets the export folder (R80)."""
+    """R69, R151: the founding flags, on 66 samples; and the push gets the export folder (R80)."""
     data = write(tmp_path / "data.jsonl.xz", 66)
     pushed: list[tuple[list[str], str]] = []
 
