@@ -137,7 +137,7 @@ def _steps(options: argparse.Namespace) -> list[Step]:
     return [
         *steps,
         *sources,
-        Step("train", train, run / "report.html", tuple(step.name for step in sources),
+        Step("train", train, best / FILE, tuple(step.name for step in sources),
              minutes=5 * (share + rows) * options.epochs, resume=run),
         Step("half", f"half {best}", model / FILE, ("train",),
              call=lambda: half(best, model, created=_now())),
