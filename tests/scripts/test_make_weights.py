@@ -1,4 +1,4 @@
-"""`make weights`: what is done again and what is not, and that it writes nothing it was not told."""
+"""`make weights`: what is done again and what is not; nothing is taken that it was not told to."""
 
 from __future__ import annotations
 
