@@ -101,22 +101,22 @@ def release(
     figures = dict(headline(metrics, manifest.digest)) if metrics is not None else {}
     for backend in ("onnx", "torch"):
         load_encoders(model, backend=backend)  # type: ignore[arg-type]
-    return save_weights(
-        to,
-        {part: load_state(model, part, manifest) for part in manifest.parameters},  # type: ignore[arg-type]
-        manifest.encoder_config,
-        **{
-            **_facts(manifest, created),
-            "version": str(number),
-            "command": command,
-            "metrics": figures,
-            "attribution": ATTRIBUTION,
-            "data_files": {path.name: _hash(path) for path in data},
-            "packages": _packages(),
-            "extra": {name: read_listed(model, name, manifest) for name in _KEPT},
-            "replace": True,
-        },
-    )
+    facts: dict[str, Any] = {
+        **_facts(manifest, created),
+        "version": str(number),
+        "command": command,
+        "metrics": figures,
+        "attribution": ATTRIBUTION,
+        "data_files": {path.name: _hash(path) for path in data},
+        "packages": _packages(),
+    }
+    states = {
+        part: load_state(model, part, manifest)  # type: ignore[arg-type]
+        for part in manifest.parameters
+    }
+    extra = {name: read_listed(model, name, manifest) for name in _KEPT}
+    config = manifest.encoder_config
+    return save_weights(to, states, config, **facts, extra=extra, replace=True)
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
