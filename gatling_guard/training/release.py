@@ -100,7 +100,7 @@ def release(
         raise ConfigurationError(f"{model}: was trained with {trained}, not by {command}")
     figures = dict(headline(metrics, manifest.digest)) if metrics is not None else {}
     for backend in ("onnx", "torch"):
-        load_encoders(model, backend=backend)  # type: ignore[arg-type]
+        load_encoders(model, backend=backend)
     facts: dict[str, Any] = {
         **_facts(manifest, created),
         "version": str(number),
