@@ -18,7 +18,8 @@ INSTALLS_FROM := pyproject.toml constraints.txt scripts/install.sh
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench bench-agentdojo bench-recorded bench-latency bench-profiles \
-	bench-encoders bench-train bench-scorers ablation-training text-embeddings coverage-encoders train-smoke \
+	bench-encoders bench-train bench-scorers ablation-training text-embeddings weights coverage-encoders \
+	train-smoke \
 	mutants lint types docs format clean
 
 help:  ## Show this list
@@ -83,6 +84,10 @@ ablation-training: $(DEV)  ## What each loss and input is worth: nine small mode
 
 train-smoke: $(DEV)  ## The loss falls, a resumed run is a straight one, two processes agree with one
 	@$(BIN)/python -m pytest -q tests/training/test_loop.py
+
+weights: $(DEV)  ## Make the shipped weights again, into build/weights; ARGS=--estimate says how long
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[distill]"
+	@$(BIN)/python scripts/make_weights.py $(ARGS)
 
 text-embeddings: $(DEV)  ## Distil the shipped text table again from the offline teacher
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[distill]"

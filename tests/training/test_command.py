@@ -42,8 +42,8 @@ def test_one_epoch_on_a_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert code == DONE
     assert "SYNTHETIC" not in shown.err
     assert "epoch 1/1  train" in shown.out
-    names = ["README.md", "config.json", "execution_encoder.safetensors",
-             "governance_encoder.safetensors"]  # fmt: skip
+    names = ["README.md", "config.json", "energy.safetensors", "execution_encoder.safetensors",
+             "governance_encoder.safetensors", "predictor.safetensors"]  # fmt: skip
     assert pushed == [(names, "me/x")]
     assert "pushed: https://hub.invalid/x" in shown.out
 
