@@ -66,6 +66,8 @@ def save_weights(
     parent: str | None = None,
     licence: str = "Apache-2.0",
     attribution: Sequence[str] = (),
+    data_files: Mapping[str, str] | None = None,
+    packages: Mapping[str, str] | None = None,
     extra: Mapping[str, bytes] | None = None,
     replace: bool = False,
 ) -> Manifest:
@@ -85,6 +87,8 @@ def save_weights(
         parent: digest of the manifest the weights were trained on from.
         licence: SPDX identifier.
         attribution: one line for each work that is in the weights.
+        data_files: SHA-256 of each file of the training data, by name.
+        packages: versions of what made the weights, by name.
         extra: further files by name: graphs, `selftest.json`.
         replace: put it in the place of the model that is there.
 
@@ -111,6 +115,8 @@ def save_weights(
         "parent": parent,
         "licence": licence,
         "attribution": list(attribution),
+        "data_files": dict(data_files or {}),
+        "packages": dict(packages or {}),
         "created": created,
     }
     return _write(folder, {**files, **(extra or {})}, facts, replace=replace)
@@ -143,7 +149,7 @@ def verify(
     """Everything that is wrong with a model folder; an empty list where nothing is.
 
     Checked: the manifest and its digest, the tokeniser, files that are missing or not listed, sizes
-    and hashes, what the files hold (fp32 and finite, number of parameters, shapes that the config
+    and hashes, what the files hold (finite numbers, number of parameters, shapes that the config
     decides, no external data, a self-test that can be read). No network is built or run.
 
     Args:
@@ -332,6 +338,7 @@ def _part(folder: Path, name: str, manifest: Manifest | None) -> bytes:
             " (`gatling-guard model create` makes an untrained one)"
             if weights
             else f"`gatling-guard export {folder}` makes it, where the folder has torch weights"
+            " (of a copy, where the folder came with the package)"
         )
         raise ConfigurationError(f"{folder} has no {name}: {way}")
     return read_listed(folder, name, manifest)

@@ -1,4 +1,6 @@
-"""What a file of a model folder may hold: fp32 arrays, graphs, a self-test, a calibration.
+"""What a file of a model folder may hold: arrays, graphs, a self-test, a calibration.
+
+Arrays are fp32 in memory. On disk those that lose nothing by it are half precision.
 
 Sees: bytes that were already read, the manifest. Does not see: the disk.
 """
@@ -25,6 +27,7 @@ OPTIONAL: Final = ("energy",)
 """Networks, and graphs of the same name, that a whole model may lack: early ones have none."""
 _SHOWN = 20
 """Keys named in one error."""
+_STORED: Final = {"F32": "<f4", "F16": "<f2"}
 
 
 def check_content(name: str, data: bytes, manifest: Manifest, expected: Shapes | None) -> None:
@@ -105,29 +108,52 @@ def named_arrays(part: str, state: Mapping[str, Any]) -> dict[str, Array]:
 
 
 def packed(arrays: Mapping[str, Array]) -> bytes:
-    """A safetensors file; the same arrays give the same bytes in whatever order they come."""
-    return safetensors.numpy.save(dict(arrays))
+    """A safetensors file; the same arrays give the same bytes in whatever order they come.
+
+    An array of half-precision numbers (see `rounded`) is stored as F16: half the bytes, and the
+    same numbers when it is read.
+    """
+    return safetensors.numpy.save({key: halved(value) for key, value in arrays.items()})
+
+
+def halved(value: Array) -> Array | NDArray[np.float16]:
+    """In half precision where every number is one, else as it is."""
+    with np.errstate(over="ignore"):
+        half = value.astype(np.float16)
+    return half if np.array_equal(half, value) else value
+
+
+def rounded(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """The nearest half-precision numbers, as fp32; above 65,504 they become infinite."""
+    with np.errstate(over="ignore"):
+        return {k: v.astype(np.float16).astype(np.float32) for k, v in arrays.items()}
 
 
 def unpacked(data: bytes, *, what: str) -> dict[str, Array]:
     """The arrays in the bytes of a safetensors file.
 
     Raises:
-        InputError: no safetensors file, or other than finite fp32 in it.
+        InputError: no safetensors file, or other than finite F32 and F16 in it.
     """
     try:
         tensors = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
         raise InputError(f"is no safetensors file: {error}", what=what) from None
-    odd = [Issue(key, f"is {t['dtype']}, not F32") for key, t in tensors if t["dtype"] != "F32"]
+    kinds = [(key, t["dtype"]) for key, t in tensors]
+    odd = [Issue(key, f"is {kind}, not F32 or F16") for key, kind in kinds if kind not in _STORED]
     if odd:
         raise InputError(odd[:_SHOWN], what=what)
-    arrays = {
-        key: np.frombuffer(tensor["data"], dtype="<f4").reshape(tensor["shape"])
-        for key, tensor in tensors
-    }
+    arrays = {key: _array(tensor) for key, tensor in tensors}
     _require_plain_numbers(arrays, what)
     return arrays
+
+
+def _array(tensor: Mapping[str, Any]) -> Array:
+    """One array of the file as fp32; read-only."""
+    stored = np.frombuffer(tensor["data"], dtype=_STORED[tensor["dtype"]])
+    found = stored.astype("<f4", copy=False).reshape(tensor["shape"])
+    found.flags.writeable = False
+    return found
 
 
 def _require_plain_numbers(arrays: Mapping[str, Array], what: str) -> None:

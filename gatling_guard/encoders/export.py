@@ -13,9 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gatling_guard.encoders.content import halved
 from gatling_guard.encoders.selftest import Precision
 
 OPSET = 18
@@ -75,6 +77,8 @@ def export_graph(graph: Graph, folder: Path) -> None:
             for node in model.graph.node:
                 del node.metadata_props[:]
                 node.doc_string = ""
+            if not graph.quantised:
+                _halve(model)
             onnx.save(model, full)
             if graph.quantised:
                 quantize_dynamic(
@@ -83,6 +87,21 @@ def export_graph(graph: Graph, folder: Path) -> None:
                 )  # fmt: skip
     finally:
         graph.module.train(training)
+
+
+def _halve(model: Any) -> None:
+    """Store weights of half-precision numbers as such; onnxruntime casts them when it loads."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for weight in model.graph.initializer:
+        array = numpy_helper.to_array(weight)
+        if array.dtype == np.float32 and (half := halved(array)).dtype == np.float16:
+            name, stored = weight.name, f"{weight.name}.half"
+            weight.CopyFrom(numpy_helper.from_array(half, stored))
+            casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)
 
 
 @contextlib.contextmanager

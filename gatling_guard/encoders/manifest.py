@@ -9,6 +9,7 @@ Needs neither numpy nor torch.
 from __future__ import annotations
 
 import json
+import operator
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
@@ -31,6 +32,9 @@ MAX_BYTES: Final = 1 << 30
 MAX_ISSUES: Final = 100
 MAX_PARAMETERS: Final = 1 << 28
 """What a config may ask for (1 GiB in fp32), before a network is built of it."""
+
+PRETRAINED: Final = Path(__file__).parents[1] / "pretrained"
+"""Weights that come with the package: `model-N` are those of the encoders."""
 
 _PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz")
 _SUFFIXES = (".safetensors", ".onnx", ".json")
@@ -69,6 +73,10 @@ class Manifest(_Section):
     """Numbers of weights, by network."""
     data_hash: Sha256 | None
     """Of the training data; null: untrained."""
+    data_files: Annotated[dict[Label, Sha256], Field(exclude_if=operator.not_)] = {}
+    """Of each of its files, by name; left out where there are none."""
+    packages: Annotated[dict[Label, Label], Field(exclude_if=operator.not_)] = {}
+    """Versions of what made the weights; left out where there are none."""
     command: Line
     """What made the weights."""
     seeds: Annotated[tuple[Count, ...], Field(strict=False, max_length=100)]
@@ -101,9 +109,15 @@ class Manifest(_Section):
 
 
 def shipped() -> Path | None:
-    """The folder of the weights that came with this version, if there are any."""
-    folder = Path(__file__).parents[1] / "pretrained"
-    return folder if (folder / FILE).is_file() else None
+    """The folder of the weights that came with this version, if there are any: the newest."""
+    found = [path.parent for path in PRETRAINED.glob(f"model-*/{FILE}") if _number(path.parent)]
+    return max(found, key=_number, default=None)
+
+
+def _number(folder: Path) -> int:
+    """N of `model-N`, else 0."""
+    text = folder.name.removeprefix("model-")
+    return int(text) if text.isascii() and text.isdecimal() else 0
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -251,13 +251,57 @@ def test_only_fp32_is_kept(tmp_path: Path, dtype: Any) -> None:
     wrong = {"execution": {"w": np.zeros(3, dtype)}}
     with pytest.raises(InputError, match="w: is .*; weights are float32"):
         save_weights(tmp_path / "m", wrong, CONFIG, name="m", version="1", created=CREATED)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int64, np.uint8])
+def test_only_two_precisions_are_read(tmp_path: Path, dtype: Any) -> None:
     saved(tmp_path / "m")
-    (tmp_path / "m/predictor.safetensors").write_bytes(
-        safetensors.numpy.save({"gate": wrong["execution"]["w"]})
-    )
+    forged = safetensors.numpy.save({"gate": np.zeros(3, dtype)})
+    (tmp_path / "m/predictor.safetensors").write_bytes(forged)
     forge(tmp_path / "m", parameters={"execution": 800, "governance": 600, "predictor": 3})
-    with pytest.raises(InputError, match="gate: is .*, not F32"):
+    with pytest.raises(InputError, match="gate: is .*, not F32 or F16"):
         load_state(tmp_path / "m", "predictor")
+
+
+def test_half_precision_numbers_take_half_the_bytes(tmp_path: Path) -> None:
+    """Rounded weights come back as the same fp32 numbers; others are stored as they are."""
+    exact = np.array([[0.0, -0.0, 1.5], [6e-8, 65504.0, -0.1]], np.float32)
+    some = content.rounded({"w": exact, "b": np.full(4, 0.1, np.float32)})
+    some["fine"] = np.array([1.0, 0.1], np.float32)
+    where = tmp_path / "m"
+    save_weights(where, {"execution": some}, CONFIG, name="m", version="1", created=CREATED)
+    assert verify(where) == []
+    stored = safetensors.numpy.load((where / "execution.safetensors").read_bytes())
+    assert {key: str(value.dtype) for key, value in stored.items()} == {
+        "w": "float16", "b": "float16", "fine": "float32"
+    }  # fmt: skip
+    found = load_state(where, "execution")
+    for key, value in some.items():
+        assert found[key].dtype == np.float32
+        assert found[key].tobytes() == value.tobytes()
+        assert not found[key].flags.writeable
+
+
+def test_a_weight_beyond_half_precision_is_refused(tmp_path: Path) -> None:
+    """It would become infinite."""
+    large = content.rounded({"w": np.array([1.0, 7e4], np.float32)})
+    with pytest.raises(InputError, match="w: 1 of 2 numbers are not finite"):
+        save_weights(
+            tmp_path / "m", {"energy": large}, CONFIG, name="m", version="1", created=CREATED
+        )
+
+
+def test_a_manifest_says_which_files_and_packages(tmp_path: Path) -> None:
+    """R79: in the digest, and left out by models that have none."""
+    plain = saved(tmp_path / "a")
+    assert "data_files" not in plain.to_dict()
+    given: dict[str, Any] = {
+        "data_files": {"generated.jsonl": "ab" * 32}, "packages": {"torch": "2.13.0+cpu"}
+    }  # fmt: skip
+    full = saved(tmp_path / "b", **given)
+    assert read_manifest(tmp_path / "b") == full
+    assert {key: full.to_dict()[key] for key in given} == given
+    assert full.digest != plain.digest
 
 
 def test_a_file_with_a_lying_header_is_refused(model: Path) -> None:
