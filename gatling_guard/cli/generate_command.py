@@ -80,6 +80,8 @@ def generate(
             return
         if to is None:
             raise typer.BadParameter("where to? --out FILE, or --estimate")
+        if to.suffix in (".xz", ".gz"):  # whoever reads it would take it for compressed
+            raise typer.BadParameter(f"{to}: lines are written plain; compress the file afterwards")
         faults = _faults(make(number, part), check)
         if faults:
             raise typer.Exit(_refuse(faults, json_))

@@ -7,6 +7,7 @@ knots. Does not see: how the knots were found (`training.calibration`).
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
@@ -82,10 +83,12 @@ def from_bytes(data: bytes) -> Calibration:
 
 
 def _disorder(knots: Sequence[tuple[float, float]]) -> list[Issue]:
-    """Knots whose map would not be a function, or would fall."""
-    pairs = enumerate(zip(knots, knots[1:], strict=False), start=1)
-    return [
-        Issue(f"/knots/{i}", "must lie to the right of the one before, and not below it")
-        for i, (left, right) in pairs
-        if not (right[0] > left[0] and right[1] >= left[1])
-    ]
+    """Knots whose map would not be a function, would fall, or would give nan between them."""
+    issues = []
+    for i, (left, right) in enumerate(zip(knots, knots[1:], strict=False), start=1):
+        if not (right[0] > left[0] and right[1] >= left[1]):
+            fault = "must lie to the right of the one before, and not below it"
+            issues.append(Issue(f"/knots/{i}", fault))
+        elif math.isinf((right[1] - left[1]) / (right[0] - left[0])):
+            issues.append(Issue(f"/knots/{i}", "is too close to the one before for its rise"))
+    return issues

@@ -31,7 +31,7 @@ from gatling_guard.encoders.scorer_folder import (
     shipped,
     tensors_of,
 )
-from gatling_guard.encoders.wordpiece import WordPiece, normalised
+from gatling_guard.encoders.wordpiece import WordPiece, normalised, vocabulary_of
 from gatling_guard.errors import ConfigurationError, InputError
 from gatling_guard.plan import ToolCall
 from gatling_guard.trace import is_directive
@@ -57,7 +57,7 @@ class PreciseScorer:
             ConfigurationError: a file is missing, damaged or of another shape.
         """
         found = read_scorer_folder(folder, (GRAPH, WORDS, VOCABULARY))
-        tokens = found.files[VOCABULARY].decode("utf-8").split("\n")
+        tokens = vocabulary_of(found.files[VOCABULARY], found.path / VOCABULARY)
         tensors = tensors_of(found.files[WORDS], found.path / WORDS)
         rows = len(tokens) + 2
         self._words = require_array(tensors, "words", (rows, DIM), "int8", found.path / WORDS)

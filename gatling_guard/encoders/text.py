@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatling_guard.encoders.ngrams import NGRAM_DIM, ngram_features
-from gatling_guard.encoders.wordpiece import WordPiece, normalised
+from gatling_guard.encoders.wordpiece import WordPiece, normalised, vocabulary_of
 from gatling_guard.errors import ConfigurationError
 
 SUBWORD_DIM = 256
@@ -110,7 +110,8 @@ class StaticText:
         """Reads a folder of `scripts/make_text_embeddings.py`.
 
         Raises:
-            ConfigurationError: a file is missing, or is not the one of the manifest.
+            ConfigurationError: a file is missing, is not the one of the manifest, or of another
+                form.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load as load_tensors
@@ -119,7 +120,7 @@ class StaticText:
         table_file, vocabulary_file = folder / "table.safetensors", folder / "vocabulary.txt"
         raw = _verified(table_file, manifest)
         words = _verified(vocabulary_file, manifest)
-        tokens = words.decode("utf-8").split("\n")
+        tokens = vocabulary_of(words, vocabulary_file)
         try:
             tensors = load_tensors(raw)
         except SafetensorError as error:
@@ -129,6 +130,8 @@ class StaticText:
             raise ConfigurationError(f"{table_file}: no int8 table of {len(tokens)} sub-words")
         if scale is None or scale.dtype != np.float32 or scale.shape != (len(tokens),):
             raise ConfigurationError(f"{table_file}: no float32 scale of {len(tokens)} sub-words")
+        if not np.isfinite(scale).all():
+            raise ConfigurationError(f"{table_file}: scale holds numbers that are not finite")
         # Of the contents and not only of the name: another table is another tokeniser.
         digest = hashlib.sha256(json.dumps(manifest["sha256"], sort_keys=True).encode()).hexdigest()
         pieces = WordPiece({token: i for i, token in enumerate(tokens)})

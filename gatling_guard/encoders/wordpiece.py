@@ -17,7 +17,9 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 
+from gatling_guard.errors import ConfigurationError
 from gatling_guard.trace.canonical import nfkc
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -38,6 +40,18 @@ def normalised(text: str) -> str:
     words = " ".join(lower.replace("_", " ").split())
     # A name of underscores only is a name.
     return words or lower.strip()
+
+
+def vocabulary_of(data: bytes, path: Path) -> list[str]:
+    """The sub-words of a vocabulary file, one a line.
+
+    Raises:
+        ConfigurationError: it is no UTF-8 text.
+    """
+    try:
+        return data.decode("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: no vocabulary ({error})") from None
 
 
 class WordPiece:

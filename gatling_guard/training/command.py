@@ -37,7 +37,7 @@ def main(
     options = _parser(name).parse_args(arguments)
     try:
         return _run(options, from_options(options), push)
-    except GatlingError as error:
+    except (GatlingError, OSError) as error:  # the text of an OSError names the file
         print(f"error: {error}", file=sys.stderr)
         return WRONG
 

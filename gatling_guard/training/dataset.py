@@ -47,6 +47,8 @@ _OPEN = 8
 into another."""
 _WINDOW = 64
 """Batches' worth of families sorted by length together: little padding, and still shuffled."""
+_SHOWN = 10
+"""Bad samples named in one error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,18 +155,20 @@ def prepare(samples: Iterable[Sample], *, seed: int = 0, bad: list[Issue] | None
         bad: takes up the faults of samples that cannot be used; None: the first is an error.
 
     Raises:
-        InputError: a sample cannot be used, or there is none.
+        InputError: a sample cannot be used, or none can.
     """
     maker = _Maker()
     found = Dataset({"train": [], "validation": [], "test": []}, [])
     families: dict[str, list[Item]] = {}
     for sample in samples:
         try:
-            families.setdefault(sample.family, []).append(maker.item(sample))
+            item = maker.item(sample)
         except InputError as error:
             if bad is None:
                 raise
             bad += [Issue(f"{sample.id}{i.where}", i.message, i.file, i.line) for i in error.issues]
+        else:
+            families.setdefault(sample.family, []).append(item)
     for family, items in families.items():
         seen = _seen(items)
         found.invisible += len(items) - len(seen)
@@ -176,7 +180,7 @@ def prepare(samples: Iterable[Sample], *, seed: int = 0, bad: list[Issue] | None
             found.left_out += len(items) - len(kept)
         found.splits[split] += kept
     if not families:
-        raise InputError("no usable sample", what="dataset")
+        raise InputError([*(bad or ())[:_SHOWN], Issue("", "no usable sample")], what="dataset")
     found.texts = list(maker.texts)
     return found
 

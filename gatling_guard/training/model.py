@@ -109,6 +109,7 @@ class Jepa(nn.Module):
         maps = correlated(said, done)
         turn = torch.empty(self.config.latent_dim, self.config.latent_dim)
         nn.init.orthogonal_(turn, generator=torch.Generator().manual_seed(0))
+        turn = turn.to(self.execution.device)
         for layer, found in zip((context.z_words, plan.z_words), maps, strict=True):
             directions = found[: self.config.latent_dim]
             layer.weight.copy_(turn[:, : len(directions)] @ directions)

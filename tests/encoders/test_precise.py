@@ -148,6 +148,16 @@ def test_bytes_that_are_no_graph_are_refused_with_the_right_hash(copy: Path, gra
         PreciseScorer(copy)
 
 
+def test_a_vocabulary_that_is_no_text_is_refused(copy: Path) -> None:
+    raw = b"\xff" + (copy / VOCABULARY).read_bytes()[1:]
+    (copy / VOCABULARY).write_bytes(raw)
+    manifest = json.loads((copy / "manifest.json").read_bytes())
+    manifest["sha256"][VOCABULARY] = sha256(raw).hexdigest()
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ConfigurationError, match=VOCABULARY):
+        PreciseScorer(copy)
+
+
 def test_an_installation_without_weights_says_so(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -18,6 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
 
 from gatling_guard.encoders.ngrams import ngram_features
 from gatling_guard.encoders.text import (
@@ -418,6 +420,24 @@ def test_a_table_of_another_form_is_refused(folder: Path, raw: bytes) -> None:
 def test_a_vocabulary_of_another_length_is_refused(folder: Path) -> None:
     resigned(folder, "vocabulary.txt", (folder / "vocabulary.txt").read_bytes() + b"\nmore")
     with pytest.raises(ConfigurationError, match="sub-words"):
+        StaticText.load(folder)
+
+
+def test_a_vocabulary_that_is_no_text_is_refused(folder: Path) -> None:
+    raw = (folder / "vocabulary.txt").read_bytes()
+    resigned(folder, "vocabulary.txt", b"\xff" + raw[1:])
+    with pytest.raises(ConfigurationError, match=r"vocabulary\.txt"):
+        StaticText.load(folder)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_scale_that_is_no_number_is_refused(folder: Path, number: float) -> None:
+    """With it every cosine of a text would be nan, and no comparison with nan is true."""
+    tensors = load_tensors((folder / "table.safetensors").read_bytes())
+    scale = tensors["scale"].copy()
+    scale[7] = number
+    resigned(folder, "table.safetensors", save_tensors({**tensors, "scale": scale}))
+    with pytest.raises(ConfigurationError, match="not finite"):
         StaticText.load(folder)
 
 

@@ -71,6 +71,13 @@ def test_bad_lines_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert not (tmp_path / "b").exists()
 
 
+def test_a_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """R65: an error, not a traceback."""
+    given = [*QUICK, "--dataset", str(tmp_path / "none.jsonl"), "--output", str(tmp_path / "run")]
+    assert main(given, push=refuse) == WRONG
+    assert f"{tmp_path / 'none.jsonl'}" in capsys.readouterr().err
+
+
 def test_the_script_has_the_founding_flags() -> None:
     """R69."""
     script = ROOT / "scripts" / "train_jepa_encoders.py"

@@ -91,6 +91,10 @@ def test_nothing_usable_is_an_error() -> None:
     bad: list[Issue] = []
     with pytest.raises(InputError, match="no usable sample"):
         prepare([], bad=bad)
+    odd = [dataclasses.replace(sample, facts={"zz": {}}) for sample in samples(2)]
+    with pytest.raises(InputError, match="no usable sample") as error:
+        prepare(odd, bad=bad)
+    assert odd[0].id in str(error.value)
 
 
 def test_a_dataset_is_the_same_however_it_is_read(tmp_path: Path) -> None:

@@ -290,6 +290,14 @@ def test_the_verb_refuses_a_wrong_shard(tmp_path: Path, shard: str) -> None:
     assert done.exit_code == 2
 
 
+@pytest.mark.parametrize("suffix", [".xz", ".gz"])
+def test_the_verb_writes_no_plain_lines_under_a_packed_name(tmp_path: Path, suffix: str) -> None:
+    """`train` and all others would read such a file as a packed one."""
+    path = tmp_path / f"data.jsonl{suffix}"
+    done = _generate("-o", str(path), "--families", "2")
+    assert (done.exit_code, path.exists()) == (2, False)
+
+
 def _generate(*options: str) -> Any:
     return CliRunner().invoke(app, ["generate", *options])
 

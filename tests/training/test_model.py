@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -167,6 +168,17 @@ def test_the_start_touches_the_ends_alone_and_the_target_is_the_encoder(started:
     assert changed == {f"{part}.{end}" for part in parts for end in ends}
     mine, target = started.execution.state_dict(), started.target.encoder.state_dict()
     assert all(torch.equal(mine[name], target[name]) for name in mine)
+
+
+def test_the_start_stays_where_the_weights_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Meta stands in for an accelerator: it refuses to be added to what lies on the CPU."""
+    model = Jepa(TINY, args()).to("meta")
+    words = torch.zeros(4, TINY.words_dim, device="meta")
+    z = torch.zeros(4, TINY.latent_dim, device="meta")
+    monkeypatch.setattr(model, "_words", lambda batch: (words, words))
+    monkeypatch.setattr(model, "encode", lambda batch: SimpleNamespace(z_g=z, z_e=z))
+    model.start(groups(most=1))
+    assert {p.device.type for p in model.parameters()} == {"meta"}
 
 
 def test_the_start_finds_the_plan_of_an_authority(started: Jepa) -> None:
