@@ -26,6 +26,7 @@ from gatling_guard.cli.console import (
 )
 from gatling_guard.cli.export_command import needs_torch
 from gatling_guard.cli.model_command import now
+from gatling_guard.encoders.manifest import read_manifest
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -97,6 +98,7 @@ def evaluate_model(
         part = _part(data, split, seed, families)
         subjects = []
         for folder in (model, *(compare or ())):
+            _same_split(folder, seed)
             with _progress(f"running {folder.name}", len(part.items)) as tick:
                 subjects.append(
                     examine(
@@ -151,6 +153,7 @@ def calibrate(
         from gatling_guard.training.served import serve
 
         encoders = load_encoders(model, backend=backend, precision=precision)
+        _same_split(model, seed)
         part = _part(data, "validation", seed, families)
         chosen = energy or default_energy(encoders)
         with _progress(f"running {model.name}", len(part.items)) as tick:
@@ -169,6 +172,18 @@ def calibrate(
     sizes = ", ".join(f"{count:,} {name}" for name, count in made.samples.items())
     out.print(f"energy {chosen}; {sizes}; balanced error {made.balanced_error:.3f}")
     out.print(f"[green]calibrated[/green]: digest {manifest.digest}", soft_wrap=True)
+
+
+def _same_split(folder: Path, seed: int) -> None:
+    """Say so where the split is another than that of training: most of it was trained on."""
+    manifest = read_manifest(folder)
+    if manifest.data_hash and manifest.seeds and seed not in manifest.seeds:
+        trained = ", ".join(map(str, manifest.seeds))
+        err.print(
+            f"[yellow]WARNING:[/yellow] {plain(folder)} was trained with --seed {trained}; with"
+            f" --seed {seed} it has seen most of this split",
+            soft_wrap=True,
+        )
 
 
 def _part(files: list[Path], split: SplitName, seed: int, families: int | None) -> Part:

@@ -160,6 +160,9 @@ class _Training:
                 for group, share in zip(order, whole, strict=True)
             ]
         )
+        if self.world > 1:  # an eigenvector's sign is free: other devices may draw another one
+            for parameter in self.model.parameters():
+                dist.broadcast(parameter.data, 0)
 
     def _epoch(self, stop: Stop) -> bool:
         """The rest of one epoch; False where it was stopped on the way."""
