@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from functools import cached_property
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -241,21 +242,26 @@ def structure_issues(node_ids: Sequence[str | None], edges: Sequence[Edge | None
 
 
 def _order(plan: ExecutionPlan) -> tuple[str, ...]:
-    """Kahn's algorithm, stable in the order of `nodes`."""
+    """Kahn's algorithm; of the nodes that are ready the first in `nodes`.
+
+    So a plan whose nodes stand in the order in which they ran keeps it, as a session does.
+    """
     waiting = {node: len(sources) for node, sources in plan.parents.items()}
+    place = {node: i for i, node in enumerate(waiting)}
+    names = list(waiting)
     children: dict[str, list[str]] = {node: [] for node in waiting}
     for node, sources in plan.parents.items():
         for source in sources:
             children[source].append(node)
-    ready = deque(node for node, count in waiting.items() if count == 0)
+    ready = [place[node] for node, count in waiting.items() if count == 0]  # sorted: a heap
     done: list[str] = []
     while ready:
-        node = ready.popleft()
+        node = names[heappop(ready)]
         done.append(node)
         for child in children[node]:
             waiting[child] -= 1
             if waiting[child] == 0:
-                ready.append(child)
+                heappush(ready, place[child])
     if len(done) != len(waiting):
         raise CycleError(_find_cycle(plan.parents, [n for n, c in waiting.items() if c > 0]))
     return tuple(done)

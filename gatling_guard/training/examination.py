@@ -98,8 +98,8 @@ def examine(
 
 
 def default_energy(encoders: Encoders) -> Source:
-    """What there is."""
-    return "structure" if encoders.energy is None else "both"
+    """What there is; together with the structure it separates less (docs/benchmarks.md)."""
+    return "structure" if encoders.energy is None else "learned"
 
 
 def document(subjects: Sequence[Subject], part: Part, files: Sequence[Path]) -> dict[str, Any]:

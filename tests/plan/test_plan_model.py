@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from gatling_guard.errors import CycleError, PlanError
-from gatling_guard.plan import MAX_NODES, ExecutionPlan, ToolCall, parse_plan, plan_schema
+from gatling_guard.plan import MAX_NODES, Edge, ExecutionPlan, ToolCall, parse_plan, plan_schema
 
 SCHEMA_FILE = Path(__file__).parents[2] / "docs" / "schemas" / "plan.schema.json"
 
@@ -251,3 +251,17 @@ def test_direct_construction_checks_too() -> None:
     calls = tuple(ToolCall(node_id=str(i), tool_name="t") for i in range(2))
     with pytest.raises(CycleError):
         ExecutionPlan(nodes=calls, edges=(("0", "1"), ("1", "0")))  # type: ignore[arg-type]
+
+
+@given(st.data())
+def test_a_plan_told_in_the_order_it_ran_keeps_that_order(data: st.DataObject) -> None:
+    """R4: ties go to the node named first, so that a plan and its session agree on every prefix."""
+    size = data.draw(st.integers(1, 12))
+    pairs = [(a, b) for b in range(size) for a in range(b)]
+    chosen = data.draw(st.lists(st.sampled_from(pairs), unique=True)) if pairs else []
+    names = data.draw(st.permutations([f"n{i}" for i in range(size)]))
+    plan = ExecutionPlan(
+        nodes=tuple(ToolCall(node_id=name, tool_name="t") for name in names),
+        edges=tuple(Edge(source=names[a], target=names[b]) for a, b in chosen),
+    )
+    assert plan.order == tuple(names)
