@@ -97,7 +97,10 @@ def picture(draw: Any) -> bytes:
     with rc_context({"svg.hashsalt": "gatling"}):
         figure = Figure(figsize=(5, 3.2), layout="constrained")
         FigureCanvasSVG(figure)
-        draw(figure.add_subplot())
+        axes = figure.add_subplot()
+        draw(axes)
+        named = len(axes.get_yticklabels()) if axes.patches else 0  # bars need a line of text each
+        figure.set_figheight(max(3.2, 0.6 + 0.2 * named))
         data = io.BytesIO()
         figure.savefig(data, format="svg", metadata={"Date": None})
     return data.getvalue()
