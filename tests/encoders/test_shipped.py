@@ -15,6 +15,7 @@ import pytest
 from gatling_guard.encoders import Encoders, load_encoders, manifest
 from gatling_guard.encoders.checkpoint import expected_shapes, verify
 from gatling_guard.encoders.manifest import PRETRAINED, read_manifest, shipped
+from gatling_guard.plan import ToolCall
 from gatling_guard.training.assessment import raw_energy
 from gatling_guard.training.dataset import prepare
 from gatling_guard.training.sample import Sample
@@ -194,3 +195,16 @@ def test_sending_all_to_a_stranger_costs_more(encoders: Encoders) -> None:
     assert (energies["twin"][1] > energies["honest"][1]).all()
     assert np.median(energies["twin"][0]) > 6
     assert np.median(energies["honest"][0]) < 2
+
+
+@needs_weights
+def test_a_larger_limit_is_farther_away_in_the_shipped_weights(encoders: Encoders) -> None:
+    """R21: of the call and of the plan."""
+
+    def both(limit: int) -> tuple[Any, Any]:
+        call = ToolCall(node_id="1", tool_name="list_events", arguments={"limit": limit})
+        step = encoders.execution.start().append(call)
+        return step.call, step.z_e
+
+    for five, fifty, many in zip(both(5), both(50), both(10_000), strict=True):
+        assert 2 * np.linalg.norm(five - fifty) < np.linalg.norm(five - many)
