@@ -223,8 +223,9 @@ def test_calibrate_then_evaluate(model: Path, trained: Path, data: Path, tmp_pat
 
     out = tmp_path / "report"
     done = run(
-        "evaluate-model", model, "--data", data, "--compare", trained, "--out", out, "--json"
-    )
+        "evaluate-model", model, "--data", data, "--compare", trained, "--energy", "both",
+        "--out", out, "--json",
+    )  # fmt: skip
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert found == json.loads((out / "metrics.json").read_text())
