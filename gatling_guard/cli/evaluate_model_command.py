@@ -60,7 +60,7 @@ Energy = Annotated[
     EnergyName | None,
     typer.Option(
         help="Raw energy: of the model's head, of exact structure, or their sum. Left out: the"
-        " calibrated one, else `learned`."
+        " calibrated one, else `learned`, or `structure` where nothing was learned."
     ),
 ]
 

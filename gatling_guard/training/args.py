@@ -93,6 +93,9 @@ class TrainArgs:
         for name in ("latent_dim", "batch_size", "epochs", "devices", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} must be 1 or more")
+        for name in ("seed", "threads"):
+            if getattr(self, name) < 0:
+                raise ConfigurationError(f"{name} must be 0 or more")
         for name in ("learning_rate", "tau", "energy_temperature", "clip"):
             if not getattr(self, name) > 0:
                 raise ConfigurationError(f"{name} must be above 0")

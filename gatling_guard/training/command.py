@@ -37,8 +37,13 @@ def main(
     options = _parser(name).parse_args(arguments)
     try:
         return _run(options, from_options(options), push)
-    except (GatlingError, OSError) as error:  # the text of an OSError names the file
+    except GatlingError as error:
         print(f"error: {error}", file=sys.stderr)
+        return WRONG
+    except OSError as error:
+        known = error.filename is not None and error.strerror is not None
+        text = f"{error.filename}: {error.strerror}" if known else str(error)
+        print(f"error: {text}", file=sys.stderr)
         return WRONG
 
 
