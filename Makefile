@@ -86,7 +86,9 @@ train-smoke: $(DEV)  ## The loss falls, a resumed run is a straight one, two pro
 	@$(BIN)/python -m pytest -q tests/training/test_loop.py
 
 weights: $(DEV)  ## Make the shipped weights again, into build/weights; ARGS=--estimate says how long
+ifeq ($(findstring --estimate,$(ARGS)),)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[distill]"
+endif
 	@$(BIN)/python scripts/make_weights.py $(ARGS)
 
 text-embeddings: $(DEV)  ## Distil the shipped text table again from the offline teacher

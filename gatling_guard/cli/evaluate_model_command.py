@@ -155,7 +155,8 @@ def calibrate(
         encoders = load_encoders(model, backend=backend, precision=precision)
         _same_split(model, seed)
         part = _part(data, "validation", seed, families)
-        chosen = energy or default_energy(encoders)
+        before = encoders.calibration
+        chosen = energy or (before.energy if before else default_energy(encoders))
         with _progress(f"running {model.name}", len(part.items)) as tick:
             served = serve(encoders, part.items, part.texts, tick=tick)
         raw = raw_energy(chosen, served, part.structure)
