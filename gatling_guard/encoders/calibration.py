@@ -50,13 +50,13 @@ class Calibration(BaseModel):
     """Of the split."""
 
     def __call__(self, energies: ArrayLike) -> NDArray[np.float64]:
-        """Raw energies `[...]` -> calibrated ones `[...]`, >= 0."""
+        """Raw energies `[...]` -> calibrated ones `[...]`, >= 0; what is no number is infinite."""
         raw = np.asarray(energies, np.float64)
         x, y = np.array(self.knots, np.float64).T
         slope = min(1.0, (y[-1] - y[-2]) / (x[-1] - x[-2]))
         beyond = np.maximum(raw - x[-1], 0.0) * slope
         found: NDArray[np.float64] = np.interp(raw, x, y) + beyond
-        return found
+        return np.where(np.isnan(raw), np.inf, found)  # nan would exceed no threshold
 
     def to_bytes(self) -> bytes:
         """The file."""

@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from gatling_guard.training import metrics
+from gatling_guard.training.batching import batches
 from gatling_guard.training.collate import Batch
-from gatling_guard.training.dataset import Item, batches
+from gatling_guard.training.dataset import Item
 from gatling_guard.training.model import Jepa
 
 

@@ -32,8 +32,9 @@ from gatling_guard.encoders.config import EncoderConfig
 from gatling_guard.errors import ConfigurationError
 from gatling_guard.training import state
 from gatling_guard.training.args import TrainArgs
+from gatling_guard.training.batching import batches
 from gatling_guard.training.collate import Batch
-from gatling_guard.training.dataset import Dataset, Item, batches
+from gatling_guard.training.dataset import Dataset, Item
 from gatling_guard.training.evaluate import Evaluation, evaluate
 from gatling_guard.training.model import Jepa, share_of
 from gatling_guard.training.state import Progress

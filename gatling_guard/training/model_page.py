@@ -183,6 +183,8 @@ def _pools(axes: Axes, subject: Subject) -> None:
             axes.plot(*zip(*known, strict=True), marker="o", markersize=4, label=group)
     axes.axhline(0.9, color="grey", linewidth=0.6, linestyle=":")
     axes.set(xlabel="candidates", ylabel="share found", xscale="log", ylim=(-0.03, 1.03))
+    axes.set_xticks([32, 100, 1000], ["32", "100", "1,000"], minor=False)
+    axes.set_xticks([], minor=True)
     axes.legend()
 
 
@@ -197,7 +199,7 @@ def _aucs(axes: Axes, subject: Subject) -> None:
                 axes.plot([x], [found["value"]], "o", color=_COLOURS[other], markersize=5)
         axes.plot([], [], "o-", color=_COLOURS[other], label=f"gold | {other}")
     axes.axhline(0.5, color="grey", linewidth=0.6, linestyle=":")
-    axes.set(ylabel="AUC", ylim=(0.3, 1.03), xticks=range(len(names)), xticklabels=names)
+    axes.set(ylabel="AUC", ylim=(-0.03, 1.03), xticks=range(len(names)), xticklabels=names)
     axes.legend(loc="lower left")
 
 

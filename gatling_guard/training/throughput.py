@@ -18,8 +18,9 @@ from gatling_guard.encoders.config import EncoderConfig
 from gatling_guard.plan import parse_plan
 from gatling_guard.training import losses
 from gatling_guard.training.args import TrainArgs
+from gatling_guard.training.batching import batches
 from gatling_guard.training.collate import Batch
-from gatling_guard.training.dataset import Item, batches, prepare, tool_specs
+from gatling_guard.training.dataset import Item, prepare, tool_specs
 from gatling_guard.training.demo_samples import samples
 from gatling_guard.training.facts import lineages
 from gatling_guard.training.model import Jepa

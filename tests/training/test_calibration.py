@@ -26,6 +26,8 @@ def test_classes_that_lie_apart() -> None:
     assert (energies[:3] < 2).all()
     assert ((energies[3:6] >= 2) & (energies[3:6] <= 6)).all()
     assert (energies[6:] >= 8).all()
+    # No number is no clean bill: nan would exceed no threshold.
+    assert found(float("nan")) == float("inf")
     # Halfway between two knots; and beyond the last with its slope, which is not above 1.
     assert np.allclose(found([0.1, 0.875, 4.0, 5.0]), [0.35, 3, 11, 12])
 

@@ -16,8 +16,9 @@ from gatling_guard.encoders.governance import GovernanceEncoder
 from gatling_guard.errors import InputError, Issue
 from gatling_guard.training import dataset as module
 from gatling_guard.training import samples_of
+from gatling_guard.training.batching import batches
 from gatling_guard.training.collate import Batch
-from gatling_guard.training.dataset import Item, batches, load, prepare, split_of
+from gatling_guard.training.dataset import Item, load, prepare, split_of
 from gatling_guard.training.demo_samples import samples
 from gatling_guard.training.sample import Sample, to_line
 from tests.training.samples import TINY, dataset, write

@@ -18,8 +18,8 @@ from gatling_guard.encoders.checkpoint import load_into, verify
 from gatling_guard.encoders.plans import Prepared
 from gatling_guard.errors import ConfigurationError, InputError
 from gatling_guard.training.args import TrainArgs, parse
+from gatling_guard.training.batching import batches
 from gatling_guard.training.collate import Batch
-from gatling_guard.training.dataset import batches
 from gatling_guard.training.loop import Run, fit, learning_rate
 from gatling_guard.training.model import Jepa
 from gatling_guard.training.state import Progress

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gatling_guard.encoders.energies import EnergyHead
+from gatling_guard.training.batching import batches
 from gatling_guard.training.collate import Batch
-from gatling_guard.training.dataset import batches
 from gatling_guard.training.model import Jepa, correlated, worst
 from tests.training.samples import TINY, args, dataset
 
