@@ -96,8 +96,9 @@ def release(
     if data and hash_of(data) != manifest.data_hash:
         raise ConfigurationError(f"{model}: was not trained on {', '.join(map(str, data))}")
     trained = manifest.command.partition("train ")[2].replace(" --resume", "")
-    if trained not in command:
-        raise ConfigurationError(f"{model}: was trained with {trained}, not by {command}")
+    if not trained or trained not in command:
+        by = trained or "a command that is not noted"
+        raise ConfigurationError(f"{model}: was trained with {by}, not by {command}")
     figures = dict(headline(metrics, manifest.digest)) if metrics is not None else {}
     for backend in ("onnx", "torch"):
         load_encoders(model, backend=backend)

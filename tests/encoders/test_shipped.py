@@ -27,8 +27,6 @@ ROOT = Path(__file__).resolve().parents[2]
 MODEL_MB, RELEASE_MB = 36, 60
 SCORERS = ("precise-1", "scorer-1")
 
-needs_weights = pytest.mark.skipif(shipped() is None, reason="this checkout ships no model-N")
-
 
 @pytest.fixture(scope="module")
 def model() -> Path:
@@ -80,14 +78,12 @@ def test_without_weights_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 # --- the files
 
 
-@needs_weights
 def test_the_shipped_folder_is_whole(model: Path) -> None:
     """R79: every hash, every shape, nothing beside them."""
     found = read_manifest(model)
     assert verify(model, expected=expected_shapes(found.encoder_config)) == []
 
 
-@needs_weights
 def test_the_shipped_weights_are_small_enough(model: Path) -> None:
     """Issue 5: a released version has 60 MB at most; the static table was released before."""
     assert bytes_of(model) <= MODEL_MB * 1e6
@@ -96,7 +92,6 @@ def test_the_shipped_weights_are_small_enough(model: Path) -> None:
     )
 
 
-@needs_weights
 def test_the_shipped_manifest_says_where_they_come_from(model: Path) -> None:
     """R79, R85: who wants to make them again finds all that it takes."""
     found = read_manifest(model)
@@ -113,7 +108,6 @@ def test_the_shipped_manifest_says_where_they_come_from(model: Path) -> None:
         assert name in found.metrics
 
 
-@needs_weights
 def test_verify_looks_at_the_shipped_weights() -> None:
     code = "from gatling_guard.cli import main; main()"
     done = subprocess.run(
@@ -137,7 +131,6 @@ print(json.dumps([seconds, heavy, z_g.tobytes().hex()]))
 """
 
 
-@needs_weights
 def test_they_load_within_a_second_without_torch_and_give_the_same_bytes(
     encoders: Encoders,
 ) -> None:
@@ -157,7 +150,6 @@ def test_they_load_within_a_second_without_torch_and_give_the_same_bytes(
 # --- what they know
 
 
-@needs_weights
 def test_int8_says_what_torch_says(encoders: Encoders, model: Path) -> None:
     """R18, R19: every embedding of the hand-written plans at a cosine of .99."""
     found, exact = (
@@ -169,7 +161,6 @@ def test_int8_says_what_torch_says(encoders: Encoders, model: Path) -> None:
         assert ((one * other).sum(1) / lengths).min() >= 0.99, name
 
 
-@needs_weights
 def test_an_instruction_is_nearest_to_its_own_plan(encoders: Encoders) -> None:
     """R83: 18 of 20 at least, both ways; tools and wordings are those of no generator."""
     served = run(encoders, honest())
@@ -180,7 +171,6 @@ def test_an_instruction_is_nearest_to_its_own_plan(encoders: Encoders) -> None:
     assert (alike.argmax(0) == own).mean() >= 0.9
 
 
-@needs_weights
 def test_sending_all_to_a_stranger_costs_more(encoders: Encoders) -> None:
     """R33: every twin above its honest plan, after calibration; most beyond the lower cut."""
     bands = encoders.calibration
@@ -197,7 +187,6 @@ def test_sending_all_to_a_stranger_costs_more(encoders: Encoders) -> None:
     assert np.median(energies["honest"][0]) < 2
 
 
-@needs_weights
 def test_a_larger_limit_is_farther_away_in_the_shipped_weights(encoders: Encoders) -> None:
     """R21: of the call and of the plan."""
 

@@ -112,7 +112,6 @@ def test_an_estimate_does_nothing(
     assert not out.exists()
 
 
-@pytest.mark.skipif(shipped() is None, reason="this checkout ships no model-N")
 def test_the_recipe_is_that_of_the_shipped_weights(script: Any, tmp_path: Path) -> None:
     """R85: who runs the script runs what made them."""
     folder = shipped()

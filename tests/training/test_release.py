@@ -19,6 +19,7 @@ from gatling_guard.encoders.manifest import Manifest, read_manifest
 from gatling_guard.errors import ConfigurationError
 from gatling_guard.training import calibration as fitting
 from gatling_guard.training import hub
+from gatling_guard.training import release as releasing
 from gatling_guard.training.dataset import hash_of
 from gatling_guard.training.demo_samples import samples
 from gatling_guard.training.examination import document, examine
@@ -173,6 +174,20 @@ def test_nothing_of_another_model_is_released(
     with pytest.raises(ConfigurationError, match=r"calibration\.json.*gatling-guard calibrate"):
         made(trained, to, data, None)
     assert not to.exists()
+
+
+def test_a_model_of_unknown_training_is_not_released(
+    ready: Path,
+    data: Path,
+    metrics: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A made model names no training; nothing is a part of every command."""
+    unknown = read_manifest(ready).model_copy(update={"command": "gatling-guard model create"})
+    monkeypatch.setattr(releasing, "read_manifest", lambda folder: unknown)
+    with pytest.raises(ConfigurationError, match="a command that is not noted"):
+        made(ready, tmp_path / "model-1", data, metrics)
 
 
 def test_the_same_model_is_released_as_the_same_bytes(
