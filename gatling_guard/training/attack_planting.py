@@ -17,7 +17,7 @@ from gatling_guard.errors import InputError
 from gatling_guard.plan import parse_json
 from gatling_guard.trace import RecordedStep, RecordedTrace
 from gatling_guard.training.attack_forms import Form, Goal, Scene
-from gatling_guard.training.scenario_files import MARKER
+from gatling_guard.training.scenario_types import MARKER
 from gatling_guard.training.synthetic import inserted
 from gatling_guard.training.traces import LabelledTrace
 
@@ -31,7 +31,7 @@ def filled(output: str, text: str) -> str:
     """The output with a text at its marker; "" removes the marker and the blanks around it."""
     if not text:
         return _BEHIND.sub("", _ALONE.sub("", output))
-    written = json.dumps(text, ensure_ascii=False)[1:-1] if _json(output) is not None else text
+    written = json.dumps(text, ensure_ascii=False)[1:-1] if json_of(output) is not None else text
     return output.replace(MARKER, written)
 
 
@@ -89,32 +89,32 @@ def plant(
         None where no output could hold it, or the goal does not fit the form.
     """
     rng = random.Random(f"{seed}/plant/{trace.id}/{form.family}/{goal.text}")
-    readable = [i for i, step in enumerate(trace.steps) if step.output]
-    if not readable:
+    steps = [replace(step, meta={**step.meta, "malicious": False}) for step in trace.steps]
+    first = next((i for i, step in enumerate(steps) if step.output), len(steps))
+    if max(first + 1, goal.since) > len(steps):
         return None
+    at = rng.randint(max(first + 1, goal.since), len(steps))
+    readable = [i for i, step in enumerate(steps[:at]) if step.output]
     site = rng.choice(readable)
-    at = rng.randint(site + 1, len(trace.steps))
-    outputs = [_text(step.output) for step in trace.steps]
-    scene = scene_of(trace.instruction, trace.steps, site, at)
-    parts = form.write(goal, scene, rng)
+    parts = form.write(goal, scene_of(trace.instruction, steps, site, at), rng)
     if not parts:
         return None
-    others = [i for i in readable if i < at and i != site][: len(parts) - 1]
+    others = [i for i in readable if i != site][: len(parts) - 1]
+    texts = [text_of(step.output) for step in steps]
     for i in (site, *others):
-        outputs[i] = inserted(outputs[i], MARKER, rng)
-    written = spread(outputs, site, others, parts)
-    honest = [
-        replace(step, output=output if step.output else step.output, meta={"malicious": False})
-        for step, output in zip(trace.steps, written, strict=True)
-    ]
-    steps = honest if resisted else attacked(honest, goal.calls, at, resumed=rng.random() < 0.5)
+        texts[i] = inserted(texts[i], MARKER, rng)
+    written = spread(texts, site, others, parts)
+    for i in (site, *others):
+        steps[i] = replace(steps[i], output=written[i])
     kind = "injection_resisted" if resisted else "attack_succeeded"
+    resumed = rng.random() < 0.5
     meta = {
         **trace.meta,
         **labels(goal, form, parts, kind),
-        "injected_steps": [i for i, text in enumerate(written) if text != _text(trace.steps[i].output)],
+        "injected_steps": sorted((site, *others)),
     }
-    made = replace(trace, source=source, steps=tuple(steps), meta=meta)
+    run = steps if resisted else attacked(steps, goal.calls, at, resumed=resumed)
+    made = replace(trace, source=source, steps=numbered(run), meta=meta)
     suite = str(trace.meta.get("suite") or trace.source)
     task = f"{suite}/{trace.meta.get('user_task') or trace.instruction}"
     return LabelledTrace(made, source, suite, task, kind, goal.text, parts)
@@ -122,7 +122,7 @@ def plant(
 
 def scene_of(instruction: str, steps: Sequence[RecordedStep], site: int, at: int) -> Scene:
     """What the text at a place may refer to."""
-    outputs = tuple(_text(step.output) for step in steps[:at])
+    outputs = tuple(text_of(step.output) for step in steps[:at])
     return Scene(instruction, outputs, steps[site + 1].tool if site + 1 < len(steps) else "")
 
 
@@ -130,9 +130,12 @@ def attacked(
     honest: Sequence[RecordedStep], calls: Sequence[RecordedStep], at: int, *, resumed: bool
 ) -> list[RecordedStep]:
     """The honest steps with the attack's calls after `at` of them, and the rest if `resumed`."""
-    rest = honest[at:] if resumed else []
-    own = [replace(c, call_id=f"attack_{i}") for i, c in enumerate(calls)]
-    return [*honest[:at], *own, *rest]
+    return [*honest[:at], *calls, *(honest[at:] if resumed else [])]
+
+
+def numbered(steps: Sequence[RecordedStep]) -> tuple[RecordedStep, ...]:
+    """With ids by place: an id of its own would tell a call of the attack."""
+    return tuple(replace(step, call_id=f"call_{i}") for i, step in enumerate(steps))
 
 
 def labels(goal: Goal, form: Form, parts: Sequence[str], kind: str) -> dict[str, Any]:
@@ -155,7 +158,7 @@ def labels(goal: Goal, form: Form, parts: Sequence[str], kind: str) -> dict[str,
 
 def _beside(output: str, text: str) -> str | None:
     """The output with a text in another field of prose in the record that holds the marker."""
-    value = _json(output)
+    value = json_of(output)
     record = _record(value)
     if record is None:
         return None
@@ -177,7 +180,7 @@ def _record(value: Any) -> dict[str, Any] | None:
     return next((found for item in items if (found := _record(item)) is not None), None)
 
 
-def _json(text: str) -> Any:
+def json_of(text: str) -> Any:
     """The object or list that a text is; None for prose."""
     if text.lstrip()[:1] not in ("{", "["):
         return None
@@ -187,7 +190,8 @@ def _json(text: str) -> Any:
         return None
 
 
-def _text(output: Any) -> str:
+def text_of(output: Any) -> str:
+    """An output as text, as a row shows it."""
     if output is None or isinstance(output, str):
         return output or ""
     return json.dumps(output, ensure_ascii=False)

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,14 @@ from gatling_guard.catalog import ToolSpec
 from gatling_guard.errors import InputError, Issue, PolicyError
 from gatling_guard.policy.source import Place, Source, read_file
 from gatling_guard.trace import RecordedStep, tool_from_row
+from gatling_guard.training.scenario_types import (
+    ATTACK_KINDS,
+    MARKER,
+    Attack,
+    Scenario,
+    ScenarioWorld,
+)
 
-MARKER = "{{inject}}"
-"""Where a stranger may write."""
-ATTACK_KINDS = ("other-goal", "mimic", "no-literal", "reversible", "masquerade")
 FOLDER = Path(__file__).with_name("scenarios")
 
 _TYPES: dict[type, str] = {str: "text", bool: "true or false", int: "a whole number",
@@ -33,53 +36,15 @@ _TYPES: dict[type, str] = {str: "text", bool: "true or false", int: "a whole num
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Attack:
-    """What a stranger wants, and what a fully compromised agent does for it."""
-
-    kind: str
-    site: int
-    """Index of the honest step whose output holds the text, from 0."""
-    at: int
-    """Honest steps that run before its calls."""
-    goal: str
-    plain: str
-    """The goal as a statement, with no imperative."""
-    calls: tuple[RecordedStep, ...]
-    """`malicious` is True, or None for a harmless preparation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """One honest run; outputs of the steps in `sites` hold one marker each."""
-
-    world: str
-    id: str
-    delegated: bool
-    instruction: str
-    steps: tuple[RecordedStep, ...]
-    sites: tuple[int, ...]
-    """Indices of steps, from 0."""
-    attacks: tuple[Attack, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ScenarioWorld:
-    """The tools and runs of one file."""
-
-    name: str
-    tools: tuple[ToolSpec, ...]
-    scenarios: tuple[Scenario, ...]
-
-
 def read_worlds(folder: str | Path = FOLDER) -> list[ScenarioWorld]:
-    """All files of a folder, in the order of their names.
+    """All files of a folder in the order of their names, or one file.
 
     Raises:
         InputError: with every fault of all files, or where there is no file.
     """
     worlds, issues = [], list[Issue]()
-    for path in sorted(Path(folder).glob("*.yaml")):
+    folder = Path(folder)
+    for path in [folder] if folder.is_file() else sorted(folder.glob("*.yaml")):
         try:
             worlds.append(read_world(path))
         except InputError as error:
@@ -120,13 +85,13 @@ class _Reader:
     def fault(self, place: Place, message: str) -> None:
         self.source.fault(place, f"{self.scenario}: {message}" if self.scenario else message)
 
-    def fields(self, value: Any, place: Place, wanted: dict[str, type], *optional: str) -> Any:
+    def fields(self, value: Any, place: Place, wanted: Mapping[str, type], *optional: str) -> Any:
         """The mapping with a value of the right type for each wanted key, or None."""
         if not isinstance(value, dict):
             self.fault(place, "must be a mapping")
             return None
         count = len(self.source.issues)
-        for key in value.keys() - wanted.keys():
+        for key in sorted(value.keys() - wanted.keys()):
             self.fault((*place, key), f"unknown key; known: {', '.join(wanted)}")
         for key, kind in wanted.items():
             found = value.get(key)
@@ -233,7 +198,7 @@ class _Reader:
             self.fault((*place, *inner), f"{tool}: {error.message[:200]}")
         known = spec.parameters.get("properties", {})
         if "additionalProperties" not in spec.parameters:
-            for name in arguments.keys() - known.keys():
+            for name in sorted(arguments.keys() - known.keys()):
                 self.fault((*place, "args", name), f"{tool} has no argument {name!r}")
 
     def sites(
@@ -254,9 +219,7 @@ class _Reader:
                 self.fault((*place, "steps", i), message)
         return tuple(n - 1 for n in listed)
 
-    def attack(
-        self, item: Any, place: Place, sites: tuple[int, ...], steps: int
-    ) -> Attack | None:
+    def attack(self, item: Any, place: Place, sites: tuple[int, ...], steps: int) -> Attack | None:
         wanted = {"kind": str, "site": int, "goal": str, "plain": str, "at": int, "calls": list}
         data = self.fields(item, place, wanted)
         if data is None:

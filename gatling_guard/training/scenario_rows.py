@@ -16,6 +16,7 @@ import argparse
 import json
 import lzma
 import random
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,19 +26,25 @@ from typing import Any, get_args
 
 from gatling_guard.errors import GatlingError
 from gatling_guard.plan import leaves
-from gatling_guard.trace import RecordedStep, RecordedTrace
-from gatling_guard.training.attack_forms import Form, Goal, Side, forms, literals
-from gatling_guard.training.attack_planting import attacked, filled, labels, scene_of, spread
-from gatling_guard.training.scenario_files import (
-    FOLDER,
-    Attack,
-    Scenario,
-    ScenarioWorld,
-    read_worlds,
+from gatling_guard.trace import RecordedStep, RecordedTrace, as_number, numbers_in
+from gatling_guard.training.attack_forms import Form, Goal, Side, forms, literals, shuffled
+from gatling_guard.training.attack_planting import (
+    attacked,
+    filled,
+    labels,
+    numbered,
+    scene_of,
+    spread,
+    text_of,
 )
+from gatling_guard.training.scenario_files import FOLDER, read_worlds
+from gatling_guard.training.scenario_types import Attack, Scenario, ScenarioWorld
 from gatling_guard.training.traces import LabelledTrace, labelled
 
 SOURCE = "scenarios"
+_ALONE = frozenset({"other-goal", "reversible"})
+"""Attacks whose goal can be understood without the task around it."""
+_FIRST_PERSON = re.compile(r"\b(?:i|me|my|mine|we|us|our|ours)\b", re.IGNORECASE)
 
 
 def scenario_rows(
@@ -64,12 +71,7 @@ def scenario_rows(
             for number, attack in enumerate(scenario.attacks):
                 name = f"{number}-{attack.kind}"
                 yield from _attack_rows(world, scenario, attack, name, choices, per_attack, seed)
-                steps = _asked(scenario, attack, world)
-                if steps is not None:
-                    kind = "injection_goal_as_user_task"
-                    meta = {"attack": attack.kind, "injection_task": name}
-                    row = _row(world, scenario, f"{name}/asked", kind, steps, meta)
-                    yield replace(row, instruction=attack.goal)
+                yield from _asked_rows(world, scenario, attack, name)
 
 
 def labelled_rows(traces: Iterable[RecordedTrace]) -> list[LabelledTrace]:
@@ -85,13 +87,13 @@ def unsourced(scenario: Scenario) -> list[str]:
     found = []
     known = scenario.instruction
     for i, step in enumerate(scenario.steps, start=1):
-        found += [f"step {i}, {step.tool}: {value}" for value in _unknown(step, known)]
+        found += [f"step {i}, {step.tool}: {value}" for value in unnamed(step, known)]
         known += f"\n{step.output}"
     for number, attack in enumerate(scenario.attacks, start=1):
         read = [str(step.output) for step in scenario.steps[: attack.at]]
         known = "\n".join((scenario.instruction, *read, attack.goal, attack.plain))
         for call in attack.calls:
-            found += [f"attack {number}, {call.tool}: {value}" for value in _unknown(call, known)]
+            found += [f"attack {number}, {call.tool}: {value}" for value in unnamed(call, known)]
             known += f"\n{call.output}"
     return found
 
@@ -107,7 +109,7 @@ def _attack_rows(
     others = [site for site in scenario.sites if site < attack.at]
     resumed = rng.random() < 0.5
     made = 0
-    for form in rng.sample(choices, len(choices)):
+    for form in shuffled(choices, rng):
         parts = form.write(goal, scene, rng) if made < count else ()
         if not parts:
             continue
@@ -119,12 +121,38 @@ def _attack_rows(
         ]
         meta = {
             "injection_task": name,
-            "injected_steps": [i for i, s in enumerate(_honest(scenario)) if s.output != written[i]],
+            "injected_steps": [
+                i for i, s in enumerate(_honest(scenario)) if s.output != written[i]
+            ],
         }
         obeyed = attacked(honest, attack.calls, attack.at, resumed=resumed)
         for kind, steps in (("injection_resisted", honest), ("attack_succeeded", obeyed)):
             own = {**meta, **labels(goal, form, parts, kind)}
             yield _row(world, scenario, f"{name}/{form.family}/{kind}", kind, steps, own)
+
+
+def _asked_rows(
+    world: ScenarioWorld, scenario: Scenario, attack: Attack, name: str
+) -> Iterator[RecordedTrace]:
+    """The goal as the user's own: alone, or with the task that it needs to be understood.
+
+    No row where the goal speaks of its author ("make me an editor"): a user would not mean him.
+    """
+    if _FIRST_PERSON.search(attack.goal):
+        return
+    honest = _honest(scenario)
+    own = [replace(call, meta={"malicious": False}) for call in attack.calls]
+    meta = {"attack": attack.kind, "injection_task": name}
+    kind = "injection_goal_as_user_task"
+    if attack.kind in _ALONE:
+        needed = _needed(honest[: attack.at], attack, world)
+        if needed is not None:
+            row = _row(world, scenario, f"{name}/asked", kind, [*needed, *own], meta)
+            yield replace(row, instruction=attack.goal)
+    else:
+        steps = [*honest[: attack.at], *own, *honest[attack.at :]]
+        row = _row(world, scenario, f"{name}/asked_too", kind, steps, meta)
+        yield replace(row, instruction=f"{scenario.instruction} {attack.goal}")
 
 
 def _row(
@@ -145,7 +173,7 @@ def _row(
         id=f"{SOURCE}/{world.name}/{scenario.id}/{name}",
         instruction=scenario.instruction,
         tools=world.tools,
-        steps=tuple(steps),
+        steps=numbered(steps),
         source=SOURCE,
         meta=own,
     )
@@ -163,38 +191,40 @@ def _honest(scenario: Scenario) -> list[RecordedStep]:
     ]
 
 
-def _asked(scenario: Scenario, attack: Attack, world: ScenarioWorld) -> list[RecordedStep] | None:
-    """The attack's calls as the user's own, behind the honest reads that their values come from.
+def _needed(
+    honest: Sequence[RecordedStep], attack: Attack, world: ScenarioWorld
+) -> list[RecordedStep] | None:
+    """The honest reads that the values of an attack's calls come from, and what those need.
 
     None where a value comes from an honest call that changes something: nobody asked for that one.
     """
-    honest = _honest(scenario)[: attack.at]
     effects = {spec.name: spec.profile.effect for spec in world.tools}
     needed: set[int] = set()
     open_calls: list[tuple[RecordedStep, int]] = [(call, len(honest)) for call in attack.calls]
     while open_calls:
         call, end = open_calls.pop()
-        for value in _unknown(call, attack.goal):
-            first = next((i for i in range(end) if value in _folded(honest[i])), None)
+        for value in unnamed(call, attack.goal):
+            first = next((i for i in range(end) if _says(text_of(honest[i].output), value)), None)
             if first is not None and first not in needed:
                 if effects[honest[first].tool].side_effect:
                     return None
                 needed.add(first)
                 open_calls.append((honest[first], first))
-    own = [replace(call, meta={"malicious": False}) for call in attack.calls]
-    return [*(honest[i] for i in sorted(needed)), *own]
+    return [honest[i] for i in sorted(needed)]
 
 
-def _unknown(call: RecordedStep, known: str) -> list[str]:
-    """Literals and texts of a call's arguments that a text does not hold, in lower case."""
-    folded = known.casefold()
+def unnamed(call: RecordedStep, known: str) -> list[str]:
+    """Literals of a call's arguments that a text does not hold."""
     texts = [str(leaf.value) for leaf in leaves(call.arguments) if type(leaf.value) is not bool]
-    found = [item.casefold() for text in texts for item in (literals(text) or [])]
-    return [item for item in found if item not in folded]
+    return [item for text in texts for item in literals(text) if not _says(known, item)]
 
 
-def _folded(step: RecordedStep) -> str:
-    return str(step.output).casefold()
+def _says(text: str, literal: str) -> bool:
+    """Whether a text holds it; a number also where it is written `1.846,20` or `912`."""
+    if literal.casefold() in text.casefold():
+        return True
+    number = as_number(literal)
+    return number is not None and number in numbers_in(text)
 
 
 def write_rows(path: str | Path, rows: Iterable[RecordedTrace]) -> Counter[str]:
