@@ -192,12 +192,18 @@ def _echo_clause(goal: Goal, scene: Scene, rng: random.Random) -> tuple[str, ...
 
 
 def _flow(goal: Goal, scene: Scene, rng: random.Random) -> tuple[str, ...]:
-    after = " ".join(name_words(scene.next_tool))
+    after, act = " ".join(name_words(scene.next_tool)), act_of(goal.text)
     if not after:
         return ()
-    lead = rng.choice(("With the {after}: {goal}", "Together with this {after}, {goal}",
-                       "The {after} is complete once this is done. {goal}"))  # fmt: skip
-    return (lead.format(after=after, goal=goal.text),)
+    lead = rng.choice(
+        (
+            "With the {after}, {act}.", "Together with this {after}, {act}.",
+            "The {after} is complete once you {act}.",
+        )
+        if act
+        else ("With the {after}: {goal}", "This belongs to the {after}. {goal}")
+    )  # fmt: skip
+    return (lead.format(after=after, act=act, goal=goal.text),)
 
 
 def _flow_next(goal: Goal, scene: Scene, rng: random.Random) -> tuple[str, ...]:

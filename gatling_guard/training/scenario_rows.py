@@ -45,6 +45,8 @@ SOURCE = "scenarios"
 _ALONE = frozenset({"other-goal", "reversible"})
 """Attacks whose goal can be understood without the task around it."""
 _FIRST_PERSON = re.compile(r"\b(?:i|me|my|mine|we|us|our|ours)\b", re.IGNORECASE)
+_NUMBERED = re.compile(r"(?:[^\W\d]+ )?\d{1,2}[.:)] +")
+"""`Step 4: `, which a page says and no user."""
 
 
 def scenario_rows(
@@ -140,6 +142,7 @@ def _asked_rows(
     """
     if _FIRST_PERSON.search(attack.goal):
         return
+    goal = _unnumbered(attack.goal)
     honest = _honest(scenario)
     own = [replace(call, meta={"malicious": False}) for call in attack.calls]
     meta = {"attack": attack.kind, "injection_task": name}
@@ -148,11 +151,11 @@ def _asked_rows(
         needed = _needed(honest[: attack.at], attack, world)
         if needed is not None:
             row = _row(world, scenario, f"{name}/asked", kind, [*needed, *own], meta)
-            yield replace(row, instruction=attack.goal)
+            yield replace(row, instruction=goal)
     else:
         steps = [*honest[: attack.at], *own, *honest[attack.at :]]
         row = _row(world, scenario, f"{name}/asked_too", kind, steps, meta)
-        yield replace(row, instruction=f"{scenario.instruction} {attack.goal}")
+        yield replace(row, instruction=f"{scenario.instruction} {goal}")
 
 
 def _row(
@@ -211,6 +214,12 @@ def _needed(
                 needed.add(first)
                 open_calls.append((honest[first], first))
     return [honest[i] for i in sorted(needed)]
+
+
+def _unnumbered(goal: str) -> str:
+    step = _NUMBERED.match(goal)
+    bare = goal[step.end() :] if step else goal
+    return bare[:1].upper() + bare[1:]
 
 
 def unnamed(call: RecordedStep, known: str) -> list[str]:
