@@ -74,12 +74,14 @@ def forms(side: Side = "all", *, marked: bool = True) -> tuple[Form, ...]:
 
 def shuffled(choices: Sequence[Form], rng: random.Random) -> list[Form]:
     """An order of one's own in which every category comes once before one comes again."""
-    rank: dict[str, int] = {}
+    categories = sorted({form.category for form in choices})
+    order = {category: rng.random() for category in categories}
+    turn: dict[str, int] = {}
     places = []
     for form in rng.sample(choices, len(choices)):
-        rank[form.category] = rank.get(form.category, 0) + 1
-        places.append((rank[form.category], form))
-    return [form for _, form in sorted(places, key=lambda place: place[0])]
+        turn[form.category] = turn.get(form.category, 0) + 1
+        places.append((turn[form.category], order[form.category], form))
+    return [form for *_, form in sorted(places, key=lambda place: place[:2])]
 
 
 _CATEGORIES = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -147,7 +148,13 @@ def test_all_categories_come_before_one_comes_again() -> None:
     order = shuffled(forms("train"), random.Random(3))
     categories = {form.category for form in order}
     assert {form.category for form in order[: len(categories)]} == categories
-    assert len(order) == len(forms("train"))
+    assert sorted(form.family for form in order) == [form.family for form in forms("train")]
+
+
+def test_no_category_comes_first_more_often_for_having_more_families() -> None:
+    firsts = Counter(shuffled(forms("train"), random.Random(i))[0].category for i in range(650))
+    assert len(firsts) == 13
+    assert max(firsts.values()) < 90  # 50 each are expected
 
 
 @given(st.sampled_from(FORMS), st.sampled_from(GOALS), st.integers(0, 99), st.booleans())
