@@ -5,17 +5,8 @@ Live environments are in `gatling_guard.bench.agentdojo` (extra `[bench]`).
 
 from gatling_guard.bench.intervals import Interval, bootstrap, wilson
 from gatling_guard.bench.labels import has_side_effect, read_verdicts, row_truth, step_verdicts
-from gatling_guard.bench.metrics import (
-    Cell,
-    Evaluation,
-    Outcome,
-    RowTruth,
-    Share,
-    StepTruth,
-    StepVerdict,
-    evaluate_outcomes,
-    judge,
-)
+from gatling_guard.bench.metrics import Cell, Evaluation, Mean, Share, evaluate_outcomes
+from gatling_guard.bench.outcomes import Outcome, RowTruth, StepTruth, StepVerdict, judge
 from gatling_guard.bench.replay import Replay, Verdict, find_toolsets, open_lines, replay_trace
 from gatling_guard.bench.subject import GuardSubject, Judge, Subject, Toolset
 
@@ -25,6 +16,7 @@ __all__ = [
     "GuardSubject",
     "Interval",
     "Judge",
+    "Mean",
     "Outcome",
     "Replay",
     "RowTruth",

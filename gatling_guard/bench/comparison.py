@@ -5,17 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from gatling_guard.bench.baselines import BASELINES, BaselineSubject
 from gatling_guard.bench.labels import row_truth, step_verdicts
-from gatling_guard.bench.metrics import (
-    Evaluation,
-    Outcome,
-    RowTruth,
-    StepVerdict,
-    evaluate_outcomes,
-    judge,
-)
+from gatling_guard.bench.metrics import Evaluation, evaluate_outcomes
+from gatling_guard.bench.outcomes import Outcome, RowTruth, StepVerdict, judge
 from gatling_guard.bench.replay import Replay, replay_trace
 from gatling_guard.bench.subject import GuardSubject, Subject
 from gatling_guard.errors import ConfigurationError, Issue
@@ -25,8 +20,20 @@ GUARD, EVERY = "guard", "all"
 SUBJECTS = (GUARD, *BASELINES)
 
 
-def subjects_named(names: Iterable[str], policy: Policy | str) -> dict[str, Subject]:
+def subjects_named(
+    names: Iterable[str],
+    policy: Policy | str,
+    *,
+    embedder: str | None = None,
+    **guard_options: Any,
+) -> dict[str, Subject]:
     """Fresh subjects by name, each once; `all` is the guard and every baseline.
+
+    Args:
+        names: of `SUBJECTS`, or `all`.
+        policy: of the guard.
+        embedder: of the baselines that need one; see `embedder_named`.
+        **guard_options: of `GuardSubject`.
 
     Raises:
         ConfigurationError: there is none of that name, or the policy cannot be loaded.
@@ -37,9 +44,17 @@ def subjects_named(names: Iterable[str], policy: Policy | str) -> dict[str, Subj
             known = ", ".join((*SUBJECTS, EVERY))
             raise ConfigurationError(f"no subject {name!r}; there are {known}")
     return {
-        name: GuardSubject(policy) if name == GUARD else BaselineSubject(name)
+        name: GuardSubject(policy, **guard_options)
+        if name == GUARD
+        else BaselineSubject(name, embedder)
         for name in dict.fromkeys(wanted)
     }
+
+
+def embedder_of(subjects: Mapping[str, Subject]) -> str | None:
+    """What the attribution lines among the subjects embed with; None where there are none."""
+    lines = [each for each in subjects.values() if isinstance(each, BaselineSubject)]
+    return next((line.embedder for line in lines if line.embedder is not None), None)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""How sure a share is: Wilson score intervals, and a bootstrap that resamples whole tasks."""
+"""How sure a share or a mean is: Wilson score intervals, a bootstrap that resamples whole tasks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A 95 % interval of a share."""
+    """A 95 % interval of a share or a mean."""
 
     low: float
     high: float
@@ -45,17 +45,16 @@ def bootstrap(
     """Percentile interval over resampled groups; None without any row.
 
     Args:
-        groups: (hits, rows) of each group, here each user task.
+        groups: (hits, rows) of each group, here each user task; hits may exceed rows (a mean).
         seed: same seed, same interval, in any process.
         resamples: how often to draw as many groups as there are.
     """
-    hits, total = (
-        (sum(column) for column in zip(*groups.values(), strict=True)) if groups else (0, 0)
-    )
-    if not total:
+    levels = {hits / rows for hits, rows in groups.values() if rows}
+    if not levels:
         return None
-    if hits in (0, total):  # every resample gives the same
-        return Interval(hits / total, hits / total)
+    if len(levels) == 1:  # every resample gives the same
+        (level,) = levels
+        return Interval(level, level)
     # A pair as one complex number: `sum` adds both at once, five times as fast, and exactly.
     cells = [complex(*pair) for pair in groups.values()]
     rng = random.Random(seed)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gatling_guard.bench.metrics import RowTruth, StepTruth, StepVerdict
+from gatling_guard.bench.outcomes import RowTruth, StepTruth, StepVerdict
 from gatling_guard.catalog import ToolSpec, infer_profile
 from gatling_guard.errors import InputError, Issue, TraceError
 from gatling_guard.plan import leaves, parse_json

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from gatling_guard.bench import Replay, find_toolsets, read_verdicts
+from gatling_guard.bench import Replay, Subject, find_toolsets, read_verdicts
 from gatling_guard.bench.comparison import (
     GUARD,
+    SUBJECTS,
     Line,
     compare,
     compare_given,
+    embedder_of,
     subjects_named,
 )
 from gatling_guard.cli.console import (
@@ -22,6 +25,7 @@ from gatling_guard.cli.console import (
     JsonFlag,
     PolicyOption,
     json_text,
+    out,
     print_json,
     reported,
 )
@@ -39,7 +43,18 @@ GIVEN = "verdicts"
 """How the line of verdicts made before is called."""
 SubjectOption = Annotated[
     list[str] | None,
-    typer.Option("--subject", "-s", help="guard, R1, R3, R5, D1, or all of them; repeatable."),
+    typer.Option(
+        "--subject",
+        "-s",
+        help=f"{', '.join(SUBJECTS)}, or all of them; repeatable.",
+    ),
+]
+EmbedderOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the lines A0 to T5: minilm (extra bench) or static; left out: minilm if it is"
+        " installed."
+    ),
 ]
 
 
@@ -50,6 +65,7 @@ def evaluate(
         Path | None, typer.Option(help="Verdicts of `replay`; without them it is run now.")
     ] = None,
     policy: PolicyOption = "standard",
+    embedder: EmbedderOption = None,
     toolsets: ToolsetsOption = None,
     limit: LimitOption = None,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
@@ -79,9 +95,15 @@ def evaluate(
             raise ConfigurationError("--verdicts are of one file, and take the subject's place")
         issues: list[Issue] = []
         reports = []
+        embeds = None
         for path in traces:
             job = Replay(path, find_toolsets(path, toolsets), limit)
-            lines = _lines(job, subject or [GUARD], policy, verdicts)
+            if verdicts is None:
+                subjects = subjects_named(subject or [GUARD], policy, embedder=embedder)
+                embeds = embedder_of(subjects)
+                lines = _compared(job, subjects)
+            else:
+                lines = _given(job, verdicts)
             if not job.rows:
                 raise no_traces(job)
             reports.append(Report.of(job, lines, seed=seed))
@@ -89,6 +111,7 @@ def evaluate(
         document = {
             "policy": policy if verdicts is None else None,
             "verdicts": str(verdicts) if verdicts else None,
+            "embedder": embeds,
             "seconds": round(time.perf_counter() - began, 3),
             "files": [as_json(found) for found in reports],
         }
@@ -99,10 +122,13 @@ def evaluate(
     raise typer.Exit(PARTIAL if issues else OK)
 
 
-def _lines(job: Replay, names: list[str], policy: str, verdicts: Path | None) -> dict[str, Line]:
+def _compared(job: Replay, subjects: Mapping[str, Subject]) -> dict[str, Line]:
     with progress(f"evaluating {job.path.name}", job.limit) as tick:
-        if verdicts is None:
-            return compare(job, subjects_named(names, policy), tick)
+        return compare(job, subjects, tick)
+
+
+def _given(job: Replay, verdicts: Path) -> dict[str, Line]:
+    with progress(f"evaluating {job.path.name}", job.limit) as tick:
         line = compare_given(job, read_verdicts(verdicts, job.issues), str(verdicts), tick)
     if job.rows and not line.outcomes:
         tell_issues(job.issues)
@@ -119,3 +145,5 @@ def _show(
         print_markdown(reports)
     else:
         print_tables(reports)
+        if document["embedder"]:
+            out.print(f"\nA0 to T5 embed with {document['embedder']}, untrained.")

@@ -9,14 +9,12 @@ from typing import Any
 
 from rich.table import Table
 
-from gatling_guard.bench import Cell, Evaluation, Replay, Share
+from gatling_guard.bench import Cell, Evaluation, Mean, Replay, Share
 from gatling_guard.bench.comparison import Line
+from gatling_guard.bench.metrics import MEASURES
 from gatling_guard.cli.console import cell, counted, out, plain, print_rows
 
-SHARES = (
-    "effect", "stopped", "first", "touched", "contained", "touched_irreversible",
-    "reversible_only",
-)  # fmt: skip
+MEANS = ("holds", "holds_touched")
 NAMED = 72
 """Columns that the figures take; what is left is for the name, else it has a line of its own."""
 
@@ -77,7 +75,8 @@ def _evaluation(found: Evaluation) -> dict[str, Any]:
 def _cell(found: Cell) -> dict[str, Any]:
     return {
         "rows": found.rows,
-        **{name: _share(getattr(found, name)) for name in SHARES},
+        **{name: _share(getattr(found, name)) for name in MEASURES},
+        **{name: _mean(getattr(found, name)) for name in MEANS},
         "touched_by": dict(found.touched_by),
         "touched_irreversible_by": dict(found.touched_irreversible_by),
         "unlabelled": found.unlabelled,
@@ -89,11 +88,16 @@ def _share(share: Share) -> dict[str, Any] | None:
     return {"value": share.value, **asdict(share)} if share.total else None
 
 
+def _mean(mean: Mean) -> dict[str, Any] | None:
+    return {"value": mean.value, **asdict(mean)} if mean.rows else None
+
+
 # ------------------------------------------------------------------ Markdown
 
 _COLUMNS = (
     "file", "subject", "rows", "EFFECT", "STOPPED", "FIRST", "TOUCHED", "block / hold / repair",
-    "CONTAINED", "TOUCHED, not undoable", "attacks all undoable", "by registration",
+    "holds per row", "per touched row", "known tools", "goal as user", "CONTAINED",
+    "TOUCHED, not undoable", "asked, not undoable", "attacks all undoable", "by registration",
 )  # fmt: skip
 
 
@@ -112,7 +116,11 @@ def _markdown(found: Cell) -> Iterator[str]:
     for name in ("effect", "stopped", "first", "touched"):
         yield _ranged(getattr(found, name), "{} [{}, {}]")
     yield _parts(found.touched, found.touched_by, " / ")
-    for name in ("contained", "touched_irreversible"):
+    for name in MEANS:
+        yield _level(getattr(found, name), "{:.2f} [{:.2f}, {:.2f}]")
+    for name in ("touched_known", "touched_goal_as_user"):
+        yield percent(getattr(found, name).hits, getattr(found, name).total)
+    for name in ("contained", "touched_irreversible", "asked_irreversible"):
         yield _ranged(getattr(found, name), "{} [{}, {}]")
     yield percent(found.reversible_only.hits, found.reversible_only.total)
     yield str(found.by_registration)
@@ -146,8 +154,14 @@ def _print_file(report: Report, *, alone: bool) -> None:
             _print_cells(title, {**cells, "all": report.first.overall})
     else:
         _print_cells("subject", {name: e.overall for name, e in report.found.items()})
+    overall = {name: e.overall for name, e in report.found.items()}
     out.print("\nCalls that cannot be undone:")
-    _print_irreversible({name: e.overall for name, e in report.found.items()})
+    _print_irreversible(overall)
+    if report.first.overall.touched.total:
+        out.print("\nHonest rows, what a person is asked:")
+        _print_load(overall)
+        out.print("\nHonest rows, TOUCHED apart:")
+        _print_apart(overall)
     _print_notes(report.first.overall)
 
 
@@ -168,13 +182,40 @@ def _print_cells(title: str, cells: Mapping[str, Cell]) -> None:
 
 
 def _print_irreversible(cells: Mapping[str, Cell]) -> None:
-    columns = ("CONTAINED", "TOUCHED", "block/hold/rep", "all undoable")
+    columns = ("CONTAINED", "TOUCHED", "asked", "all undoable")
     rows = {
         name: (
             _interval(found.contained),
             _interval(found.touched_irreversible),
-            _parts(found.touched_irreversible, found.touched_irreversible_by, "/"),
+            percent(found.asked_irreversible.hits, found.asked_irreversible.total),
             percent(found.reversible_only.hits, found.reversible_only.total),
+        )
+        for name, found in cells.items()
+    }
+    _print_named("subject", columns, rows)
+
+
+def _print_load(cells: Mapping[str, Cell]) -> None:
+    columns = ("asked", "holds per row", "per touched row")
+    rows = {
+        name: (
+            _interval(found.asked),
+            _level(found.holds, "{:.2f} \\[{:.2f} {:.2f}]"),
+            _level(found.holds_touched, "{:.2f} \\[{:.2f} {:.2f}]"),
+        )
+        for name, found in cells.items()
+    }
+    _print_named("subject", columns, rows)
+
+
+def _print_apart(cells: Mapping[str, Cell]) -> None:
+    columns = ("blocked", "known tools", "goal as user", "other rows")
+    rows = {
+        name: (
+            _interval(found.blocked),
+            percent(found.touched_known.hits, found.touched_known.total),
+            _interval(found.touched_goal_as_user),
+            percent(found.touched_other.hits, found.touched_other.total),
         )
         for name, found in cells.items()
     }
@@ -216,6 +257,12 @@ def _ranged(share: Share, form: str) -> str:
         return "-"
     low, high = 100 * share.bootstrap.low, 100 * share.bootstrap.high
     return form.format(percent(share.hits, share.total), f"{low:.1f}", f"{high:.1f}")
+
+
+def _level(mean: Mean, form: str) -> str:
+    if mean.bootstrap is None:
+        return "-"
+    return form.format(mean.value, mean.bootstrap.low, mean.bootstrap.high)
 
 
 def percent(hits: int, total: int) -> str:

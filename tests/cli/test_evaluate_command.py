@@ -181,14 +181,18 @@ def test_long_kinds_are_whole_at_80_columns(
 
 
 def test_guard_and_baselines_stand_side_by_side(files: tuple[Path, Path]) -> None:
-    """The issue: the lines R1, R3, R5, D1 computed in the same run."""
-    result = run(files[0], "--subject", "all", "--json")
+    """The issue: the baseline lines computed in the same run, and what they embed with said."""
+    every = ("--subject", "all", "--embedder", "static")
+    result = run(files[0], *every, "--json")
     assert result.exit_code == 0, result.output
-    (found,) = json.loads(result.stdout)["files"]
-    assert list(found["subjects"]) == ["guard", "R1", "R3", "R5", "D1"]
+    document = json.loads(result.stdout)
+    (found,) = document["files"]
+    names = ["guard", "R1", "R3", "R5", "D1", "A0", "A1", "A2", "A7", "T5"]
+    assert list(found["subjects"]) == names
+    assert document["embedder"] == "static"
     assert {sum(line["actions"].values()) for line in found["subjects"].values()} == {9}
-    shown = run(files[0], "--subject", "all").stdout
-    for name in ("guard", "R1", "R3", "R5", "D1", "CONTAINED", "TOUCHED"):
+    shown = run(files[0], *every).stdout
+    for name in (*names, "CONTAINED", "TOUCHED", "embed with static"):
         assert name in shown
     assert max(map(len, shown.splitlines())) <= 80
 
@@ -207,6 +211,6 @@ def test_several_files_have_a_summary_with_one_line_each(
 def test_the_markdown_table_has_a_line_per_file_and_subject(files: tuple[Path, Path]) -> None:
     result = run(files[0], files[0], "-s", "R1", "-s", "R5", "--markdown")
     head, rule, *lines = result.stdout.splitlines()
-    assert {line.count("|") for line in (head, rule, *lines)} == {13}
+    assert {line.count("|") for line in (head, rule, *lines)} == {18}
     assert [line.split("|")[2].strip() for line in lines] == ["R1", "R5", "R1", "R5"]
     assert "EFFECT" in head

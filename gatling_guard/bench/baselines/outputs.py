@@ -20,11 +20,12 @@ from pydantic import BaseModel
 
 from gatling_guard.bench.baselines.lexicon import FREE_TEXT_FIELDS, ToolClass, words
 from gatling_guard.bench.baselines.text import (
+    Prose,
     dates,
-    directive_passages,
     normal,
     number_of,
     numbers,
+    prose,
     tokens,
 )
 
@@ -63,6 +64,10 @@ class Reading:
     items: tuple[Item, ...]
     passages: tuple[str, ...]
     """What reads like an instruction, in normal form."""
+    sentences: tuple[str, ...]
+    """Of running text that anybody may have written, with three words or more."""
+    directives: tuple[str, ...]
+    """Sentences that read like an instruction, however short."""
 
     @cached_property
     def joined(self) -> str:
@@ -125,7 +130,7 @@ def _read_text(text: str, free_tool: bool, own: frozenset[str]) -> Reading:
 
 def _read(leaves: tuple[tuple[str, Any], ...], free_tool: bool, own: frozenset[str]) -> Reading:
     items: list[Item] = []
-    passages: list[str] = []
+    read: list[Prose] = []
     for key, value in leaves:
         raw = str(value)
         text = normal(raw)
@@ -139,8 +144,13 @@ def _read(leaves: tuple[tuple[str, Any], ...], free_tool: bool, own: frozenset[s
         scalar = isinstance(value, (int, float)) and not isinstance(value, bool)
         items.append(Item(text, number_of(value) if scalar else None, raw, free))
         if free:
-            passages += directive_passages(raw)
-    return Reading(tuple(items), tuple(passages))
+            read.append(prose(raw))
+    return Reading(
+        tuple(items),
+        tuple(found.passage for found in read if found.hot),
+        tuple(s for found in read for s in found.sentences if len(s.split()) >= 3),
+        tuple(found.sentences[i] for found in read for i in found.hot if found.sentences[i]),
+    )
 
 
 def _echoes(raw: str, text: str, own: frozenset[str]) -> bool:

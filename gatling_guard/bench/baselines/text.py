@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from gatling_guard.bench.baselines.lexicon import SPOKEN_VERBS
@@ -104,14 +105,29 @@ def sentences(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def directive_passages(text: str) -> list[str]:
-    """Each run of sentences that reads like an instruction, with the four sentences after one."""
+@dataclass(frozen=True, slots=True)
+class Prose:
+    """Running text, cut into sentences without tags."""
+
+    sentences: tuple[str, ...]
+    hot: tuple[int, ...]
+    """Indices of those that read like an instruction."""
+
+    @property
+    def passage(self) -> str:
+        """The hot sentences, each with the four after it, in normal form; empty without any."""
+        count = len(self.sentences)
+        kept = sorted({j for i in self.hot for j in range(i, min(count, i + 5))})
+        return normal(" ".join(self.sentences[j] for j in kept))
+
+
+def prose(text: str) -> Prose:
+    """The sentences of a text, and which of them read like an instruction."""
     raw = sentences(text)
-    shown = [" ".join(_TAG.sub(" ", sentence).split()) for sentence in raw]
+    shown = tuple(" ".join(_TAG.sub(" ", sentence).split()) for sentence in raw)
     hot = [i for i, (sentence, source) in enumerate(zip(shown, raw, strict=True))
            if _WRAPPER.search(source) or is_directive(sentence)]  # fmt: skip
-    kept = sorted({j for i in hot for j in range(i, min(len(raw), i + 5))})
-    return [normal(" ".join(shown[j] for j in kept))] if kept else []
+    return Prose(shown, tuple(hot))
 
 
 def is_directive(sentence: str) -> bool:
