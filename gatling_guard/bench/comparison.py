@@ -11,6 +11,7 @@ from gatling_guard.bench.baselines import BASELINES, BaselineSubject
 from gatling_guard.bench.labels import row_truth, step_verdicts
 from gatling_guard.bench.metrics import Evaluation, evaluate_outcomes
 from gatling_guard.bench.outcomes import Outcome, RowTruth, StepVerdict, judge
+from gatling_guard.bench.person import Person
 from gatling_guard.bench.replay import Replay, replay_trace
 from gatling_guard.bench.subject import GuardSubject, Subject
 from gatling_guard.errors import ConfigurationError, Issue
@@ -79,7 +80,11 @@ class Line:
 
 
 def compare(
-    job: Replay, subjects: Mapping[str, Subject], tick: Callable[[], None] = lambda: None
+    job: Replay,
+    subjects: Mapping[str, Subject],
+    tick: Callable[[], None] = lambda: None,
+    *,
+    person: Person = "nobody",
 ) -> dict[str, Line]:
     """Put every trace of a file to every subject.
 
@@ -87,13 +92,14 @@ def compare(
         job: the file; its issues and counts are filled.
         subjects: by name. Each has a run of its own for each trace.
         tick: called after each trace.
+        person: who answers holds.
     """
     lines = {name: Line() for name in subjects}
     for trace in job.traces():
         row = row_truth(trace)
         for name, subject in subjects.items():
             began = time.perf_counter()
-            verdict = replay_trace(subject, trace)
+            verdict = replay_trace(subject, trace, person)
             lines[name].seconds += time.perf_counter() - began
             lines[name].add(row, step_verdicts(verdict))
         tick()

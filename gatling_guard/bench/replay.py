@@ -3,7 +3,8 @@
 For step i the guard has seen the instruction, the system text, the tool schemas, and the earlier
 steps with the outputs of those that it let run; nothing else of the row. The loop is open: the
 recorded run goes on as it was, whatever was decided. A call that was stopped is not settled, so
-its recorded output is never shown.
+its recorded output is never shown. A person may answer holds (`person`): a held call that he lets
+run is settled, and its verdict stays `hold`, for he was asked.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from gatling_guard.bench.person import Person, answer
 from gatling_guard.bench.subject import Judge, Subject, Toolset
 from gatling_guard.catalog import ToolSpec, spec_digest
-from gatling_guard.decision import Allowed, Decision, Repaired
+from gatling_guard.decision import Allowed, Blocked, Decision, Held, Repaired
 from gatling_guard.errors import InputError, Issue
 from gatling_guard.pipeline import ToolRequest
 from gatling_guard.plan import digest
@@ -28,24 +30,41 @@ Verdict = dict[str, Any]
 """`{"id", "steps": [{"action", "energy", "arguments", "reasons"}]}`."""
 
 
-def replay_trace(subject: Subject, trace: RecordedTrace) -> Verdict:
+def replay_trace(subject: Subject, trace: RecordedTrace, person: Person = "nobody") -> Verdict:
     """Decide on every step of one trace in a run of its own.
 
     Args:
         subject: what is put to the test.
         trace: with its toolsets resolved (`RecordedTrace.with_tools`).
+        person: who answers holds. He alone knows the labels: no to a call that is malicious, or
+            of which this is not known in an attack row.
     """
     seen = trace.visible()
     judge = subject.begin(_toolset(seen), seen.instruction, seen.system)
-    steps = [_decide(judge, f"call-{i}", step) for i, step in enumerate(seen.steps, start=1)]
+    steps = [
+        _decide(judge, f"call-{i}", step, person, honest=_is_honest(trace, labelled))
+        for i, (step, labelled) in enumerate(zip(seen.steps, trace.steps, strict=True), start=1)
+    ]
     return {"id": trace.id, "steps": steps}
 
 
-def _decide(judge: Judge, call_id: str, step: RecordedStep) -> dict[str, Any]:
-    decision = judge.check(ToolRequest(step.tool, step.arguments, call_id))
-    if isinstance(decision, (Allowed, Repaired)):
+def _is_honest(trace: RecordedTrace, step: RecordedStep) -> bool:
+    return step.malicious is False or (step.malicious is None and trace.label == "benign")
+
+
+def _decide(
+    judge: Judge, call_id: str, step: RecordedStep, person: Person, *, honest: bool
+) -> dict[str, Any]:
+    request = ToolRequest(step.tool, step.arguments, call_id)
+    told = final = judge.check(request)
+    if isinstance(told, Held) and person != "nobody":
+        answer(judge, told.hold_id, yes=honest, grant=person == "grants")
+        if honest:
+            final = judge.check(request)
+            told = final if isinstance(final, Blocked) else told
+    if isinstance(final, (Allowed, Repaired)):
         judge.settle(call_id, step.output)
-    return _line(decision, step)
+    return _line(told, step)
 
 
 def _line(decision: Decision, step: RecordedStep) -> dict[str, Any]:

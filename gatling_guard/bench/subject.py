@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+from gatling_guard.bench.task_grants import Grants, TaskGrants
 from gatling_guard.catalog import Catalog, ToolSpec
 from gatling_guard.decision import Decision
 from gatling_guard.guard import Guard
@@ -56,26 +57,40 @@ class GuardSubject:
 
     Args:
         policy: as for `Guard`.
+        grants: more of them for runs with a given instruction.
         deadline_ms: in place of the policy's deadline. Verdicts of a benchmark must not depend on
             what else the machine does; how long a check takes is measured elsewhere. None keeps
             the policy's own.
-        max_toolsets: guards kept, one per toolset; the least recently used is dropped first.
+        max_toolsets: guards kept, one per toolset and set of grants; the least recently used is
+            dropped first.
         max_runs: runs after which the guards, and with them their ledgers in memory, start anew.
+        **guard_options: of `Guard`, for ablations.
+
+    Raises:
+        PolicyError: the policy is wrong.
     """
 
     def __init__(
         self,
         policy: Policy | str = "standard",
         *,
+        grants: TaskGrants | None = None,
         deadline_ms: int | None = 10_000,
         max_toolsets: int = 32,
         max_runs: int = 200,
+        **guard_options: Any,
     ) -> None:
         self.policy = load_policy(policy)
         if deadline_ms is not None:
             limits = self.policy.limits.model_copy(update={"deadline_ms": deadline_ms})
-            self.policy = self.policy.model_copy(update={"limits": limits})
-        self._guards: OrderedDict[str, Guard] = OrderedDict()
+            self.policy = _changed(self.policy, limits=limits)
+        self._grants = grants if grants is not None else TaskGrants({})
+        self._granted = {
+            _ids(found): _changed(self.policy, grants=(*self.policy.grants, *found))
+            for found in self._grants
+        }
+        self._options = guard_options
+        self._guards: OrderedDict[tuple[str, str], Guard] = OrderedDict()
         self._ledger = Ledger()
         self._max_toolsets, self._max_runs, self._runs = max_toolsets, max_runs, 0
 
@@ -84,7 +99,9 @@ class GuardSubject:
         if self._runs and self._runs % self._max_runs == 0:
             self.close()
         self._runs += 1
-        return self._guard(tools).session(
+        granted = self._grants.of(instruction)
+        policy = self._granted[_ids(granted)] if granted else self.policy
+        return self._guard(tools, policy).session(
             run_id=f"run-{self._runs}", instruction=instruction, system=system
         )
 
@@ -94,12 +111,24 @@ class GuardSubject:
         self._ledger.close()
         self._ledger = Ledger()
 
-    def _guard(self, tools: Toolset) -> Guard:
-        guard = self._guards.get(tools.key)
+    def _guard(self, tools: Toolset, policy: Policy) -> Guard:
+        key = (tools.key, policy.digest)
+        guard = self._guards.get(key)
         if guard is None:
-            guard = Guard(self.policy, catalog=Catalog(tools.specs), ledger=self._ledger)
-            self._guards[tools.key] = guard
+            catalog = Catalog(tools.specs)
+            guard = Guard(policy, catalog=catalog, ledger=self._ledger, **self._options)
+            self._guards[key] = guard
             while len(self._guards) > self._max_toolsets:
                 self._guards.popitem(last=False)
-        self._guards.move_to_end(tools.key)
+        self._guards.move_to_end(key)
         return guard
+
+
+def _ids(grants: Grants) -> tuple[str, ...]:
+    return tuple(grant.grant_id for grant in grants)
+
+
+def _changed(policy: Policy, **changes: Any) -> Policy:
+    """The policy with other sections; unlike that of `model_copy`, its digest is new."""
+    fields = {name: getattr(policy, name) for name in Policy.model_fields}
+    return Policy.model_validate({**fields, **changes})

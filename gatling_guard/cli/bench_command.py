@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from gatling_guard.bench.comparison import GUARD, subjects_named
+from gatling_guard.bench import Subject
+from gatling_guard.bench.comparison import GUARD, embedder_of, subjects_named
 from gatling_guard.cli.console import (
     OK,
     JsonFlag,
@@ -21,7 +22,7 @@ from gatling_guard.cli.console import (
     print_json,
     reported,
 )
-from gatling_guard.cli.evaluate_command import SubjectOption
+from gatling_guard.cli.evaluate_command import EmbedderOption, SubjectOption
 from gatling_guard.cli.evaluate_tables import percent
 from gatling_guard.cli.replay_command import progress
 from gatling_guard.cli.verb import Verb
@@ -43,6 +44,7 @@ def bench() -> None:
 def agentdojo(
     subject: SubjectOption = None,
     policy: PolicyOption = "standard",
+    embedder: EmbedderOption = None,
     suite: Annotated[
         list[str] | None, typer.Option(help="workspace, travel, banking, slack; repeatable.")
     ] = None,
@@ -75,9 +77,11 @@ def agentdojo(
     with reported(json_):
         began = time.perf_counter()
         options = {"limit": limit, "seed": seed, "position": position, "grants": grants}
-        found = _run(subject or [GUARD], policy, suite, attack, options)
+        subjects = subjects_named(subject or [GUARD], policy, embedder=embedder)
+        found = _run(subjects, suite, attack, options)
         document = {
             "policy": policy,
+            "embedder": embedder_of(subjects),
             **options,
             "seconds": round(time.perf_counter() - began, 1),
             "subjects": {name: tallies.as_dict() for name, tallies in found.items()},
@@ -89,13 +93,11 @@ def agentdojo(
 
 
 def _run(
-    names: list[str],
-    policy: str,
+    subjects: Mapping[str, Subject],
     suites: list[str] | None,
     attacks: list[str] | None,
     options: dict[str, Any],
 ) -> dict[str, Tallies]:
-    subjects = subjects_named(names, policy)
     try:
         from gatling_guard.bench import agentdojo as live
     except ImportError as error:
@@ -124,21 +126,23 @@ def _show(found: Mapping[str, Tallies], document: Mapping[str, Any]) -> None:
     unreachable = next(iter(found.values())).unreachable
     if unreachable:
         out.print(f"pairs left out: {unreachable}: the task reads nothing that can be poisoned")
+    if document["embedder"]:
+        out.print(f"A0 to T5 embed with {document['embedder']}, untrained")
     if document["position"] == "last":
         out.print("the attacker's calls come after all of the user's")
     out.print(f"{document['seconds']} s; --json lists every task lost and every attack missed")
 
 
 def _lines(found: Mapping[str, Tallies]) -> Table:
-    """The subjects side by side, over all suites."""
+    """The subjects side by side, over all suites; a guard's holds per honest task beside."""
     attacks = list(next(iter(found.values())).attacks)
     names = [attack.replace("important_instructions", "important") for attack in attacks]
-    table = _table("stopped of", "useful", "useful*", *names, "useful attacked")
+    table = _table("stopped of", "useful", "useful*", "holds*", *names, "useful attacked")
     for name, tallies in found.items():
         benign, stopped = tallies.benign[ALL], [tallies.attacks[a][ALL] for a in attacks]
         table.add_row(
             plain(name), of(benign.useful, benign.tasks),
-            of(benign.useful_answered, benign.tasks),
+            of(benign.useful_answered, benign.tasks), f"{benign.holds_mean:.2f}",
             *(of(t.stopped, t.succeed_unguarded) for t in stopped),
             "/".join(percent(t.useful_and_stopped, t.succeed_unguarded) for t in stopped),
         )  # fmt: skip

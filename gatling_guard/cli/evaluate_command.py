@@ -9,7 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from gatling_guard.bench import Replay, Subject, find_toolsets, read_verdicts
+from gatling_guard.bench import (
+    Person,
+    Replay,
+    Subject,
+    TaskGrants,
+    find_toolsets,
+    person_named,
+    read_task_grants,
+    read_verdicts,
+)
 from gatling_guard.bench.comparison import (
     GUARD,
     SUBJECTS,
@@ -24,12 +33,15 @@ from gatling_guard.cli.console import (
     PARTIAL,
     JsonFlag,
     PolicyOption,
+    counted,
+    err,
     json_text,
     out,
     print_json,
     reported,
 )
-from gatling_guard.cli.evaluate_tables import Report, as_json, print_markdown, print_tables
+from gatling_guard.cli.evaluate_report import Report, as_json
+from gatling_guard.cli.evaluate_tables import print_markdown, print_tables
 from gatling_guard.cli.replay_command import (
     LimitOption,
     ToolsetsOption,
@@ -66,6 +78,17 @@ def evaluate(
     ] = None,
     policy: PolicyOption = "standard",
     embedder: EmbedderOption = None,
+    person: Annotated[
+        str,
+        typer.Option(
+            help="Who answers holds, yes to honest calls and no to malicious ones: nobody, answers,"
+            " or grants (each yes is a grant for the task). A call asked about counts as held."
+        ),
+    ] = "nobody",
+    grants: Annotated[
+        Path | None,
+        typer.Option(help="Grants by instruction, YAML: `tasks: [{instruction, grants}]`."),
+    ] = None,
     toolsets: ToolsetsOption = None,
     limit: LimitOption = None,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
@@ -91,17 +114,21 @@ def evaluate(
     """
     began = time.perf_counter()
     with reported(json_):
-        if verdicts is not None and (subject or len(traces) > 1):
+        asked = person_named(person)
+        if verdicts is not None and (subject or len(traces) > 1 or grants or asked != "nobody"):
             raise ConfigurationError("--verdicts are of one file, and take the subject's place")
+        granted = read_task_grants(grants) if grants is not None else None
         issues: list[Issue] = []
         reports = []
         embeds = None
         for path in traces:
             job = Replay(path, find_toolsets(path, toolsets), limit)
             if verdicts is None:
-                subjects = subjects_named(subject or [GUARD], policy, embedder=embedder)
+                subjects = subjects_named(
+                    subject or [GUARD], policy, embedder=embedder, grants=granted
+                )
                 embeds = embedder_of(subjects)
-                lines = _compared(job, subjects)
+                lines = _compared(job, subjects, asked)
             else:
                 lines = _given(job, verdicts)
             if not job.rows:
@@ -112,19 +139,33 @@ def evaluate(
             "policy": policy if verdicts is None else None,
             "verdicts": str(verdicts) if verdicts else None,
             "embedder": embeds,
+            "person": asked,
+            "grants": _grants_used(grants, granted),
             "seconds": round(time.perf_counter() - began, 3),
             "files": [as_json(found) for found in reports],
         }
         if report is not None:
             report.write_text(json_text(document), "utf-8")
     tell_issues(issues)
+    if granted is not None and granted.unmet:
+        err.print(
+            f"hint: {len(granted.unmet)} of {counted(len(granted), 'instruction')} of {grants} in"
+            f" no trace, the first is {granted.unmet[0][:80]!r}",
+            markup=False,
+        )
     _show(reports, document, markdown=markdown, as_document=json_)
     raise typer.Exit(PARTIAL if issues else OK)
 
 
-def _compared(job: Replay, subjects: Mapping[str, Subject]) -> dict[str, Line]:
+def _grants_used(path: Path | None, grants: TaskGrants | None) -> dict[str, Any] | None:
+    if grants is None:
+        return None
+    return {"file": str(path), "tasks": len(grants), "met": len(grants) - len(grants.unmet)}
+
+
+def _compared(job: Replay, subjects: Mapping[str, Subject], person: Person) -> dict[str, Line]:
     with progress(f"evaluating {job.path.name}", job.limit) as tick:
-        return compare(job, subjects, tick)
+        return compare(job, subjects, tick, person=person)
 
 
 def _given(job: Replay, verdicts: Path) -> dict[str, Line]:
@@ -145,5 +186,7 @@ def _show(
         print_markdown(reports)
     else:
         print_tables(reports)
+        if document["person"] != "nobody":
+            out.print("\nA person answers holds; a call that he was asked about counts as held.")
         if document["embedder"]:
             out.print(f"\nA0 to T5 embed with {document['embedder']}, untrained.")

@@ -36,7 +36,7 @@ def decided(
     instruction: str = "Send a mail about my week",
 ) -> str:
     """What a baseline says of a call after these outputs were seen."""
-    run = BaselineSubject(baseline).begin(TOOLS, instruction)
+    run = BaselineSubject(baseline, "static").begin(TOOLS, instruction)
     for i, (name, output) in enumerate(outputs):
         assert run.check(ToolRequest(name, {}, f"c{i}")).action == "allow"
         run.settle(f"c{i}", output)

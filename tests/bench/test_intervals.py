@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatling_guard.bench import bootstrap, wilson
+from gatling_guard.bench import Interval, bootstrap, wilson
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,11 @@ def test_the_bootstrap_weighs_a_task_by_its_rows() -> None:
     found = bootstrap(groups)
     assert found is not None
     assert 0.8 < found.low < 0.9 < found.high < 1.0
+
+
+def test_a_mean_of_one_is_no_certainty() -> None:
+    """As many holds as rows is a share of 100 %, and a mean like any other."""
+    found = bootstrap({i: (2 * (i % 2), 1) for i in range(20)})
+    assert found is not None
+    assert found.low < 1.0 < found.high
+    assert bootstrap({"a": (3, 2), "b": (6, 4)}) == Interval(1.5, 1.5)

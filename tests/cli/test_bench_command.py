@@ -64,3 +64,13 @@ def test_subjects_are_shown_side_by_side() -> None:
     assert result.exit_code == 0, result.output
     assert [line.split()[0] for line in result.stdout.splitlines()[1:3]] == ["R1", "D1"]
     assert "…" not in result.stdout
+
+
+def test_attribution_lines_run_live_and_name_their_embedder() -> None:
+    lines = ["--subject", "A0", "--subject", "A1", "--embedder", "static"]
+    result = runner.invoke(app, [*SMALL, *lines, "--json"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["embedder"] == "static"
+    stopped = [found["attacks"]["direct"]["all"] for found in document["subjects"].values()]
+    assert all(tally["stopped"] > 0 for tally in stopped)

@@ -197,6 +197,38 @@ def test_guard_and_baselines_stand_side_by_side(files: tuple[Path, Path]) -> Non
     assert max(map(len, shown.splitlines())) <= 80
 
 
+def test_a_person_and_grants_are_taken_and_said(files: tuple[Path, Path], tmp_path: Path) -> None:
+    grants = tmp_path / "grants.yaml"
+    entry = "{{instruction: {}, grants: [{{source: send_email, effects: [send], reason: r}}]}}"
+    said = [entry.format(text) for text in ("mail a@b.org", "another")]
+    grants.write_text("tasks:\n- " + "\n- ".join(said))
+    options = ("--person", "grants", "--grants", grants)
+    result = run(files[0], *options, "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert document["person"] == "grants"
+    assert document["grants"] == {"file": str(grants), "tasks": 2, "met": 1}
+    assert "1 of 2 instructions" in result.stderr
+    assert "counts as held" in run(files[0], *options).stdout
+
+
+def test_wrong_persons_and_grants_exit_with_2(files: tuple[Path, Path], tmp_path: Path) -> None:
+    grants = tmp_path / "grants.yaml"
+    grants.write_text("tasks:\n- {instruction: a}")
+    assert run(files[0], "--person", "everybody").exit_code == 2
+    result = run(files[0], "--grants", grants)
+    assert result.exit_code == 2
+    assert f"{grants}:2" in result.stderr
+    assert run(files[0], "--verdicts", files[1], "--person", "answers").exit_code == 2
+
+
+def test_holds_are_told_per_row_and_per_touched_row(files: tuple[Path, Path]) -> None:
+    found = figures(run(files[0], "--verdicts", files[1], "--json"), "verdicts")["overall"]
+    assert (found["holds"]["total"], found["holds"]["rows"]) == (1, 2)
+    assert found["holds_touched"]["value"] == 1.0
+    assert (found["blocked"]["value"], found["asked"]["value"]) == (0.0, 0.5)
+
+
 def test_several_files_have_a_summary_with_one_line_each(
     files: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -7,7 +7,6 @@ all of the attacker's calls. Every call goes through the judge; what it refuses 
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,9 +14,9 @@ from agentdojo.functions_runtime import FunctionCall
 
 from gatling_guard.bench.agentdojo.injections import injection_calls
 from gatling_guard.bench.agentdojo.world import World, achieved, attacked
+from gatling_guard.bench.person import answer
 from gatling_guard.bench.subject import Judge, Subject
 from gatling_guard.decision import Allowed, Decision, Held, Repaired
-from gatling_guard.errors import ConfigurationError
 from gatling_guard.pipeline import ToolRequest
 
 Holds = Literal["unanswered", "answered", "granted"]
@@ -107,13 +106,9 @@ class _Run:
             return decision, False
         if self.holds == "unanswered":
             return decision, True
+        answer(judge, decision.hold_id, yes=who == "user", grant=self.holds == "granted")
         if who == "attacker":
-            judge.deny(decision.hold_id, by="user")
             return decision, True
-        if self.holds == "granted":
-            _grant(judge, decision.hold_id)
-        else:
-            judge.approve(decision.hold_id, by="user")
         return judge.check(request), True
 
     def _execute(self, call: FunctionCall, call_id: str) -> None:
@@ -123,18 +118,6 @@ class _Run:
             failed = RuntimeError(error) if error is not None else None
             # the returned object, never its text form: YAML folds and quotes
             self.judge.settle(call_id, output, error=failed)
-
-
-def _grant(judge: Judge, hold_id: str) -> None:
-    """A yes that holds for the rest of the task.
-
-    Raises:
-        ConfigurationError: this judge knows no grants.
-    """
-    approve: Any = judge.approve
-    if "grant" not in inspect.signature(approve).parameters:
-        raise ConfigurationError("this subject's approve() takes no grants")
-    approve(hold_id, by="user", grant=True)
 
 
 class Stage:
