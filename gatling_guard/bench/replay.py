@@ -36,7 +36,7 @@ def replay_trace(subject: Subject, trace: RecordedTrace) -> Verdict:
         trace: with its toolsets resolved (`RecordedTrace.with_tools`).
     """
     seen = trace.visible()
-    judge = subject.begin(_toolset(seen), seen.instruction, seen.system)
+    judge = subject.begin(toolset_of(seen), seen.instruction, seen.system)
     steps = [_decide(judge, f"call-{i}", step) for i, step in enumerate(seen.steps, start=1)]
     return {"id": trace.id, "steps": steps}
 
@@ -58,7 +58,8 @@ def _line(decision: Decision, step: RecordedStep) -> dict[str, Any]:
     }
 
 
-def _toolset(trace: RecordedTrace) -> Toolset:
+def toolset_of(trace: RecordedTrace) -> Toolset:
+    """The tools of a trace whose toolset keys are resolved."""
     key = digest([[spec.name, spec_digest(spec)] for spec in trace.tools])
     return Toolset(key, trace.tools)
 

@@ -61,6 +61,7 @@ class GuardSubject:
             the policy's own.
         max_toolsets: guards kept, one per toolset; the least recently used is dropped first.
         max_runs: runs after which the guards, and with them their ledgers in memory, start anew.
+        shadow: as for `Guard`.
     """
 
     def __init__(
@@ -70,13 +71,14 @@ class GuardSubject:
         deadline_ms: int | None = 10_000,
         max_toolsets: int = 32,
         max_runs: int = 200,
+        shadow: bool | None = None,
     ) -> None:
         self.policy = load_policy(policy)
         if deadline_ms is not None:
             limits = self.policy.limits.model_copy(update={"deadline_ms": deadline_ms})
             self.policy = self.policy.model_copy(update={"limits": limits})
         self._guards: OrderedDict[str, Guard] = OrderedDict()
-        self._ledger = Ledger()
+        self._ledger, self._shadow = Ledger(), shadow
         self._max_toolsets, self._max_runs, self._runs = max_toolsets, max_runs, 0
 
     def begin(self, tools: Toolset, instruction: str, system: str | None = None) -> Judge:
@@ -84,7 +86,7 @@ class GuardSubject:
         if self._runs and self._runs % self._max_runs == 0:
             self.close()
         self._runs += 1
-        return self._guard(tools).session(
+        return self.guard(tools).session(
             run_id=f"run-{self._runs}", instruction=instruction, system=system
         )
 
@@ -94,10 +96,12 @@ class GuardSubject:
         self._ledger.close()
         self._ledger = Ledger()
 
-    def _guard(self, tools: Toolset) -> Guard:
+    def guard(self, tools: Toolset) -> Guard:
+        """The guard that knows these tools."""
         guard = self._guards.get(tools.key)
         if guard is None:
-            guard = Guard(self.policy, catalog=Catalog(tools.specs), ledger=self._ledger)
+            catalog = Catalog(tools.specs)
+            guard = Guard(self.policy, catalog=catalog, ledger=self._ledger, shadow=self._shadow)
             self._guards[tools.key] = guard
             while len(self._guards) > self._max_toolsets:
                 self._guards.popitem(last=False)
