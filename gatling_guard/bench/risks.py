@@ -16,8 +16,8 @@ from gatling_guard.bench.replay import Replay, toolset_of
 from gatling_guard.bench.subject import GuardSubject
 from gatling_guard.catalog import ToolSpec
 from gatling_guard.decision import Decision
-from gatling_guard.energy.calibration import Limit, RiskDefault, group_of, toolset_digest
 from gatling_guard.energy.conformal import Task, cluster_of
+from gatling_guard.energy.risk import Limit, RiskDefault, group_of, toolset_digest
 from gatling_guard.pipeline import ToolRequest
 from gatling_guard.trace import RecordedTrace
 

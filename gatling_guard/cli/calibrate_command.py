@@ -33,9 +33,10 @@ from gatling_guard.cli.replay_command import (
     progress,
     tell_issues,
 )
-from gatling_guard.energy.calibration import POOLED, Levels, ToolsetCalibration, read_calibration
+from gatling_guard.energy.calibration import ToolsetCalibration, read_calibration
 from gatling_guard.energy.conformal import Alphas, Task, fit, one_per_cluster
 from gatling_guard.energy.drift import Drift
+from gatling_guard.energy.risk import POOLED
 from gatling_guard.errors import ConfigurationError
 from gatling_guard.policy import Policy, load_policy
 
@@ -105,7 +106,7 @@ def calibrate(
         else:
             made = fit(
                 tasks, SOURCE.defaults, SOURCE.models, policy=served.digest, toolset=run.toolset,
-                alphas=alphas, groups=effect_groups, seed=seed, levels=_levels(served),
+                alphas=alphas, groups=effect_groups, seed=seed,
             )  # fmt: skip
             document = facts | calibration_document(made, tasks, SOURCE.defaults, seed)
             if out_ is not None:
@@ -121,17 +122,12 @@ def calibrate(
     raise typer.Exit(PARTIAL if run.job.issues else OK)
 
 
-def _levels(policy: Policy) -> Levels:
-    bands = policy.energy
-    return Levels(allow_below=bands.allow_below, block_above=bands.block_above)
-
-
 def _kept(path: Path, policy: Policy) -> ToolsetCalibration:
     """The calibration to check against; refused before any run is judged if it is of others."""
     kept = read_calibration(path.read_bytes(), what=str(path))
-    fits = kept.fits(SOURCE.models, policy=policy.digest)
+    fits = kept.fits(SOURCE.models, SOURCE.defaults, policy=policy.digest)
     if fits.status == "refused":
-        raise ConfigurationError(f"{path}: made for other weights: {'; '.join(fits.reasons)}")
+        raise ConfigurationError(f"{path}: not usable: {'; '.join(fits.reasons)}")
     return kept
 
 
@@ -155,7 +151,7 @@ def _checked(
     kept: ToolsetCalibration, tasks: list[Task], toolset: str, policy: Policy
 ) -> dict[str, Any]:
     """One run of every instruction, in the order of the file, against a calibration."""
-    fits = kept.fits(SOURCE.models, policy=policy.digest, toolset=toolset)
+    fits = kept.fits(SOURCE.models, SOURCE.defaults, policy=policy.digest, toolset=toolset)
     monitor = Drift.start(kept)
     above = {"hold": 0, "block": 0}
     drawn = [task for task in one_per_cluster(tasks, kept.seed) if any(task.peaks.values())]

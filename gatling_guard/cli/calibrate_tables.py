@@ -11,17 +11,11 @@ from rich.table import Table
 
 from gatling_guard.bench import wilson
 from gatling_guard.cli.console import counted, out, plain
-from gatling_guard.energy.calibration import (
-    POOLED,
-    Fit,
-    RiskCalibration,
-    RiskDefault,
-    Threshold,
-    ToolsetCalibration,
-)
+from gatling_guard.energy.calibration import Fit, RiskCalibration, Threshold, ToolsetCalibration
 from gatling_guard.energy.conformal import Alphas, Task, one_per_cluster
 from gatling_guard.energy.coverage import RESAMPLES, coverage, in_order, stopped
 from gatling_guard.energy.drift import LEVEL, Drift
+from gatling_guard.energy.risk import POOLED, RiskDefault
 
 ACTIONS = ("hold", "block")
 FEW, WIDE = 50, 110
@@ -180,7 +174,7 @@ def print_calibration(document: Mapping[str, Any]) -> None:
 def _cells(found: Mapping[str, Any]) -> tuple[str, ...]:
     quantile = "-" if found["quantile"] is None else f"{found['quantile']:.3g}"
     mark = {"own": "", "pooled": " pooled", "default": " shipped"}[found["basis"]]
-    cut = f" at its {found['bound']}" if found["bound"] else ""
+    cut = {None: "", "lowest": " min", "highest": " max"}[found["bound"]]
     measured = found["coverage"]
     if measured is None:
         covers = ("too few", f"{1 - found['alpha']:.1%}", "", "")

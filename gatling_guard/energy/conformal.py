@@ -15,19 +15,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gatling_guard.energy.calibration import (
-    BINS,
-    GROUPS,
-    POOLED,
-    Curve,
-    Levels,
-    Limit,
-    RiskCalibration,
-    RiskDefault,
-    Threshold,
-    ToolsetCalibration,
-    bin_of,
-)
+from gatling_guard.energy.calibration import Curve, RiskCalibration, Threshold, ToolsetCalibration
+from gatling_guard.energy.risk import BINS, GROUPS, POOLED, Limit, RiskDefault, bin_of
 from gatling_guard.errors import ConfigurationError
 from gatling_guard.plan import digest
 
@@ -113,7 +102,6 @@ def fit(
     policy: str,
     toolset: str,
     alphas: Alphas | None = None,
-    levels: Levels | None = None,
     groups: bool = True,
     pseudo_tasks: int = PSEUDO_TASKS,
     seed: int = 0,
@@ -127,7 +115,6 @@ def fit(
         policy: digest of the policy the runs were judged under.
         toolset: digest of their tools.
         alphas: wanted shares.
-        levels: of that policy.
         groups: False: one threshold for all effect classes.
         pseudo_tasks: what the shipped thresholds count as.
         seed: of the draw among runs of one instruction.
@@ -154,7 +141,7 @@ def fit(
         )  # fmt: skip
     return ToolsetCalibration(
         policy=policy, toolset=toolset, seed=seed, pseudo_tasks=pseudo_tasks,
-        levels=levels or Levels(), risks=made,
+        risks=made,
     )  # fmt: skip
 
 

@@ -18,8 +18,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gatling_guard.energy.calibration import GROUPS, POOLED, RiskDefault, passed
+from gatling_guard.energy.calibration import passed
 from gatling_guard.energy.conformal import PSEUDO_TASKS, Alphas, Task, curves, peaks, rank
+from gatling_guard.energy.risk import GROUPS, POOLED, RiskDefault
 
 RESAMPLES = 200
 INSIDE = 2.0

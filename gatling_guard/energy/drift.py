@@ -19,9 +19,10 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import Field, FiniteFloat, ValidationError
 
-from gatling_guard.energy.calibration import BINS, Digest, Name, ToolsetCalibration, bin_of
+from gatling_guard.energy.calibration import Digest, Name, ToolsetCalibration
+from gatling_guard.energy.risk import BINS, Frozen, bin_of
 from gatling_guard.errors import ConfigurationError, InputError, Issue
 from gatling_guard.plan import parse_json
 
@@ -39,11 +40,7 @@ Stakes = Annotated[tuple[Annotated[FiniteFloat, Field(ge=0)], ...],
                    Field(strict=False, min_length=len(_BETS), max_length=len(_BETS))]  # fmt: skip
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-
-
-class RiskDrift(_Frozen):
+class RiskDrift(Frozen):
     """The martingale of one risk. O(1) in time and room."""
 
     bins: Bins
@@ -82,7 +79,7 @@ class RiskDrift(_Frozen):
         return RiskDrift(bins=bins, served=self.served + 1, stakes=stakes)
 
 
-class Drift(_Frozen):
+class Drift(Frozen):
     """The monitor of one deployment: a value, replaced after every task."""
 
     schema_version: Literal[1] = 1
