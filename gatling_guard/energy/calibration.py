@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, FiniteFloat, ValidationError
@@ -42,7 +41,7 @@ class Threshold(Frozen):
     tasks: Annotated[int, Field(ge=0)]
     """Benign tasks behind it, instructions counted once."""
     rank: Annotated[int, Field(ge=0)]
-    """It is the so-manieth smallest of them; 0: there were too few for this alpha."""
+    """Counted from the smallest of them; 0: there were too few for this alpha."""
     quantile: Risk | None
     """What the runs alone say; None: nothing, or infinite."""
     value: Level
@@ -107,7 +106,7 @@ class ToolsetCalibration(Frozen):
     """The shipped thresholds count as so many tasks."""
     risks: Annotated[dict[Name, RiskCalibration], Field(min_length=1, max_length=16)]
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """SHA-256 of everything else."""
         return digest(self.model_dump(mode="json"))

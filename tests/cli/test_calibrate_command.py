@@ -91,10 +91,9 @@ def test_other_runs_have_drifted(honest: Path, tmp_path: Path) -> None:
 def test_the_table_shows_coverage_with_its_spread(honest: Path, tmp_path: Path) -> None:
     done = run(honest, "--out", tmp_path / "c.json")
     shown = " ".join(done.stdout.split())
-    for words in ("63 benign runs", "3 without a call that acts", "90.3% ok", "too few", "shipped",
-                  "over a threshold in use", "is no draw from your runs"):  # fmt: skip
-        assert words.replace("90.3% ok", "ok") in shown
-    assert "+-" in shown
+    for words in ("63 benign runs", "3 without a call that acts", " ok ", "+-", "too few",
+                  "shipped", "over a threshold in use", "is no draw from your runs"):  # fmt: skip
+        assert words in shown
 
 
 def test_attacks_are_refused_with_their_count_or_skipped(honest: Path, tmp_path: Path) -> None:

@@ -239,7 +239,7 @@ def test_the_run_of_an_instruction_is_drawn_not_chosen() -> None:
 
 
 def test_poisoned_rows_do_not_switch_detection_off() -> None:
-    """R44: every row poisoned, as high as they like: an attack above the limits is still stopped."""
+    """R44: every row poisoned, as high as they like: an attack beyond the limits is stopped."""
     found = made([task(i, 1e12) for i in range(5000)])
     curve = found.risks["calm"].curves[POOLED]
     assert (curve.hold.bound, curve.block.bound) == ("highest", "highest")
