@@ -142,7 +142,7 @@ def _steps(options: argparse.Namespace) -> list[Step]:
         Step("half", f"half {best}", model / FILE, ("train",),
              call=lambda: half(best, model, created=_now())),
         Step("export", f"gatling-guard export {model}", model / "selftest.json", ("half",), 1),
-        Step("calibrate", f"gatling-guard calibrate {model} {data} --energy learned",
+        Step("calibrate", f"gatling-guard calibrate-model {model} {data} --energy learned",
              model / "calibration.json", ("export",), 3 * (share + rows)),
         Step("evaluate", f"gatling-guard evaluate-model {model} {data}{other} --out {report}",
              metrics, ("calibrate",), 6 * (share + rows)),

@@ -40,7 +40,7 @@ def replay_trace(subject: Subject, trace: RecordedTrace, person: Person = "nobod
             of which this is not known in an attack row.
     """
     seen = trace.visible()
-    judge = subject.begin(_toolset(seen), seen.instruction, seen.system)
+    judge = subject.begin(toolset_of(seen), seen.instruction, seen.system)
     steps = [
         _decide(judge, f"call-{i}", step, person, honest=_is_honest(trace, labelled))
         for i, (step, labelled) in enumerate(zip(seen.steps, trace.steps, strict=True), start=1)
@@ -77,7 +77,8 @@ def _line(decision: Decision, step: RecordedStep) -> dict[str, Any]:
     }
 
 
-def _toolset(trace: RecordedTrace) -> Toolset:
+def toolset_of(trace: RecordedTrace) -> Toolset:
+    """The tools of a trace whose toolset keys are resolved."""
     key = digest([[spec.name, spec_digest(spec)] for spec in trace.tools])
     return Toolset(key, trace.tools)
 

@@ -101,7 +101,7 @@ class GuardSubject:
         self._runs += 1
         granted = self._grants.of(instruction)
         policy = self._granted[_ids(granted)] if granted else self.policy
-        return self._guard(tools, policy).session(
+        return self.guard(tools, policy).session(
             run_id=f"run-{self._runs}", instruction=instruction, system=system
         )
 
@@ -111,7 +111,9 @@ class GuardSubject:
         self._ledger.close()
         self._ledger = Ledger()
 
-    def _guard(self, tools: Toolset, policy: Policy) -> Guard:
+    def guard(self, tools: Toolset, policy: Policy | None = None) -> Guard:
+        """The guard that knows these tools, under this policy or the subject's own."""
+        policy = policy or self.policy
         key = (tools.key, policy.digest)
         guard = self._guards.get(key)
         if guard is None:

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from gatling_guard.cli.bench_command import app as bench_app
+from gatling_guard.cli.calibrate_command import calibrate
 from gatling_guard.cli.check_command import check
 from gatling_guard.cli.demo_command import demo
 from gatling_guard.cli.doctor_command import doctor
 from gatling_guard.cli.evaluate_command import evaluate
-from gatling_guard.cli.evaluate_model_command import calibrate, evaluate_model
+from gatling_guard.cli.evaluate_model_command import calibrate_model, evaluate_model
 from gatling_guard.cli.explain_command import explain_verb
 from gatling_guard.cli.export_command import export
 from gatling_guard.cli.generate_command import generate
@@ -55,6 +56,7 @@ def root(
 for verb in (calibrate, check, demo, doctor, evaluate, export, generate, replay, schema):
     app.command(cls=Verb)(verb)
 app.command("explain", cls=Verb)(explain_verb)
+app.command("calibrate-model", cls=Verb)(calibrate_model)
 app.command("evaluate-model", cls=Verb)(evaluate_model)
 app.command("train", cls=Verb, context_settings=TRAIN_SETTINGS)(train)
 app.add_typer(bench_app, name="bench")

@@ -1,4 +1,4 @@
-"""`gatling-guard evaluate-model` and `calibrate`: what a model folder is worth, and its bands.
+"""`gatling-guard evaluate-model` and `calibrate-model`: what a model is worth, and its bands.
 
 Exit codes: 0 done; 2 wrong usage, no readable model or no usable data.
 """
@@ -126,7 +126,7 @@ def evaluate_model(
         out.print(f"\nreport: {plain(to / 'report.html')}", soft_wrap=True)
 
 
-def calibrate(
+def calibrate_model(
     model: Model,
     data: Data,
     energy: Energy = None,
@@ -257,4 +257,4 @@ def _table(*columns: str) -> Table:
     return table
 
 
-__all__: list[Any] = ["calibrate", "evaluate_model"]
+__all__: list[Any] = ["calibrate_model", "evaluate_model"]

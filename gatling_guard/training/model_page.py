@@ -86,7 +86,8 @@ def _about(first: Subject, part: Part) -> str:
         ""
         if first.calibration
         else '<p class="warn">This model is not calibrated for these energies: bands and mean '
-        "energies are those of raw energies. <code>gatling-guard calibrate</code> fits the map.</p>"
+        "energies are those of raw energies. <code>gatling-guard calibrate-model</code> fits"
+        " the map.</p>"
     )
     same = made.data_hash == part.hash
     trained = "the same files" if same else made.data_hash or "nothing: untrained"

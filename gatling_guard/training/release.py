@@ -1,9 +1,9 @@
 """From trained weights to the folder that ships: half precision, int8 graphs, figures, origin.
 
-Two steps around `gatling-guard export`, `calibrate` and `evaluate-model`: `half` comes before them,
-so that graphs and torch weights are the same numbers; `release` keeps what serves (no graphs in
-fp32, which `export` makes again) and writes down where it comes from. `scripts/make_weights.py`
-runs all of them.
+Two steps around `gatling-guard export`, `calibrate-model` and `evaluate-model`: `half` comes before
+them, so that graphs and torch weights are the same numbers; `release` keeps what serves (no graphs
+in fp32, which `export` makes again) and writes down where it comes from.
+`scripts/make_weights.py` runs all of them.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def release(
     if missing:
         raise ConfigurationError(
             f"{model}: has no {', '.join(missing)}; `gatling-guard export` makes graphs and"
-            " self-test, `gatling-guard calibrate` the calibration"
+            " self-test, `gatling-guard calibrate-model` the calibration"
         )
     if data and hash_of(data) != manifest.data_hash:
         raise ConfigurationError(f"{model}: was not trained on {', '.join(map(str, data))}")

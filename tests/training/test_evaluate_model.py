@@ -1,4 +1,4 @@
-"""`evaluate-model` and `calibrate` on a model that was really trained, for a few steps."""
+"""`evaluate-model` and `calibrate-model` on a model that was really trained, for a few steps."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_learned_energies_are_asked_of_models_that_have_them(part: Part, served:
 def test_calibrate_then_evaluate(model: Path, trained: Path, data: Path, tmp_path: Path) -> None:
     """R76, R77: the bands are written into the folder, and taken at the next reading."""
     before = read_manifest(model).digest
-    done = run("calibrate", model, "--data", data, "--energy", "both", "--json")
+    done = run("calibrate-model", model, "--data", data, "--energy", "both", "--json")
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)
     assert said["energy"] == "both"
@@ -218,7 +218,7 @@ def test_calibrate_then_evaluate(model: Path, trained: Path, data: Path, tmp_pat
     assert map_.samples["gold"] == sum(
         item.label == 0 for item in load([data]).splits["validation"]
     )
-    again = run("calibrate", model, "--data", data, "--energy", "both", "--json")
+    again = run("calibrate-model", model, "--data", data, "--energy", "both", "--json")
     assert json.loads(again.stdout)["digest"] == said["digest"]  # P9
 
     out = tmp_path / "report"
@@ -274,13 +274,13 @@ def test_errors_name_the_place(model: Path, data: Path, tmp_path: Path) -> None:
     assert (done.exit_code, "none.jsonl: no such file" in done.stderr) == (2, True)
     bad = tmp_path / "bad.jsonl"
     bad.write_text("{\n" * 3)
-    done = run("calibrate", model, "--data", bad)
+    done = run("calibrate-model", model, "--data", bad)
     assert done.exit_code == 2
     assert f"{bad}:1" in done.stderr
     assert "no samples in the validation split" in " ".join(done.stderr.split())
     gold = tmp_path / "gold.jsonl"
     write_samples(gold, (s for s in read_samples(data) if s.label != "boundary"))
-    done = run("calibrate", model, "--data", gold, "--json")
+    done = run("calibrate-model", model, "--data", gold, "--json")
     assert done.exit_code == 2
     assert "no boundary samples" in json.loads(done.stdout)["error"]
     done = run("evaluate-model", model, "--data", data, "--split", "eval")
@@ -289,7 +289,7 @@ def test_errors_name_the_place(model: Path, data: Path, tmp_path: Path) -> None:
 
 def test_a_damaged_calibration_is_refused(model: Path, data: Path) -> None:
     """R79: by its hash; and one whose map falls, whoever wrote it."""
-    assert run("calibrate", model, "--data", data).exit_code == 0
+    assert run("calibrate-model", model, "--data", data).exit_code == 0
     path = model / "calibration.json"
     good = path.read_text()
     path.write_text(good.replace("8.0", "5.0"))
@@ -302,7 +302,7 @@ def test_a_damaged_calibration_is_refused(model: Path, data: Path) -> None:
 
 def test_another_energy_is_not_mapped(model: Path, part: Part, data: Path) -> None:
     """A map of one energy says nothing of another."""
-    assert run("calibrate", model, "--data", data, "--energy", "learned").exit_code == 0
+    assert run("calibrate-model", model, "--data", data, "--energy", "learned").exit_code == 0
     few = read_split([data], "test", families=4)
     found = examine(model, few, backend="torch")
     assert found.energy == "learned"

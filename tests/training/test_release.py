@@ -171,7 +171,7 @@ def test_nothing_of_another_model_is_released(
         made(ready, to, elsewhere, metrics)
     with pytest.raises(ConfigurationError, match="was trained with --dataset"):
         made(ready, to, data, metrics, command="gatling-guard train --dataset data.jsonl --seed 4")
-    with pytest.raises(ConfigurationError, match=r"calibration\.json.*gatling-guard calibrate"):
+    with pytest.raises(ConfigurationError, match=r"calibration\.json.*`gatling-guard calibrate-"):
         made(trained, to, data, None)
     assert not to.exists()
 
