@@ -93,8 +93,9 @@ class Session:
         self._monitor = monitor
         parts = monitor.learned.parts
         self._state = SessionState(
-            run_id, literals=monitor.policy.literals(), rivals=parts.rivals() if parts else None
-        )
+            run_id, literals=monitor.policy.literals(), rivals=parts.rivals() if parts else None,
+            latents=parts.latents() if parts else None,
+        )  # fmt: skip
         self._state.grants.started = monitor.clock()
         self._lock = threading.RLock()
 
@@ -205,7 +206,7 @@ class Session:
             policy=policy, calls_so_far=len(state.records), blind=state.blind,
             continues=state.continued(str(call.name)), visited=state.visited.__contains__,
             tool_calls_so_far=state.tool_calls.get(str(call.name), 0), grants=state.grants,
-            now=monitor.clock(), rivals=state.rivals,
+            now=monitor.clock(), rivals=state.rivals, plan_latents=state.latents,
             until=time.monotonic() + (1 - SPARE) * monitor.deadline,
         )  # fmt: skip
         started.append(work)
@@ -305,6 +306,8 @@ class Session:
 
     def _remember_sent(self, work: Work) -> None:
         self._state.index.sent(work.lineage)
+        if self._state.latents is not None and work.call is not None:
+            self._state.latents.append(work.call, work.edges, work.spec, work.lineage)
         self._monitor.objects.wrote(work.spec, work.arguments, work.floor)
 
     # ------------------------------------------------------------- holds

@@ -31,9 +31,12 @@ class Residual:
         heads = parse_json(found.files[FILE], what=str(found.path / FILE))
         try:
             low, high = (float(bound) for bound in heads["grey"])
-        except (KeyError, TypeError, ValueError):
+            fitted_on = tuple(map(str, heads.get("fitted_on", ())))
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise ConfigurationError(f"{found.path / FILE}: grey must be two numbers") from None
         self.grey = (low, high)
+        self.fitted_on = fitted_on
+        """Ids of the scorers whose numbers it knows; empty where any will do."""
         self.id = f"{HEADS}-{found.digest[:8]}"
         """Changes with the weights."""
 

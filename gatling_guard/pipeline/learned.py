@@ -17,13 +17,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from gatling_guard.catalog import ToolSpec
 from gatling_guard.energy import CAPS, Energy, EnergyFacts, Share
 from gatling_guard.energy.attribution import Attribution, Latents, LearnedEnergy
 from gatling_guard.errors import ConfigurationError
 from gatling_guard.ledger import shown_path
 
 if TYPE_CHECKING:
+    from gatling_guard.encoders.bundle import Encoders
     from gatling_guard.encoders.precise import PreciseScorer
+    from gatling_guard.pipeline.latents import PlanLatents
     from gatling_guard.pipeline.rivals import Embedder, RivalIndex
     from gatling_guard.pipeline.stages import Work
 
@@ -47,6 +50,8 @@ class LearnedParts:
     """Compares the few nearest texts again, in the grey band of `residual`."""
     reads: tuple[int, int, int] = (8, 4, 8)
     """Most texts it reads for one call: untrusted ones, further directives, the user's."""
+    encoders: Encoders | None = None
+    """Both encoders and the predictor: `encoders.load_encoders`."""
     windows: bool = False
     """Two neighbouring sentences count as a text of their own, too."""
 
@@ -54,14 +59,23 @@ class LearnedParts:
     def ids(self) -> tuple[str, ...]:
         """Names of all parts; part of every decision's id."""
         precise = (self.precise.id,) if self.precise is not None else ()
+        encoders = (self.encoders.execution.id,) if self.encoders is not None else ()
         forms = ("windows",) if self.windows else ()
-        return (self.scorer.id, *precise, self.residual.id, *forms)
+        return (self.scorer.id, *precise, *encoders, self.residual.id, *forms)
 
     def rivals(self) -> RivalIndex:
         """The empty index of a new session."""
         from gatling_guard.pipeline.rivals import RivalIndex
 
         return RivalIndex(self.scorer, windows=self.windows)
+
+    def latents(self) -> PlanLatents | None:
+        """The empty plan of a new session, where the encoders are on."""
+        if self.encoders is None:
+            return None
+        from gatling_guard.pipeline.latents import PlanLatents
+
+        return PlanLatents(self.encoders)
 
     @classmethod
     def shipped(cls) -> LearnedParts:
@@ -173,11 +187,17 @@ def _load() -> LearnedParts:
     residual = Residual.from_pretrained(PRETRAINED / _HEADS)
     scorer = RivalScorer.from_pretrained(PRETRAINED / _STATIC)
     low, high = residual.grey
-    if low > high or missing_file(_PRECISE) is not None:
-        return LearnedParts(scorer, residual)
-    from gatling_guard.encoders.precise import PreciseScorer
+    precise = None
+    if low <= high and missing_file(_PRECISE) is None:
+        from gatling_guard.encoders.precise import PreciseScorer
 
-    return LearnedParts(scorer, residual, PreciseScorer.from_pretrained(PRETRAINED / _PRECISE))
+        precise = PreciseScorer.from_pretrained(PRETRAINED / _PRECISE)
+    for part in (scorer, precise):
+        if part is not None and residual.fitted_on and part.id not in residual.fitted_on:
+            raise ConfigurationError(
+                f"{PRETRAINED / _HEADS}: was fitted on {residual.fitted_on}, not on {part.id}"
+            )
+    return LearnedParts(scorer, residual, precise)
 
 
 def attribution(work: Work) -> None:
@@ -189,8 +209,7 @@ def attribution(work: Work) -> None:
     parts, rivals, spec = work.learned, work.rivals, work.spec
     if parts is None or rivals is None or spec is None or work.call is None:
         return
-    profile = spec.profile
-    if not (profile.effect.side_effect or profile.egress):
+    if not _can_harm(spec):
         return
     if not len(rivals) and not work.index.untrusted:
         return
@@ -208,9 +227,22 @@ def attribution(work: Work) -> None:
     work.attribution = found
 
 
-def learned_shares(
-    work: Work, facts: EnergyFacts, structure: Energy, latents: Latents | None = None
-) -> Energy:
+def _can_harm(spec: ToolSpec | None) -> bool:
+    return spec is not None and (spec.profile.effect.side_effect or spec.profile.egress)
+
+
+def latents(work: Work) -> Latents | None:
+    """What encoders and predictor say of a call, where they are on."""
+    if work.plan_latents is None or work.call is None or not _can_harm(work.spec):
+        return None
+    rival = work.attribution.rival if work.attribution is not None else None
+    return work.plan_latents.of(
+        work.call, work.edges, work.spec, work.lineage, policy=work.policy, role=work.role,
+        instructions=work.authority.instructions, rival=rival.text if rival else None,
+    )  # fmt: skip
+
+
+def learned_shares(work: Work, facts: EnergyFacts, structure: Energy) -> Energy:
     """What the learned parts add to a structural energy; nothing where there are none.
 
     Whatever a head says, no share is below 0 and no term ends above its cap; what is no finite
@@ -218,7 +250,7 @@ def learned_shares(
     """
     if work.learned is None:
         return Energy()
-    found = work.learned.residual(facts, work.attribution, structure, latents)
+    found = work.learned.residual(facts, work.attribution, structure, latents(work))
     return _bounded(found, structure)
 
 

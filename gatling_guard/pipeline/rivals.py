@@ -24,6 +24,8 @@ MAX_ROWS = 4096
 """Untrusted texts held: 8 MB of rows, and 0.1 ms a check."""
 MAX_SAID = 1024
 """Sentences of the user held, the latest: 2 MB."""
+MAX_TOOLS = 256
+"""Tools whose rows are kept: 0.5 MB."""
 TAU = 0.05
 """Temperature of `Attribution.share`."""
 _FIRST = 64
@@ -101,10 +103,11 @@ class RivalIndex:
         """Place of each text held."""
         self._texts: list[str] = []
         self._spans: list[Span] = []
-        self._directive: list[bool] = []
+        self._directive = np.zeros(0, np.bool_)
         self._rows: Floats = np.zeros((0, 0), np.float32)
         self._said: dict[str, None] = {}
         self._said_rows: Floats = np.zeros((0, 0), np.float32)
+        self._tools: dict[str, Floats] = {}
 
     def __len__(self) -> int:
         """Untrusted texts held."""
@@ -118,7 +121,7 @@ class RivalIndex:
     def hear(self, messages: Sequence[str]) -> None:
         """Take over what the user said; what is known already costs nothing."""
         texts = dict.fromkeys(text for message in messages for text in instruction_texts(message))
-        new = [text for text in texts if text not in self._said][-MAX_SAID:]
+        new = [text for text in list(texts)[-MAX_SAID:] if text not in self._said]
         if not new:
             return
         rows = self._scorer.embed_texts(new)
@@ -144,33 +147,33 @@ class RivalIndex:
             self._make_room(len(new), rows.shape[1])
             start = len(self)
             self._rows[start : start + len(new)] = rows
+            self._directive[start : start + len(new)] = [span.directive for _, span in new]
             for text, span in new:
                 self._known[text] = len(self._texts)
                 self._texts.append(text)
                 self._spans.append(span)
-                self._directive.append(span.directive)
 
     def _make_room(self, count: int, width: int) -> None:
-        """Rows for `count` more texts; at the bound an eighth and more gives way."""
+        """Rows for `count` more texts; at the bound an eighth or more gives way."""
         size = len(self)
         if size + count > self._max:
             self._evict(min(size, max(size + count - self._max, self._max // 8)))
             size = len(self)
         if size + count > len(self._rows):
             room = min(self._max, max(_FIRST, 2 * len(self._rows), size + count))
-            rows = np.zeros((room, width), np.float32)
+            rows, directive = np.empty((room, width), np.float32), np.zeros(room, np.bool_)
             rows[:size] = self._rows[:size].reshape(size, width)
-            self._rows = rows
+            directive[:size] = self._directive[:size]
+            self._rows, self._directive = rows, directive
 
     def _evict(self, count: int) -> None:
         places = list(range(len(self)))
-        kept = _kept(places, len(self) - count, lambda at: self._directive[at])
-        rows = np.zeros_like(self._rows)
-        rows[: len(kept)] = self._rows[kept]
-        self._rows = rows
+        kept = _kept(places, len(self) - count, lambda at: bool(self._directive[at]))
+        for held in (self._rows, self._directive):
+            for to, at in enumerate(kept):
+                held[to] = held[at]  # never to the right, so that nothing is copied twice
         self._texts = [self._texts[at] for at in kept]
         self._spans = [self._spans[at] for at in kept]
-        self._directive = [self._directive[at] for at in kept]
         self._known = {text: at for at, text in enumerate(self._texts)}
 
     def attribution(self, call: str, tool: str) -> Attribution:
@@ -180,11 +183,19 @@ class RivalIndex:
             call: its `call_text`.
             tool: its `tool_text`.
         """
-        rows = self._scorer.embed_calls([call, tool])
-        size = len(self)
-        spans = self._rows[:size].reshape(size, rows.shape[1])
-        said = self._said_rows.reshape(-1, rows.shape[1])
-        return _attribution(rows, said, spans, self._spans, self._directive, precise=False)
+        row, size = self._scorer.embed_calls([call])[0], len(self)
+        rows = np.stack([row, self._tool(tool)])
+        spans, said = (held.reshape(-1, len(row)) for held in (self._rows[:size], self._said_rows))
+        directive = self._directive[:size]
+        return _attribution(rows, said, spans, self._spans, directive, precise=False)
+
+    def _tool(self, text: str) -> Floats:
+        """The row of a tool's text, kept: an agent has few tools."""
+        if text not in self._tools:
+            if len(self._tools) >= MAX_TOOLS:
+                self._tools.clear()
+            self._tools[text] = self._scorer.embed_calls([text])[0]
+        return self._tools[text]
 
     def precise(
         self, call: str, tool: str, scorer: Embedder, counts: tuple[int, int, int],
@@ -207,7 +218,7 @@ class RivalIndex:
         said = _nearest(self._said_rows.reshape(-1, len(row)) @ row, sentences_)
         cosines = self._rows[: len(self)].reshape(-1, len(row)) @ row
         near = _nearest(cosines, spans)
-        telling = np.array(self._directive, dtype=np.bool_)
+        telling = self._directive[: len(self)].copy()
         telling[near] = False
         near += _nearest(np.where(telling, cosines, -np.inf), min(directives, int(telling.sum())))
         known = list(self._said)
@@ -221,7 +232,7 @@ class RivalIndex:
         found, first = np.stack(rows), 2 + len(said)
         return _attribution(
             found[:2], found[2:first], found[first:], [self._spans[at] for at in near],
-            [self._directive[at] for at in near], precise=True,
+            self._directive[near], precise=True,
         )  # fmt: skip
 
 
@@ -241,15 +252,14 @@ def _kept(items: list[T], count: int, first: Callable[[T], bool]) -> list[T]:
 
 def _attribution(
     calls: Floats, said: Floats, spans: Floats, found: Sequence[Span],
-    directive: Sequence[bool], *, precise: bool,
+    directive: NDArray[np.bool_], *, precise: bool,
 ) -> Attribution:  # fmt: skip
     """From rows: of call and tool `[2, D]`, sentences `[m, D]` and untrusted texts `[n, D]`."""
     call, tool = calls
     by_said, by_span = said @ call, spans @ call
     best_said = _top(by_said)
     rival = int(by_span.argmax()) if len(by_span) else None
-    telling = np.where(np.asarray(directive, dtype=np.bool_), by_span, -np.inf)
-    order = int(telling.argmax()) if any(directive) else None
+    order = int(np.where(directive, by_span, -np.inf).argmax()) if directive.any() else None
     second = float(np.partition(by_span, -2)[-2]) if len(by_span) > 1 else None
     return Attribution(
         said=_cosine(best_said),

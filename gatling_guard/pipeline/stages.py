@@ -27,6 +27,7 @@ from gatling_guard.trace import Authority, Lineage, LineageIndex, lasting_file
 
 if TYPE_CHECKING:
     from gatling_guard.energy.attribution import Attribution
+    from gatling_guard.pipeline.latents import PlanLatents
     from gatling_guard.pipeline.rivals import RivalIndex
 
 VERSION = "structure-1"
@@ -72,6 +73,8 @@ class Work:
     """None: the exact structure decides alone."""
     rivals: RivalIndex | None = None
     """What learned parts compare the call with."""
+    plan_latents: PlanLatents | None = None
+    """The session's plan as the encoders have it, where they are on."""
     unlearned: str = ""
     """Why there are no learned parts, where some were wanted."""
     until: float = inf

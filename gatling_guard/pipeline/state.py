@@ -24,6 +24,7 @@ from gatling_guard.trace import (
 from gatling_guard.trace.parse import parse_text
 
 if TYPE_CHECKING:
+    from gatling_guard.pipeline.latents import PlanLatents
     from gatling_guard.pipeline.rivals import RivalIndex
 
 CallStatus = Literal["decided", "ran", "failed", "refused"]
@@ -95,6 +96,8 @@ class SessionState:
     index: LineageIndex = field(default_factory=LineageIndex)
     rivals: RivalIndex | None = None
     """None where no learned part compares texts."""
+    latents: PlanLatents | None = None
+    """None where no encoder is on."""
     records: dict[str, Record] = field(default_factory=dict)
     """By call id, in the order of arrival."""
     edges: list[Edge] = field(default_factory=list)
