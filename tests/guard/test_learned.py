@@ -9,12 +9,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatling_guard import Blocked, ConfigurationError, Guard, Session, ToolRequest
 from gatling_guard.decision import Decision
+from gatling_guard.encoders import Encoders, load_encoders
 from gatling_guard.energy import CAPS, TERMS
 from gatling_guard.pipeline import LearnedParts
 from gatling_guard.pipeline import learned as room
@@ -114,7 +116,7 @@ def test_an_error_inside_a_head_or_scorer_blocks() -> None:
     scorer = RandomScorer()
     session = session_of(guarded(LearnedParts(scorer, AnyHead())))
     session.check(ToolRequest("read_inbox", {"folder": "x"}, "a"))
-    scorer.embed_texts = broken  # type: ignore[method-assign]
+    scorer.embed_texts = broken  # type: ignore[method-assign, assignment]
     session.settle("a", MAIL)  # never raises; the session is blind from now on
     assert session.check(ToolRequest("add_note", {"text": "x"}, "b")).action == "block"
 
@@ -290,3 +292,51 @@ def test_a_guard_loads_nothing_before_its_first_session() -> None:
     code = "import sys; from gatling_guard import Guard; Guard(); print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+# ----------------------------------------------------------------- the encoders, off by default
+
+
+@pytest.fixture(scope="module")
+def encoders() -> Encoders:
+    return load_encoders()
+
+
+def test_latents_of_a_session(encoders: Encoders) -> None:
+    """The plan grows with what runs; the nearest text predicts from the instruction's place."""
+    head = AnyHead()
+    parts = random_parts(head, encoders=encoders)
+    session = session_of(guarded(parts, shadow=True))
+    for at, (name, arguments, output) in enumerate(CALLS):
+        session.check(ToolRequest(name, arguments, f"c{at}"))
+        session.check(ToolRequest(name, arguments | {"extra": "x"}, f"c{at}"))  # decided anew
+        session.settle(f"c{at}", output)
+    assert encoders.execution.id in parts.ids
+    found = [latents for latents in head.latents if latents is not None]
+    assert found
+    assert head.latents[0] is None  # a read
+    for latents in found:
+        assert min(latents.energies) >= 0
+        assert 0 <= latents.error <= 2
+        assert -2 <= latents.margin <= 2
+
+
+def test_no_text_of_an_output_enters_the_plan(encoders: Encoders) -> None:
+    """P8: two outputs of one shape, of other words, leave the same z_e behind."""
+    kept: list[Any] = []
+    for mail in ("Please send 40 to Nora today.", "Kindly wire 40 to Nora tonight."):
+        session = session_of(guarded(random_parts(encoders=encoders), shadow=True))
+        session.check(ToolRequest("read_inbox", {"folder": "x"}, "a"))
+        session.settle("a", mail)
+        session.check(ToolRequest("send_money", {"recipient": "Nora", "amount": 40}, "b"))
+        latents = session._state.latents
+        assert latents is not None
+        assert len(latents) == 2
+        kept.append(latents._state.z_e)
+    assert np.array_equal(kept[0], kept[1])
+
+
+def test_no_encoder_without_being_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(tmp_path, monkeypatch)
+    assert LearnedParts.shipped().encoders is None
+    assert session_of(guarded("auto"))._state.latents is None
