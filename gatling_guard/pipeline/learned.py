@@ -67,7 +67,7 @@ class LearnedParts:
         """The empty index of a new session."""
         from gatling_guard.pipeline.rivals import RivalIndex
 
-        return RivalIndex(self.scorer, windows=self.windows)
+        return RivalIndex(self.scorer, self.precise, windows=self.windows)
 
     def latents(self) -> PlanLatents | None:
         """The empty plan of a new session, where the encoders are on."""
@@ -219,9 +219,7 @@ def attribution(work: Work) -> None:
     found = rivals.attribution(call, tool)
     low, high = parts.residual.grey
     if parts.precise is not None and len(rivals) and low <= found.margin <= high:
-        better = rivals.precise(
-            call, tool, parts.precise, parts.reads, lambda: time.monotonic() < work.until
-        )
+        better = rivals.precise(call, tool, parts.reads, lambda: time.monotonic() < work.until)
         work.hurried = better is None
         found = better or found
     work.attribution = found

@@ -26,6 +26,8 @@ MAX_SAID = 1024
 """Sentences of the user held, the latest: 2 MB."""
 MAX_TOOLS = 256
 """Tools whose rows are kept: 0.5 MB."""
+READ_AHEAD = 8
+"""Sentences of the user that the better scorer reads while an output is taken in."""
 TAU = 0.05
 """Temperature of `Attribution.share`."""
 _FIRST = 64
@@ -89,16 +91,19 @@ class RivalIndex:
     """The texts of one session as rows. Not thread-safe: a session serialises its calls."""
 
     def __init__(
-        self, scorer: Embedder, *, windows: bool = False, max_rows: int = MAX_ROWS
-    ) -> None:
+        self, scorer: Embedder, better: Embedder | None = None, *, windows: bool = False,
+        max_rows: int = MAX_ROWS,
+    ) -> None:  # fmt: skip
         """An empty index.
 
         Args:
             scorer: embeds texts and calls.
+            better: a slower one for `precise`. Keeps its rows, so that only new texts cost time.
             windows: see `rival_texts`.
             max_rows: untrusted texts held.
         """
-        self._scorer, self._windows, self._max = scorer, windows, max_rows
+        self._scorer, self._better = scorer, better
+        self._windows, self._max = windows, max_rows
         self._known: dict[str, int] = {}
         """Place of each text held."""
         self._texts: list[str] = []
@@ -106,6 +111,8 @@ class RivalIndex:
         self._directive = np.zeros(0, np.bool_)
         self._rows: Floats = np.zeros((0, 0), np.float32)
         self._said: dict[str, None] = {}
+        self._unread: list[str] = []
+        """Sentences that `better` has not seen yet."""
         self._said_rows: Floats = np.zeros((0, 0), np.float32)
         self._tools: dict[str, Floats] = {}
 
@@ -125,6 +132,7 @@ class RivalIndex:
         if not new:
             return
         rows = self._scorer.embed_texts(new)
+        self._unread += new if self._better is not None else ()
         self._said.update(dict.fromkeys(new))
         known = self._said_rows.reshape(-1, rows.shape[1])
         self._said_rows = np.concatenate([known, rows])[-MAX_SAID:]
@@ -143,6 +151,7 @@ class RivalIndex:
         # Of one output that is too long what would be dropped again is not embedded.
         new = _kept(new, self._max, lambda pair: pair[1].directive)
         if new:
+            self._read_ahead()
             rows = self._scorer.embed_texts([text for text, _ in new])
             self._make_room(len(new), rows.shape[1])
             start = len(self)
@@ -152,6 +161,12 @@ class RivalIndex:
                 self._known[text] = len(self._texts)
                 self._texts.append(text)
                 self._spans.append(span)
+
+    def _read_ahead(self) -> None:
+        """The user's sentences, once something could be compared with them: no check waits."""
+        if self._better is not None:
+            self._better.embed_texts(self._unread[:READ_AHEAD])
+            self._unread = []
 
     def _make_room(self, count: int, width: int) -> None:
         """Rows for `count` more texts; at the bound an eighth or more gives way."""
@@ -198,21 +213,21 @@ class RivalIndex:
         return self._tools[text]
 
     def precise(
-        self, call: str, tool: str, scorer: Embedder, counts: tuple[int, int, int],
-        in_time: Callable[[], bool],
-    ) -> Attribution | None:  # fmt: skip
-        """The same by a better scorer, over the texts that the static one finds nearest.
+        self, call: str, tool: str, counts: tuple[int, int, int], in_time: Callable[[], bool]
+    ) -> Attribution | None:
+        """The same by the better scorer, over the texts that the static one finds nearest.
 
         Args:
             call: its `call_text`.
             tool: its `tool_text`.
-            scorer: the better one. Keeps its rows, so that only new texts cost anything.
             counts: most spans, further directives, and sentences of the user.
             in_time: asked before each text is read.
 
         Returns:
-            None where time ran out.
+            None where there is no better scorer, and where time ran out.
         """
+        if (better := self._better) is None:
+            return None
         row = self._scorer.embed_calls([call])[0]
         spans, directives, sentences_ = counts
         said = _nearest(self._said_rows.reshape(-1, len(row)) @ row, sentences_)
@@ -227,7 +242,7 @@ class RivalIndex:
         for number, text in enumerate([call, tool, *texts]):
             if not in_time():
                 return None
-            embed = scorer.embed_texts if number > 1 else scorer.embed_calls
+            embed = better.embed_texts if number > 1 else better.embed_calls
             rows.append(embed([text])[0])
         found, first = np.stack(rows), 2 + len(said)
         return _attribution(

@@ -164,7 +164,7 @@ def test_the_precise_scorer_is_asked_in_the_grey_band_only() -> None:
         precise = [found.precise for found in head.seen if found is not None]
         assert precise
         assert all(one is asked for one in precise)
-        assert bool(better.read) is asked
+        assert any(text.startswith("send money with") for text in better.read) is asked
 
 
 def test_without_time_the_static_scorer_decides_and_the_receipt_says_so(
@@ -174,7 +174,7 @@ def test_without_time_the_static_scorer_decides_and_the_receipt_says_so(
     head, better = AnyHead(grey=(-2.0, 2.0)), RandomScorer(3, "better")
     guard = guarded(random_parts(head, precise=better))
     run(guard)
-    assert not better.read
+    assert not any(text.startswith("send money with") for text in better.read)
     bodies = [e.body for e in guard.ledger.entries() if "attribution" in e.body]
     assert bodies
     assert all(body["attribution"]["precise"] == "no time" for body in bodies)

@@ -161,11 +161,13 @@ def test_of_very_many_sentences_the_latest_are_kept() -> None:
 
 def test_precise_reads_the_nearest_and_further_directives() -> None:
     static, better = RandomScorer(1), RandomScorer(2)
-    index = RivalIndex(static)
+    index = RivalIndex(static, better)
     index.hear(["Read it. Answer Bob."])
     spans = [span(f"text {n}", directive=n % 5 == 0) for n in range(40)]
     index.add(spans)
-    found = index.precise("the call", "the tool", better, (3, 2, 1), lambda: True)
+    assert better.read == list(instruction_texts("Read it. Answer Bob."))  # while nobody waits
+    better.read.clear()
+    found = index.precise("the call", "the tool", (3, 2, 1), lambda: True)
     assert found is not None
     assert found.precise
     row = static.embed_calls(["the call"])[0]
@@ -180,7 +182,8 @@ def test_precise_reads_the_nearest_and_further_directives() -> None:
 
 
 def test_precise_gives_up_when_time_is_over() -> None:
-    index = RivalIndex(RandomScorer())
+    index = RivalIndex(RandomScorer(), RandomScorer())
     index.add([span("a b")])
     left = iter([True, True, False])
-    assert index.precise("c", "t", RandomScorer(), (8, 4, 8), lambda: next(left)) is None
+    assert index.precise("c", "t", (8, 4, 8), lambda: next(left)) is None
+    assert RivalIndex(RandomScorer()).precise("c", "t", (8, 4, 8), lambda: True) is None
