@@ -1,5 +1,8 @@
 """What the guard costs: import, check and settle, on one thread, in one process.
 
+With the exact structure alone, and (`learned_`) with the learned parts: there every mail lies in
+the grey band, so that the precise scorer reads anew whatever it has not seen in this session.
+
 `make bench-latency` runs it. Prints each figure with its bound and whether it holds, and exits with
 1 where one does not. Machines are noisy: what is compared is measured in turns, in rounds, and the
 quietest third of them counts.
@@ -14,13 +17,18 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from gatling_guard import Guard, ToolRequest
+from gatling_guard.encoders.precise import PreciseScorer
+from gatling_guard.encoders.scorer import RivalScorer
+from gatling_guard.energy.attribution import Silent
+from gatling_guard.pipeline import LearnedParts
 from gatling_guard.plan import Provenance
 from gatling_guard.trace import Authority, LineageIndex, cut_spans
 
 Clock = Callable[[], float]
+Learned = Literal["off"] | LearnedParts
 
 TEXT = "the quarterly report of the northern office lists invoices and meetings for may"
 WORDS = TEXT.split()
@@ -36,8 +44,12 @@ def output(number: int, size: int = 2048) -> str:
 class Run:
     """One session: three files are read, then a mail of 300 characters is sent, and again."""
 
-    def __init__(self) -> None:
-        guard = Guard("standard")
+    made = 0
+
+    def __init__(self, learned: Learned = "off") -> None:
+        guard = Guard("standard", learned=learned)
+        Run.made += 1
+        self.first = 131 * Run.made  # no text of another session: rows of texts are kept
         guard.register(_tool("read_file", "Read a file", "path"))
         guard.register(_tool("send_email", "Send an email", "to", "subject", "body"))
         self.calls = 0
@@ -50,9 +62,10 @@ class Run:
         i, self.calls = self.calls, self.calls + 1
         call = ToolRequest("read_file", {"path": f"/reports/{i}.txt"}, f"c{i}")
         if i % 4 == 3:
-            body = {"to": "ann@corp.example", "subject": f"Part {i}", "body": output(i, 300)}
+            text = output(self.first + i, 300)
+            body = {"to": "ann@corp.example", "subject": f"Part {i}", "body": text}
             call = ToolRequest("send_email", body, f"c{i}")
-        text = output(i)
+        text = output(self.first + i)
         start = clock()
         self.session.check(call)
         checked = clock()
@@ -66,11 +79,18 @@ def _tool(name: str, description: str, *arguments: str) -> dict[str, Any]:
     return {"name": name, "description": description, "parameters": schema}
 
 
+def every_part(precise: bool = True) -> LearnedParts:
+    """The shipped scorers, with no head that changes a decision."""
+    better = PreciseScorer.from_pretrained() if precise else None
+    grey = (-2.0, 2.0) if precise else (1.0, -1.0)
+    return LearnedParts(RivalScorer.from_pretrained(), Silent(grey=grey), better)
+
+
 def session_timings(
-    calls: int, clock: Clock = time.perf_counter
+    calls: int, clock: Clock = time.perf_counter, learned: Learned = "off"
 ) -> tuple[list[float], list[float]]:
     """Seconds per check and per settle in one session of `calls` calls."""
-    run = Run()
+    run = Run(learned)
     times = [run.step(clock) for _ in range(calls)]
     return [check for check, _ in times], [settle for _, settle in times]
 
@@ -88,10 +108,10 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))] * 1000
 
 
-def memory(calls: int) -> float:
+def memory(calls: int, learned: Learned = "off") -> float:
     """MB that a session of `calls` calls keeps, at its peak."""
     tracemalloc.start()
-    session_timings(calls)
+    session_timings(calls, learned=learned)
     peak = tracemalloc.get_traced_memory()[1] / 1e6
     tracemalloc.stop()
     return peak
@@ -127,6 +147,14 @@ BOUNDS: dict[str, float | None] = {
     "settle_cpu_p50_ms_per_kb": None,
     "settle_at_1000_ms_per_kb": 2.0,
     "session_1000_calls_mb": 32.0,
+    "learned_check_20_calls_p50_ms": 1.0,
+    "learned_check_20_calls_mail_p50_ms": None,
+    "learned_check_20_calls_p99_ms": 25.0,
+    "learned_static_mail_p50_ms": None,
+    "learned_check_at_1000_over_at_10": 1.5,
+    "learned_settle_p50_ms_per_kb": 2.0,
+    "learned_settle_at_1000_ms_per_kb": 2.0,
+    "learned_session_1000_calls_extra_mb": 12.0,
     "lineage_3000_characters_ms": None,
     "import_ms": None,
     "import_guard_ms": None,
@@ -144,6 +172,30 @@ def quiet(found: list[list[float]]) -> list[float]:
     return [t for times in sorted(found, key=statistics.median)[: len(found) // 3] for t in times]
 
 
+def learned_figures() -> dict[str, float]:
+    """What the learned parts cost; sessions of 20 calls, round by round, in turns."""
+    static, both = every_part(precise=False), every_part()
+    session_timings(20, learned=both)
+    alone: list[Times] = []
+    precise: list[Times] = []
+    for _ in range(ROUNDS):
+        alone.append(session_timings(20, learned=static))
+        precise.append(session_timings(20, learned=both))
+    mails = [times[3::4] for times, _ in precise]
+    checks = quiet([times for times, _ in precise])
+    ratio, late = at_both_ends(1000, static)
+    return {
+        "learned_check_20_calls_p50_ms": percentile(checks, 0.5),
+        "learned_check_20_calls_mail_p50_ms": percentile(quiet(mails), 0.5),
+        "learned_check_20_calls_p99_ms": percentile(checks, 0.99),
+        "learned_static_mail_p50_ms": percentile(quiet([t[3::4] for t, _ in alone]), 0.5),
+        "learned_check_at_1000_over_at_10": ratio,
+        "learned_settle_p50_ms_per_kb": percentile(quiet([s for _, s in alone]), 0.5) / 2,
+        "learned_settle_at_1000_ms_per_kb": percentile(late, 0.5) / 2,
+        "learned_session_1000_calls_extra_mb": memory(1000, static) - memory(1000),
+    }
+
+
 def rounds() -> tuple[list[Times], list[Times]]:
     """Wall and processor times of sessions of 20 calls, round by round, in turns."""
     wall: list[Times] = []
@@ -155,14 +207,15 @@ def rounds() -> tuple[list[Times], list[Times]]:
     return wall, busy
 
 
-def at_both_ends(calls: int) -> tuple[float, list[float]]:
+def at_both_ends(calls: int, learned: Learned = "off") -> tuple[float, list[float]]:
     """Check time after `calls` calls over that after ten, and the settles there, in turns."""
-    long = Run()
+    long = Run(learned)
     for _ in range(calls):
         long.step()
     early, late, settles = [], [], []
     for _ in range(30):
-        early.append(session_timings(16)[0][8:])  # as many mails as at the other end
+        # As many mails as at the other end.
+        early.append(session_timings(16, learned=learned)[0][8:])
         steps = [long.step() for _ in range(8)]
         late.append([check for check, _ in steps])
         settles.append([settle for _, settle in steps])
@@ -176,7 +229,7 @@ def measured() -> dict[str, float]:
     checks = quiet([times for times, _ in wall])
     settles = quiet([times for _, times in wall])
     ratio, late_settles = at_both_ends(1000)
-    return {
+    return learned_figures() | {
         "check_20_calls_p50_ms": percentile(checks, 0.5),
         "check_20_calls_p99_ms": percentile(checks, 0.99),
         "check_20_calls_read_p50_ms": percentile(

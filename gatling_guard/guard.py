@@ -15,7 +15,17 @@ from gatling_guard.decision import Decision
 from gatling_guard.energy import STRUCTURAL, Composite
 from gatling_guard.errors import ConfigurationError, PolicyError
 from gatling_guard.ledger import Ledger
-from gatling_guard.pipeline import STAGES, Monitor, Notary, Stage, ToolRequest, check_plan, warm_up
+from gatling_guard.pipeline import (
+    STAGES,
+    Learned,
+    LearnedParts,
+    Monitor,
+    Notary,
+    Stage,
+    ToolRequest,
+    check_plan,
+    warm_up,
+)
 from gatling_guard.plan import ExecutionPlan, digest, parse_plan
 from gatling_guard.policy import BUILTIN, Policy, PolicyFile, load_policy
 from gatling_guard.session import Session
@@ -50,9 +60,14 @@ class Guard:
         max_sessions: sessions kept by run id; the least recently used is dropped first.
         reload_every: seconds between two looks, at checks, whether the policy's file has changed;
             None: only `reload` changes the policy. A broken file changes nothing.
+        learned: "auto" uses the learned parts that came with this version, and the exact structure
+            alone where a file of theirs is missing (`mode` says so); "off" never does; or parts of
+            your own. They are loaded once per process, by its first session.
 
     Raises:
         PolicyError: the policy is wrong; every fault with its file, line and key.
+        ConfigurationError: `learned` is none of these. A damaged file of a learned part raises it
+            where the first session is made.
         LedgerError: the ledger cannot be opened.
     """
 
@@ -68,6 +83,7 @@ class Guard:
         stages: Sequence[tuple[str, Stage]] = STAGES,
         max_sessions: int = 1000,
         reload_every: float | None = None,
+        learned: Literal["auto", "off"] | LearnedParts = "auto",
     ) -> None:
         loaded = load_policy(policy)
         self._source = policy
@@ -76,6 +92,7 @@ class Guard:
         self._monitor = Monitor(
             loaded, catalog if catalog is not None else Catalog(), Notary(self.ledger),
             shadow, clock, composite, tuple(stages), watched=watched,
+            learned=Learned(learned),
         )  # fmt: skip
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._dropped: OrderedDict[str, None] = OrderedDict()
@@ -86,6 +103,15 @@ class Guard:
     def policy(self) -> Policy:
         """The policy in force."""
         return self._monitor.policy
+
+    @property
+    def mode(self) -> str:
+        """Which parts decide: the exact structure, and which learned ones beside it.
+
+        Raises:
+            ConfigurationError: a file of a learned part is damaged.
+        """
+        return self._monitor.learned.mode
 
     @property
     def catalog(self) -> Catalog:
@@ -269,7 +295,7 @@ class Guard:
             parsed = plan if isinstance(plan, ExecutionPlan) else parse_plan(plan)
             content = digest([parsed.model_dump(mode="json"), role, instruction])
             run_id = self.ledger.bind(content)[:32]
-            whole = parsed
+            whole, _ = parsed, monitor.learned.parts  # loaded before the time runs
             return monitor.runner.run(
                 lambda ticket: check_plan(
                     monitor, ticket, whole, run_id=run_id, role=role, instruction=instruction

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 from gatling_guard.decision import Allowed, Blocked, Decision, Held
 from gatling_guard.errors import ConfigurationError, InputError
 from gatling_guard.pipeline import (
+    SPARE,
     Approval,
     DeadlineExceeded,
     Monitor,
@@ -89,7 +91,11 @@ class Session:
         warm_up()
         self.run_id, self.role = run_id, role
         self._monitor = monitor
-        self._state = SessionState(run_id, literals=monitor.policy.literals())
+        parts = monitor.learned.parts
+        self._state = SessionState(
+            run_id, literals=monitor.policy.literals(), rivals=parts.rivals() if parts else None,
+            latents=parts.latents() if parts else None,
+        )  # fmt: skip
         self._state.grants.started = monitor.clock()
         self._lock = threading.RLock()
 
@@ -200,7 +206,8 @@ class Session:
             policy=policy, calls_so_far=len(state.records), blind=state.blind,
             continues=state.continued(str(call.name)), visited=state.visited.__contains__,
             tool_calls_so_far=state.tool_calls.get(str(call.name), 0), grants=state.grants,
-            now=monitor.clock(),
+            now=monitor.clock(), rivals=state.rivals, plan_latents=state.latents,
+            until=time.monotonic() + (1 - SPARE) * monitor.deadline,
         )  # fmt: skip
         started.append(work)
         (_, first), *rest = monitor.stages
@@ -299,6 +306,8 @@ class Session:
 
     def _remember_sent(self, work: Work) -> None:
         self._state.index.sent(work.lineage)
+        if self._state.latents is not None and work.call is not None:
+            self._state.latents.append(work.call, work.edges, work.spec, work.lineage)
         self._monitor.objects.wrote(work.spec, work.arguments, work.floor)
 
     # ------------------------------------------------------------- holds
@@ -506,6 +515,11 @@ class Session:
         with self._lock:
             record = self._state.records.get(str(call_id))
             return record is not None and record.status in ("ran", "failed")
+
+    @property
+    def mode(self) -> str:
+        """Which parts decide: the exact structure, and which learned ones beside it."""
+        return self._monitor.learned.mode
 
     @property
     def has_outputs(self) -> bool:

@@ -24,6 +24,7 @@ from gatling_guard.cli.console import (
     reported,
 )
 from gatling_guard.errors import ConfigurationError
+from gatling_guard.pipeline import Learned
 from gatling_guard.wrapping import MARK
 
 PLUGINS = "gatling_guard.coverage"
@@ -67,21 +68,26 @@ def doctor(
     For a tool whose guard can be found it says what the guard takes it for: effect, tier of its
     output, fields that third parties write, and whether that was declared or inferred.
 
+    It also says which learned parts of this installation decide beside the exact structure.
+
     The module is imported, so what it does on import is done.
 
     Exit codes: 0 every tool is mediated; 1 some are not; 2 the target cannot be loaded.
     """
     with reported(json_):
         rows = coverage(load(target))
+        learned = Learned("auto").mode
     open_ = [row for row in rows if row.mediated_by is None]
     if json_:
         tools = [
             {"tool": r.tool, "mediated_by": r.mediated_by, "note": r.note, **r.classified()}
             for r in rows
         ]
-        print_json({"target": target, "tools": tools, "unmediated": [r.tool for r in open_]})
+        print_json({"target": target, "tools": tools, "unmediated": [r.tool for r in open_],
+                    "decides": learned})  # fmt: skip
     else:
         _show(rows, open_)
+        out.print(f"What decides here: {cell(learned)}.")
     raise typer.Exit(REFUSED if open_ or not rows else OK)
 
 

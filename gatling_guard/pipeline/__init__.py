@@ -3,6 +3,7 @@
 from gatling_guard.pipeline.deadline import DeadlineExceeded, DeadlineRunner, Ticket
 from gatling_guard.pipeline.grants import GrantBook, answered_grant, grant_body
 from gatling_guard.pipeline.holds import answered, is_late
+from gatling_guard.pipeline.learned import SPARE, Learned, LearnedParts
 from gatling_guard.pipeline.monitor import Monitor, recast
 from gatling_guard.pipeline.notary import Notary
 from gatling_guard.pipeline.outputs import error_text, output_value
@@ -28,12 +29,15 @@ from gatling_guard.pipeline.warm import warm_up
 from gatling_guard.pipeline.whole import check_plan
 
 __all__ = [
+    "SPARE",
     "STAGES",
     "VERSION",
     "Approval",
     "DeadlineExceeded",
     "DeadlineRunner",
     "GrantBook",
+    "Learned",
+    "LearnedParts",
     "Monitor",
     "Notary",
     "Record",

@@ -12,6 +12,7 @@ from gatling_guard.catalog import Catalog, ToolSpec, declare, infer_profile
 from gatling_guard.decision import Allowed, Blocked, Decision, Held
 from gatling_guard.energy import Composite
 from gatling_guard.pipeline.deadline import DeadlineRunner
+from gatling_guard.pipeline.learned import Learned
 from gatling_guard.pipeline.notary import Notary
 from gatling_guard.pipeline.stages import Stage, Work, opaque_code
 from gatling_guard.pipeline.state import ToolRequest
@@ -50,6 +51,8 @@ class Monitor:
     """Sessions entered at this moment in any thread or task."""
     watched: PolicyFile | None = None
     """Where a newer policy may be found."""
+    learned: Learned = field(default_factory=Learned)
+    """Loaded by the first session."""
     _specs: dict[tuple[int, str, str], ToolSpec | None] = field(default_factory=dict)
 
     @property
@@ -121,7 +124,8 @@ class Monitor:
         return Work(
             name, arguments, call_id, run_id, role or policy.default_role, policy,
             self.spec(name, policy), authority, index, self.composite,
-            inside=policy.boundary.inside, bind=self.notary.ledger.bind, **counts,
+            inside=policy.boundary.inside, bind=self.notary.ledger.bind,
+            learned=self.learned.parts, unlearned=self.learned.missing, **counts,
         )  # fmt: skip
 
     def in_mode(self, decision: Decision, policy: Policy) -> Decision:

@@ -16,6 +16,7 @@ from gatling_guard.energy import Energy, Share
 from gatling_guard.ledger import CallSecrets, shown_path
 from gatling_guard.pipeline.excerpt import around, cut
 from gatling_guard.pipeline.grounds import grounds
+from gatling_guard.pipeline.learned import attribution_body
 from gatling_guard.pipeline.stages import VERSION, Work
 from gatling_guard.plan import ExecutionPlan
 from gatling_guard.policy import as_receipt
@@ -80,6 +81,11 @@ def decision_body(decision: Decision, *, role: str | None, work: Work | None = N
             [shown_path(about), source, hide(shown(said))]
             for about, source, said in grounds(work.authority, decision.lineage, spec)
         ]
+        body["models"] = list(work.learned.ids) if work.learned else []
+        if work.unlearned:
+            body["unlearned"] = work.unlearned
+        if work.attribution is not None:
+            body["attribution"] = attribution_body(work.attribution, work.hurried)
         if work.grant is not None:
             grant = work.grant
             body["grant"] = {**as_receipt(grant), "reason": hide(grant.reason)}

@@ -1,6 +1,6 @@
 """The stages of one check, in order. Each is a plain function that fills in a `Work`.
 
-canonicalise -> provenance -> plan -> rules -> energy -> decide
+canonicalise -> provenance -> plan -> rules -> attribution -> energy -> decide
 
 They only read the session's state; what they found is committed by the session afterwards, so a
 stage that hangs or fails leaves nothing half-done behind.
@@ -11,20 +11,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from math import inf
+from typing import TYPE_CHECKING, Any, Literal
 
 from gatling_guard.catalog import ToolProfile, ToolSpec
 from gatling_guard.decision import Allowed, Blocked, Decision, Held
 from gatling_guard.energy import Composite, Energy, EnergyFacts
 from gatling_guard.errors import InputError
 from gatling_guard.pipeline.grants import GrantBook
+from gatling_guard.pipeline.learned import LearnedParts, attribution, learned_shares
 from gatling_guard.plan import Edge, Provenance, ToolCall, digest, leaves, to_json
 from gatling_guard.policy import Grant, Policy
 from gatling_guard.rules import Charge, Finding, RuleFacts, Spent, apply_rules
 from gatling_guard.trace import Authority, Lineage, LineageIndex, lasting_file
 
+if TYPE_CHECKING:
+    from gatling_guard.energy.attribution import Attribution
+    from gatling_guard.pipeline.latents import PlanLatents
+    from gatling_guard.pipeline.rivals import RivalIndex
+
 VERSION = "structure-1"
-"""Version of the decision logic; part of every decision id."""
+"""Version of the decision logic; part of every decision id, as are the learned parts."""
 
 
 @dataclass
@@ -62,6 +69,16 @@ class Work:
     """By the guard's clock."""
     spent: Spent = field(default_factory=Spent)
     """What the session took from its budgets, without an earlier decision on this call."""
+    learned: LearnedParts | None = None
+    """None: the exact structure decides alone."""
+    rivals: RivalIndex | None = None
+    """What learned parts compare the call with."""
+    plan_latents: PlanLatents | None = None
+    """The session's plan as the encoders have it, where they are on."""
+    unlearned: str = ""
+    """Why there are no learned parts, where some were wanted."""
+    until: float = inf
+    """By `time.monotonic`: from then on nothing that takes long is begun."""
     # filled in by the stages
     arguments: dict[str, Any] = field(default_factory=dict)
     call: ToolCall | None = None
@@ -75,6 +92,9 @@ class Work:
     """What allows the untrusted values of this call. It clears shares of the score, no rule."""
     charges: tuple[Charge, ...] = ()
     """What the call takes from budgets once it is let through."""
+    attribution: Attribution | None = None
+    hurried: bool = False
+    """The precise scorer was wanted, and there was no time for it."""
     energy: Energy = field(default_factory=Energy)
     asked: bool = True
     """The user asked for such an effect on such a thing, or delegated."""
@@ -103,6 +123,8 @@ class Work:
     def decision_id(self) -> str:
         """Deterministic: which decision of which call, under which policy and version."""
         parts = [self.run_id, self.call_id, self.revision, self.policy.digest, VERSION]
+        if self.learned is not None:
+            parts += self.learned.ids
         return digest(["decision", *parts])[:32]
 
 
@@ -186,7 +208,7 @@ def rules(work: Work) -> None:
 
 
 def energy(work: Work) -> None:
-    """The structural energy of the call; an unknown tool has none, the rules decide it."""
+    """The energy of the call; an unknown tool has none, the rules decide it."""
     if work.spec is None or work.call is None:
         return
     if work.grants is not None:
@@ -197,7 +219,8 @@ def energy(work: Work) -> None:
             around=work.index.around, continues=work.continues,
             visited=work.visited, grant=work.grant,
     )  # fmt: skip
-    work.energy = work.composite(facts)
+    structure = work.composite(facts)
+    work.energy = structure + learned_shares(work, facts, structure)
     work.asked = facts.asked and facts.about
 
 
@@ -239,7 +262,8 @@ def _scored(work: Work) -> tuple[Verdict, str]:
     if total < bands.allow_below or work.spec is None:
         return "allow", ""
     band = f"energy {total:.1f} between {bands.allow_below:g} and {bands.block_above:g}"
-    if _reversible(work.spec.profile, work.arguments) and not work.foisted:
+    lenient = not work.foisted or bands.grey_reversible == "block"
+    if lenient and _reversible(work.spec.profile, work.arguments):
         return bands.grey_reversible, f"{band}: a reversible call"
     return bands.grey, f"{band}: a call that cannot be undone"
 
@@ -287,6 +311,7 @@ STAGES: tuple[tuple[str, Stage], ...] = (
     ("provenance", provenance),
     ("plan", plan),
     ("rules", rules),
+    ("attribution", attribution),
     ("energy", energy),
     ("decide", decide),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gatling_guard.catalog import ToolSpec
 from gatling_guard.decision import Blocked, Decision, Held
@@ -22,6 +22,10 @@ from gatling_guard.trace import (
     word_set,
 )
 from gatling_guard.trace.parse import parse_text
+
+if TYPE_CHECKING:
+    from gatling_guard.pipeline.latents import PlanLatents
+    from gatling_guard.pipeline.rivals import RivalIndex
 
 CallStatus = Literal["decided", "ran", "failed", "refused"]
 
@@ -90,6 +94,10 @@ class SessionState:
     """Values that the policy itself names."""
     authority: Authority = field(init=False)
     index: LineageIndex = field(default_factory=LineageIndex)
+    rivals: RivalIndex | None = None
+    """None where no learned part compares texts."""
+    latents: PlanLatents | None = None
+    """None where no encoder is on."""
     records: dict[str, Record] = field(default_factory=dict)
     """By call id, in the order of arrival."""
     edges: list[Edge] = field(default_factory=list)
@@ -122,6 +130,8 @@ class SessionState:
                 new = True
         if new:
             self.authority = Authority.of(self.instructions, self.system, self.literals)
+            if self.rivals is not None:
+                self.rivals.hear(self.authority.instructions)
         return new
 
     def name_literals(self, literals: tuple[str, ...]) -> None:
@@ -188,7 +198,9 @@ class SessionState:
             cause=call_id if record.caused else "", sensitive=record.sensitive,
         )  # fmt: skip
         self._span_id += len(spans)
-        self.index.add(spans, self.authority)
+        stored = self.index.add(spans, self.authority)
+        if self.rivals is not None:
+            self.rivals.add(stored)
         tool = record.spec.name if record.spec and record.node else ""
         given = record.node.arguments if record.node else {}
         self.grants.sources.add(spans, tool, given, structured=_structured(value))

@@ -1,0 +1,123 @@
+"""Attribution under rival authorities (design P3): who explains a call best, the user or a text.
+
+Plain numbers for the learned part of the energy (`residual`); `pipeline/rivals.py` computes them.
+Sees: cosines of the call's words with what the user said and with what outputs brought in.
+Does not see: whether the user delegated; a delegated call reads like an attack (P5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from gatling_guard.energy.facts import EnergyFacts
+from gatling_guard.energy.types import Energy, Share
+from gatling_guard.trace import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """One call compared with every sentence of the user and every untrusted text.
+
+    Cosines are in -1..1; where there is nothing to compare with they are -1.
+    """
+
+    said: float
+    """Of the call with the nearest sentence of the user, or a whole message."""
+    span: float
+    """Of the call with the nearest untrusted text."""
+    directive: float
+    """The same among those that tell somebody to do something."""
+    share: float
+    """0..1: softmax mass (temperature 0.05) on untrusted texts against the user's sentences."""
+    rank: int
+    """Place of the user's nearest sentence among all texts, from 1 on."""
+    lead: float
+    """`span` minus the cosine of the second nearest text; 0 where there are not two."""
+    sponsor: float
+    """Of the nearest untrusted text with the user's sentence nearest to that text."""
+    tool_said: float
+    """Of the tool's name and description with the user's nearest sentence."""
+    precise: bool = False
+    """The precise scorer compared, and only the few texts that the static one had found nearest."""
+    rival: Span | None = None
+    """The untrusted text nearest to the call."""
+    rival_directive: Span | None = None
+
+    @property
+    def margin(self) -> float:
+        """-2..2: above 0 an untrusted text is nearer than anything the user said."""
+        return self.span - self.said
+
+    @property
+    def margin_directive(self) -> float:
+        """The same among texts that tell somebody to do something."""
+        return self.directive - self.said
+
+
+@dataclass(frozen=True, slots=True)
+class Latents:
+    """What the encoders and the predictor say of a call. Off by default (P10).
+
+    No text of an output enters the plan's embedding (P8); one stands for the instruction only in
+    `rival_error`.
+    """
+
+    energies: tuple[float, float, float, float]
+    """Of the terms in the order of `TERMS`, >= 0; zeros where the model has no such part."""
+    error: float
+    """0..2: 1 - cosine of the call with what the predictor expected under the user's authority."""
+    rival_error: float
+    """The same under the nearest untrusted text in the instruction's place; 2 without one."""
+
+    @property
+    def margin(self) -> float:
+        """-2..2: above 0 the untrusted text predicts the call better than the instruction."""
+        return self.error - self.rival_error
+
+
+class LearnedEnergy(Protocol):
+    """What a fitted head is to the guard (`residual.Residual`)."""
+
+    @property
+    def id(self) -> str:
+        """Changes with the weights; part of every decision's id."""
+        ...
+
+    @property
+    def grey(self) -> tuple[float, float]:
+        """Static margins between which the precise scorer is asked; empty where low > high."""
+        ...
+
+    def __call__(
+        self,
+        facts: EnergyFacts,
+        attribution: Attribution | None,
+        structure: Energy,
+        latents: Latents | None = None,
+    ) -> tuple[Share, ...]:
+        """Shares >= 0, in addition to those of the structure.
+
+        `attribution` is None where nothing untrusted was read, for calls that can do no harm, and
+        for a whole plan ahead of time.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """Adds nothing: attributions are computed and recorded, and the structure decides."""
+
+    grey: tuple[float, float] = (1.0, -1.0)
+    """See `LearnedEnergy.grey`."""
+    id: str = "silent"
+
+    def __call__(
+        self,
+        facts: EnergyFacts,
+        attribution: Attribution | None,
+        structure: Energy,
+        latents: Latents | None = None,
+    ) -> tuple[Share, ...]:
+        """Nothing."""
+        return ()

@@ -1,0 +1,273 @@
+"""The learned parts of a guard: what is loaded, what is missing, and what they add to a check.
+
+Loaded once per process, at the first session: `import gatling_guard` and `Guard(...)` stay light.
+A missing file means that the exact structure decides alone, and the guard says so (P7); a damaged
+one is an error that names it. Learned parts only ever add energy (P1): see `learned_shares`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from gatling_guard.catalog import ToolSpec
+from gatling_guard.energy import CAPS, Energy, EnergyFacts, Share
+from gatling_guard.energy.attribution import Attribution, Latents, LearnedEnergy
+from gatling_guard.errors import ConfigurationError
+from gatling_guard.ledger import shown_path
+
+if TYPE_CHECKING:
+    from gatling_guard.encoders.bundle import Encoders
+    from gatling_guard.encoders.precise import PreciseScorer
+    from gatling_guard.pipeline.latents import PlanLatents
+    from gatling_guard.pipeline.rivals import Embedder, RivalIndex
+    from gatling_guard.pipeline.stages import Work
+
+PRETRAINED = Path(__file__).parents[1] / "pretrained"
+_TEXT, _STATIC, _HEADS, _PRECISE = "text-1", "scorer-1", "heads-1", "precise-1"
+_NEEDED = (_TEXT, _STATIC, _HEADS)
+"""Without one of these nothing is learned."""
+SPARE = 0.4
+"""Share of a check's time that is left to the other stages: later, no text is read precisely."""
+
+
+@dataclass(frozen=True)
+class LearnedParts:
+    """What a guard may use beside the exact structure. Immutable: shared by threads and guards."""
+
+    scorer: Embedder
+    """Compares every text: `encoders.scorer.RivalScorer`."""
+    residual: LearnedEnergy
+    """From attribution to energy: `energy.residual.Residual`."""
+    precise: PreciseScorer | Embedder | None = None
+    """Compares the few nearest texts again, in the grey band of `residual`."""
+    reads: tuple[int, int, int] = (8, 4, 8)
+    """Most texts it reads for one call: untrusted ones, further directives, the user's."""
+    encoders: Encoders | None = None
+    """Both encoders and the predictor: `encoders.load_encoders`."""
+    windows: bool = False
+    """Two neighbouring sentences count as a text of their own, too."""
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """Names of all parts; part of every decision's id."""
+        precise = (self.precise.id,) if self.precise is not None else ()
+        encoders = (self.encoders.execution.id,) if self.encoders is not None else ()
+        forms = ("windows",) if self.windows else ()
+        return (self.scorer.id, *precise, *encoders, self.residual.id, *forms)
+
+    def rivals(self) -> RivalIndex:
+        """The empty index of a new session."""
+        from gatling_guard.pipeline.rivals import RivalIndex
+
+        return RivalIndex(self.scorer, self.precise, windows=self.windows)
+
+    def latents(self) -> PlanLatents | None:
+        """The empty plan of a new session, where the encoders are on."""
+        if self.encoders is None:
+            return None
+        from gatling_guard.pipeline.latents import PlanLatents
+
+        return PlanLatents(self.encoders)
+
+    @classmethod
+    def shipped(cls) -> LearnedParts:
+        """The parts that came with this version, loaded once per process.
+
+        Raises:
+            ConfigurationError: one is missing or damaged; the message names the file.
+        """
+        for name in _NEEDED:
+            if (file := missing_file(name)) is not None:
+                raise ConfigurationError(f"{PRETRAINED / file}: is missing")
+        return _loaded()
+
+
+Wanted = Literal["auto", "off"] | LearnedParts
+
+
+class Learned:
+    """The parts of one guard, found when the first session needs them. Thread-safe."""
+
+    def __init__(self, wanted: Wanted = "off") -> None:
+        """Remembers what is wanted; loads nothing.
+
+        Raises:
+            ConfigurationError: it is none of "auto", "off" and `LearnedParts`.
+        """
+        if wanted not in ("auto", "off") and not isinstance(wanted, LearnedParts):
+            raise ConfigurationError(f"learned is 'auto', 'off' or LearnedParts, not {wanted!r}")
+        self._wanted = wanted
+
+    @cached_property
+    def missing(self) -> str:
+        """Why structure alone decides though more was wanted; "" where nothing is missing."""
+        if self._wanted != "auto":
+            return ""
+        files = (missing_file(name) for name in _NEEDED)
+        return next((f"{file} is missing" for file in files if file is not None), "")
+
+    @cached_property
+    def parts(self) -> LearnedParts | None:
+        """The parts, None where structure alone decides.
+
+        Raises:
+            ConfigurationError: a file is damaged.
+        """
+        if isinstance(self._wanted, LearnedParts):
+            return self._wanted
+        return None if self._wanted == "off" or self.missing else _loaded()
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Names of the parts."""
+        return self.parts.ids if self.parts is not None else ()
+
+    @property
+    def mode(self) -> str:
+        """For people: which parts decide."""
+        if (parts := self.parts) is None:
+            return "structure only" + (f": {self.missing}" if self.missing else "")
+        why = ""
+        if parts.precise is None and self._wanted == "auto" and (file := missing_file(_PRECISE)):
+            why = f" ({file} is missing: the static scorer decides alone)"
+        return f"structure + {' + '.join(parts.ids)}{why}"
+
+
+def missing_file(name: str) -> str | None:
+    """The first file of a shipped folder that is not there, None where all are.
+
+    A manifest that cannot be read counts as there: whoever loads it says what is wrong.
+    """
+    folder = PRETRAINED / name
+    manifest = folder / "manifest.json"
+    if not manifest.is_file():
+        return f"{name}/manifest.json"
+    try:
+        files = list(json.loads(manifest.read_bytes())["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return next((f"{name}/{file}" for file in files if not (folder / str(file)).is_file()), None)
+
+
+_lock = threading.Lock()
+_kept: dict[tuple[bytes, ...], LearnedParts] = {}
+
+
+def _loaded() -> LearnedParts:
+    """The shipped parts; loaded again only where a manifest has changed."""
+    with _lock:
+        key = tuple(_manifest(name) for name in (*_NEEDED, _PRECISE))
+        if key not in _kept:
+            found = _load()
+            _kept.clear()
+            _kept[key] = found
+        return _kept[key]
+
+
+def _manifest(name: str) -> bytes:
+    path = PRETRAINED / name / "manifest.json"
+    try:
+        return str(path).encode() + path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _load() -> LearnedParts:
+    from gatling_guard.encoders.scorer import RivalScorer
+    from gatling_guard.energy.residual import Residual
+
+    residual = Residual.from_pretrained(PRETRAINED / _HEADS)
+    scorer = RivalScorer.from_pretrained(PRETRAINED / _STATIC)
+    low, high = residual.grey
+    precise = None
+    if low <= high and missing_file(_PRECISE) is None:
+        from gatling_guard.encoders.precise import PreciseScorer
+
+        precise = PreciseScorer.from_pretrained(PRETRAINED / _PRECISE)
+    for part in (scorer, precise):
+        if part is not None and residual.fitted_on and part.id not in residual.fitted_on:
+            raise ConfigurationError(
+                f"{PRETRAINED / _HEADS}: was fitted on {residual.fitted_on}, not on {part.id}"
+            )
+    return LearnedParts(scorer, residual, precise)
+
+
+def attribution(work: Work) -> None:
+    """Which text explains the call best; the precise scorer is asked in the grey band.
+
+    Nothing for unknown tools, for calls that can do no harm, and before anything untrusted was
+    read.
+    """
+    parts, rivals, spec = work.learned, work.rivals, work.spec
+    if parts is None or rivals is None or spec is None or work.call is None:
+        return
+    if not _can_harm(spec):
+        return
+    if not len(rivals) and not work.index.untrusted:
+        return
+    from gatling_guard.encoders.scorer import call_text, tool_text
+
+    call, tool = call_text(work.call), tool_text(spec)
+    found = rivals.attribution(call, tool)
+    low, high = parts.residual.grey
+    if parts.precise is not None and len(rivals) and low <= found.margin <= high:
+        better = rivals.precise(call, tool, parts.reads, lambda: time.monotonic() < work.until)
+        work.hurried = better is None
+        found = better or found
+    work.attribution = found
+
+
+def _can_harm(spec: ToolSpec | None) -> bool:
+    return spec is not None and (spec.profile.effect.side_effect or spec.profile.egress)
+
+
+def latents(work: Work) -> Latents | None:
+    """What encoders and predictor say of a call, where they are on."""
+    if work.plan_latents is None or work.call is None or not _can_harm(work.spec):
+        return None
+    rival = work.attribution.rival if work.attribution is not None else None
+    return work.plan_latents.of(
+        work.call, work.edges, work.spec, work.lineage, policy=work.policy, role=work.role,
+        instructions=work.authority.instructions, rival=rival.text if rival else None,
+    )  # fmt: skip
+
+
+def learned_shares(work: Work, facts: EnergyFacts, structure: Energy) -> Energy:
+    """What the learned parts add to a structural energy; nothing where there are none.
+
+    Whatever a head says, no share is below 0 and no term ends above its cap; what is no finite
+    number counts as the cap.
+    """
+    if work.learned is None:
+        return Energy()
+    found = work.learned.residual(facts, work.attribution, structure, latents(work))
+    return _bounded(found, structure)
+
+
+def _bounded(shares: Iterable[Share], structure: Energy) -> Energy:
+    kept: list[Share] = []
+    room = {term: max(0.0, CAPS[term] - value) for term, value in structure.terms.items()}
+    for share in shares:
+        raw = float(share.value)
+        value = min(max(raw, 0.0) if math.isfinite(raw) else CAPS[share.term], room[share.term])
+        room[share.term] -= value
+        kept.append(Share(share.term, share.node_id, value, share.reason, share.where, share.edge))
+    return Energy.of(kept)
+
+
+def attribution_body(found: Attribution, hurried: bool) -> dict[str, object]:
+    """An attribution for a receipt: its numbers, and where the nearest text stands."""
+    names = ("said", "span", "directive", "share", "rank", "lead", "sponsor", "tool_said")
+    body: dict[str, object] = {name: getattr(found, name) for name in names}
+    body["precise"] = "no time" if hurried else found.precise
+    if (rival := found.rival) is not None:
+        body |= {"call": rival.call_id, "tool": rival.tool, "path": shown_path(rival.path)}
+    return body

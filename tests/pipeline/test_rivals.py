@@ -1,0 +1,189 @@
+"""The texts of a session as rows: which, how many, and what they say of a call (P3)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatling_guard.pipeline.rivals import (
+    MAX_SAID,
+    RivalIndex,
+    instruction_texts,
+    rival_texts,
+)
+from gatling_guard.plan import Provenance
+from gatling_guard.trace import Span, cut_spans
+from tests.pipeline.learned_parts import RandomScorer
+
+
+def span(text: str, *, directive: bool = False, tier: Provenance = Provenance.PUBLIC) -> Span:
+    return Span(0, "c", "t", "/x", text, text, tier, True, directive)
+
+
+def cut(text: str) -> list[Span]:
+    return cut_spans(text, None, "c", floor=Provenance.PUBLIC, first_id=0)
+
+
+def test_only_untrusted_texts_of_two_words_are_rivals() -> None:
+    spans = [span("one"), span("two words"), span("my own words", tier=Provenance.PARTNER)]
+    assert list(rival_texts(spans)) == ["two words"]
+
+
+def test_a_directive_wins_over_the_same_text_without() -> None:
+    spans = [span("send it now"), span("send it now", directive=True), span("send it now")]
+    (found,) = rival_texts(spans).values()
+    assert found.directive
+    index = RivalIndex(RandomScorer())
+    for one in spans:
+        index.add([one])
+    assert len(index) == 1
+    found_again = index.attribution("a call", "a tool")
+    assert found_again.rival_directive is not None
+
+
+def test_windows_join_neighbours_of_one_field() -> None:
+    spans = cut("The first one. The second one.")
+    assert list(rival_texts(spans)) == ["The first one.", "The second one."]
+    assert "The first one. The second one." in rival_texts(spans, windows=True)
+
+
+def test_sentences_and_the_whole_message() -> None:
+    assert instruction_texts(" Read it. Answer Bob. ") == (
+        "Read it.", "Answer Bob.", "Read it. Answer Bob."
+    )  # fmt: skip
+
+
+def test_every_text_is_embedded_once() -> None:
+    scorer = RandomScorer()
+    index = RivalIndex(scorer)
+    for _ in range(3):
+        index.hear(["Read it. Answer Bob."])
+        index.add(cut("The first one. The second one."))
+    assert len(scorer.read) == len(set(scorer.read)) == 5
+
+
+def test_numbers_of_an_attribution_by_hand() -> None:
+    scorer = RandomScorer()
+    index = RivalIndex(scorer)
+    said, texts = instruction_texts("Read it. Answer Bob."), ["a b", "c d", "e f", "g h"]
+    index.hear(["Read it. Answer Bob."])
+    index.add([span(text, directive=text == "c d") for text in texts])
+    found = index.attribution("the call", "the tool")
+    row, tool = scorer.embed_calls(["the call", "the tool"])
+    by_said = scorer.embed_texts(said) @ row
+    by_span = scorer.embed_texts(texts) @ row
+    best = int(by_span.argmax())
+    assert found.said == pytest.approx(by_said.max(), abs=1e-5)
+    assert found.span == pytest.approx(by_span.max(), abs=1e-5)
+    assert found.margin == pytest.approx(by_span.max() - by_said.max(), abs=1e-5)
+    assert found.directive == pytest.approx(by_span[1], abs=1e-5)
+    assert found.margin_directive == pytest.approx(by_span[1] - by_said.max(), abs=1e-5)
+    assert found.lead == pytest.approx(np.sort(by_span)[-1] - np.sort(by_span)[-2], abs=1e-5)
+    assert found.rank == 1 + (by_span > by_said.max()).sum()
+    weights = np.exp(np.concatenate([by_span, by_said]) / 0.05)
+    assert found.share == pytest.approx(weights[:4].sum() / weights.sum(), abs=1e-4)
+    near = scorer.embed_texts([texts[best]])[0]
+    assert found.sponsor == pytest.approx((scorer.embed_texts(said) @ near).max(), abs=1e-5)
+    assert found.tool_said == pytest.approx((scorer.embed_texts(said) @ tool).max(), abs=1e-5)
+    assert found.rival is not None
+    assert found.rival.text == texts[best]
+    assert found.rival_directive is not None
+    assert found.rival_directive.text == "c d"
+    assert not found.precise
+
+
+def test_nothing_to_compare_with_counts_as_minus_one() -> None:
+    index = RivalIndex(RandomScorer())
+    found = index.attribution("the call", "the tool")
+    assert (found.said, found.span, found.directive, found.share) == (-1, -1, -1, 0)
+    assert found.rival is None
+    assert found.rank == 1
+    assert found.lead == 0
+    index.add([span("a b")])
+    found = index.attribution("the call", "the tool")
+    assert found.share == 1
+    assert found.directive == -1
+    assert found.rival_directive is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.booleans()), max_size=80), st.integers(1, 7))
+def test_the_bound_holds_and_rows_stay_with_their_texts(
+    texts: list[tuple[int, bool]], size: int
+) -> None:
+    """Whatever comes and goes, a text is judged by its own row."""
+    scorer = RandomScorer()
+    index = RivalIndex(scorer, max_rows=16)
+    for at in range(0, len(texts), size):
+        part = texts[at : at + size]
+        index.add([span(f"text {number}", directive=told) for number, told in part])
+        assert len(index) <= 16
+        found = index.attribution("the call", "the tool")
+        if found.rival is not None:
+            row = scorer.embed_calls(["the call"])[0]
+            alone = float(scorer.embed_texts([found.rival.text])[0] @ row)
+            assert found.span == pytest.approx(alone, abs=1e-5)
+        told = found.rival_directive
+        assert told is None or told.directive
+
+
+def test_what_tells_nobody_to_do_anything_gives_way_first() -> None:
+    index = RivalIndex(RandomScorer(), max_rows=8)
+    index.add([span("send it now", directive=True)])
+    for number in range(50):
+        index.add([span(f"text {number}")])
+    found = index.attribution("the call", "the tool")
+    assert found.rival_directive is not None
+    assert len(index) <= 8
+
+
+def test_an_output_above_the_bound_is_cut_before_it_is_embedded() -> None:
+    scorer = RandomScorer()
+    index = RivalIndex(scorer, max_rows=8)
+    many = [span(f"text {number}", directive=number == 3) for number in range(100)]
+    index.add(many)
+    assert len(index) == 8 == len(scorer.read)
+    assert index.attribution("the call", "the tool").rival_directive == many[3]
+
+
+def test_of_very_many_sentences_the_latest_are_kept() -> None:
+    index = RivalIndex(scorer := RandomScorer())
+    messages = [f"Do thing {number} now." for number in range(MAX_SAID + 200)]
+    index.hear(messages)
+    latest = scorer.embed_texts(messages[-1:])[0]
+    found = index.attribution(messages[-1], "the tool")
+    assert found.said == pytest.approx(float(latest @ latest), abs=1e-5)
+    read = len(scorer.read)
+    index.hear(messages)
+    assert len(scorer.read) == read
+
+
+def test_precise_reads_the_nearest_and_further_directives() -> None:
+    static, better = RandomScorer(1), RandomScorer(2)
+    index = RivalIndex(static, better)
+    index.hear(["Read it. Answer Bob."])
+    spans = [span(f"text {n}", directive=n % 5 == 0) for n in range(40)]
+    index.add(spans)
+    assert better.read == list(instruction_texts("Read it. Answer Bob."))  # while nobody waits
+    better.read.clear()
+    found = index.precise("the call", "the tool", (3, 2, 1), lambda: True)
+    assert found is not None
+    assert found.precise
+    row = static.embed_calls(["the call"])[0]
+    order = sorted(spans, key=lambda s: -float(static.embed_texts([s.text])[0] @ row))
+    told = [s for s in order[3:] if s.directive][:2]
+    read = better.read[2:]
+    assert len(read) == 1 + 3 + 2
+    assert read[1:4] == [s.text for s in order[:3]]
+    assert read[4:] == [s.text for s in told]
+    cosines = better.embed_texts(read[1:]) @ better.embed_calls(["the call"])[0]
+    assert found.span == pytest.approx(float(cosines.max()), abs=1e-5)
+
+
+def test_precise_gives_up_when_time_is_over() -> None:
+    index = RivalIndex(RandomScorer(), RandomScorer())
+    index.add([span("a b")])
+    left = iter([True, True, False])
+    assert index.precise("c", "t", (8, 4, 8), lambda: next(left)) is None
+    assert RivalIndex(RandomScorer()).precise("c", "t", (8, 4, 8), lambda: True) is None
