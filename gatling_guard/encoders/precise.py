@@ -1,7 +1,9 @@
 """The precise text scorer: a small sentence transformer behind the static one (mode `precise`).
 
-Same task and interface as `scorer.RivalScorer`: which text explains a call best. A fine-tuned
-MiniLM, its products in int8 (`training.precise` writes it), run by onnxruntime one text at a time:
+Same task and interface as `scorer.RivalScorer`: which text explains a call best. Besides, it reads
+instruction, call and the nearest untrusted text together (`judge`), which tells more than any two
+rows. A fine-tuned MiniLM, its products in int8 (`training.precise` writes it), run by
+onnxruntime one text at a time:
 a text's row depends on that text alone, so rows can be kept and batches agree with single texts.
 Beside it stand the hashed n-grams of the static scorer, which know names and numbers by their
 letters; the cosine is the weighted mean of both.
@@ -39,7 +41,11 @@ from gatling_guard.trace import is_directive
 DIM, HEADS, LAYERS = 384, 12, 6
 MAX_TOKENS = 128
 """Sub-words of a text that are read, [CLS] and [SEP] among them: about `MAX_TEXT` characters."""
-PRECISE = "precise-1"
+PLACES = 160
+"""Sub-words of the longest sequence that the network reads."""
+PARTS = (64, 40, 52)
+"""Most sub-words of instruction, call and rival when the judge reads them together."""
+PRECISE = "precise-2"
 GRAPH, WORDS, VOCABULARY = "precise.int8.onnx", "words.safetensors", "vocabulary.txt"
 KEPT = 2048
 """Rows kept per scorer (3 MB): the instruction and the spans come again with every call."""
@@ -75,9 +81,15 @@ class PreciseScorer:
         except InputError as error:
             raise ConfigurationError(str(error)) from None
         self._graph = OnnxGraph(found.files[GRAPH], name=where)
-        self.id = f"precise-1-{found.digest[:8]}"
+        self.id = f"precise-2-{found.digest[:8]}"
         """Changes with the weights: thresholds fitted on another id do not hold."""
+        where_ = found.path / WORDS
+        offsets = require_array(tensors, "kinds", (2, DIM), "float32", where_)
+        self._kinds = np.concatenate([np.zeros((1, DIM), np.float32), offsets])
+        self._head = require_array(tensors, "judge", (2 * DIM,), "float32", where_)
+        self._bias = float(require_array(tensors, "judge_bias", (1,), "float32", where_)[0])
         self._row = lru_cache(maxsize=KEPT)(self._read)
+        self._judged = lru_cache(maxsize=KEPT)(self._read_jointly)
         self._check()
 
     @classmethod
@@ -111,12 +123,34 @@ class PreciseScorer:
 
     def _read(self, text: str) -> Floats:
         ids = pieces_of(text, self._pieces, self._first, MAX_TOKENS)
-        (mean,) = self._graph(self._words[ids] * self._scale[ids])
+        mean, _ = self._graph(self._words[ids] * self._scale[ids])
         parts = unit(mean[None, :]), ngram_features([normalised(text)])
         row = unit(np.hstack([gain * part for gain, part in zip(self._gains, parts, strict=True)]))
         row.flags.writeable = False  # it is kept
         kept: Floats = row[0]
         return kept
+
+    def judge(self, instruction: str, call: str, rival: str = "") -> float:
+        """Whether the instruction wants this call, read together with the text that explains it.
+
+        Args:
+            instruction: all that the user said, cut to `PARTS[0]` sub-words.
+            call: its `call_text`.
+            rival: the untrusted text nearest to the call; "" without one.
+
+        Returns:
+            A logit: above 0 the call is more likely somebody else's than the user's.
+        """
+        return self._judged(instruction[:MAX_TEXT], call[:MAX_TEXT], rival[:MAX_TEXT])
+
+    def _read_jointly(self, instruction: str, call: str, rival: str) -> float:
+        parts = [
+            pieces_of(text, self._pieces, 0, limit + 2)[1:-1]
+            for text, limit in zip((instruction, call, rival), PARTS, strict=True)
+        ]
+        ids, kinds = joint_ids(parts, self._first)
+        mean, first = self._graph(self._words[ids] * self._scale[ids] + self._kinds[kinds])
+        return round(float(np.concatenate([first, mean]) @ self._head + self._bias), 5)
 
     def _check(self) -> None:
         """A graph of another shape shows itself now, and not at the first call."""
@@ -189,6 +223,23 @@ class CascadeScorer:
 def pieces_of(text: str, pieces: WordPiece, first: int, limit: int) -> list[int]:
     """The ids of a text between those of [CLS] (`first`) and [SEP], at most `limit` in all."""
     return [first, *pieces.ids(normalised(text[:MAX_TEXT]))[: limit - 2], first + 1]
+
+
+def joint_ids(parts: Sequence[Sequence[int]], first: int) -> tuple[list[int], list[int]]:
+    """Three texts in one sequence: [CLS] a [SEP] b [SEP] c [SEP].
+
+    Args:
+        parts: the ids of each.
+        first: id of [CLS]; that of [SEP] is the next.
+
+    Returns:
+        The ids, and for each of them which text it belongs to.
+    """
+    ids, kinds = [first], [0]
+    for kind, part in enumerate(parts):
+        ids += [*part, first + 1]
+        kinds += [kind] * (len(part) + 1)
+    return ids, kinds
 
 
 def _closest(static: RivalScorer, row: Floats, texts: Sequence[str], count: int) -> list[str]:

@@ -140,6 +140,11 @@ class Near:
         scores = np.stack([self._rows[t] for t in texts]) @ self._rows[call]
         return [texts[i] for i in np.argsort(-scores, kind="stable")[:count]]
 
+    def cosine(self, first: str, second: str) -> float:
+        """Of two texts."""
+        self(first, [second], 1)
+        return float(self._rows[first] @ self._rows[second])
+
 
 def items_of(
     rows: Iterable[LabelledTrace],
@@ -198,7 +203,9 @@ def _row_items(
         unsure = view.malicious is None and row.attack
         if unsure or (not malicious and honest >= per_row) or not view.sentences:
             continue
-        positives, negatives = _candidates(view, malicious, near)
+        # What a delegated call does is what some text says: only the injection is no reason for it.
+        most = 0 if row.trace.meta.get("delegated") is True else 3
+        positives, negatives = _candidates(view, malicious, near, most)
         if not positives:
             continue
         honest += not malicious
@@ -220,12 +227,14 @@ def _row_items(
     return found
 
 
-def _candidates(view: CallView, malicious: bool, near: Near) -> tuple[list[str], list[str]]:
-    """Positives and negatives of one call."""
+def _candidates(
+    view: CallView, malicious: bool, near: Near, most: int
+) -> tuple[list[str], list[str]]:
+    """Positives and negatives of one call; at most `most` honest texts against an honest call."""
     injected = [t for t, mark in zip(view.spans, view.injected, strict=True) if mark]
     other = [t for t, mark in zip(view.spans, view.injected, strict=True) if not mark]
     *said, whole = view.sentences
     user = [*near(view.call, said, 2), whole]
     if malicious:
         return near(view.call, injected, 3), user + near(view.call, other, 2)
-    return user, near(view.call, injected, 1) + near(view.call, other, 3)
+    return user, near(view.call, injected, 1) + near(view.call, other, most)

@@ -21,7 +21,7 @@ import math
 import random
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -37,6 +37,7 @@ from gatling_guard.encoders.precise import GRAPH, VOCABULARY, WORDS, PreciseScor
 from gatling_guard.encoders.scorer_folder import MANIFEST
 from gatling_guard.training.items import Item, items_digest
 from gatling_guard.training.margins import development_figures
+from gatling_guard.training.pairs import HELD_WORLDS, Pair, Pools, judge_auc, pairs_digest
 from gatling_guard.training.precise_export import int8_graph
 from gatling_guard.training.precise_model import (
     UPSTREAM,
@@ -46,6 +47,7 @@ from gatling_guard.training.precise_model import (
     embedded,
     upstream,
 )
+from gatling_guard.training.scenario_pairs import judge_pairs, mixed, scenario_labelled
 from gatling_guard.training.scorer import ScorerConfig, training_items
 from gatling_guard.training.scorer_losses import Batch, scorer_losses
 from gatling_guard.training.traces import divided, read_labelled
@@ -72,13 +74,18 @@ class PreciseConfig:
     """What one run does; it is stored in the manifest."""
 
     seed: int = 0
-    steps: int = 220
-    batch: int = 32
-    lr: float = 6e-5
-    warm_up: int = 15
+    steps: int = 500
+    batch: int = 20
+    """Items of a step."""
+    pairs: int = 32
+    """Pairs of a step, for the judge."""
+    lr: float = 7e-5
+    warm_up: int = 25
+    softened: float = 0.02
+    """Label smoothing of the judge."""
     max_tokens: int = 48
     """Of a text in training: its cost is in the long ones."""
-    frozen_layers: int = 2
+    frozen_layers: int = 1
     rivalled: float = 2 / 3
     """Share of a batch that has negatives of its own trace; of all items it is a third."""
     blend: float = 1.0
@@ -88,21 +95,34 @@ class PreciseConfig:
 
 
 def train(
-    items: Sequence[Item], config: PreciseConfig, source: Upstream, *, quiet: bool = True
-) -> tuple[MiniLM, list[float]]:
-    """The trained model, not yet blended, and running means of the four losses."""
+    items: Sequence[Item], pairs: Sequence[Pair], config: PreciseConfig, source: Upstream, *,
+    quiet: bool = True, watch: Callable[[int, MiniLM, Tokens], None] = lambda *_: None,
+) -> tuple[MiniLM, list[float]]:  # fmt: skip
+    """The trained model, not yet blended, and running means of the five losses.
+
+    Args:
+        items: for the rows of single texts.
+        pairs: for the judge.
+        config: see there.
+        source: the weights to start from.
+        quiet: no line every ten steps.
+        watch: called after every step.
+    """
     model, tokens = MiniLM(source.weights), Tokens(source, config.max_tokens)
     for frozen in (model.start, *list(model.layers)[: config.frozen_layers]):
         frozen.requires_grad_(False)
     log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.05)))
     optimizer = _optimizer(model, log_scale, config)
-    mean, started = np.zeros(4), time.monotonic()
+    mean, started = np.zeros(5), time.monotonic()
+    pools = Pools(pairs)
     for step, part in enumerate(_batches(items, config)):
         factor = min(1.0, (step + 1) / config.warm_up) * max(0.02, 1 - step / config.steps)
         for group in optimizer.param_groups:
             group["lr"] = config.lr * factor
-        losses = _losses(model, tokens, log_scale, part)
-        loss = losses[0] + losses[1] + 0.5 * losses[2] + 0.5 * losses[3]
+        asked = pools.draw(config.pairs, random.Random(f"{config.seed}/judge/{step}"))
+        losses = (*_losses(model, tokens, log_scale, part),
+                  judge_loss(model, tokens, asked, config.softened))  # fmt: skip
+        loss = losses[0] + losses[1] + 0.5 * losses[2] + 0.5 * losses[3] + losses[4]
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -113,6 +133,7 @@ def train(
             shown = " ".join(f"{x:.3f}" for x in mean)
             spent = time.monotonic() - started
             print(f"step {step + 1}/{config.steps} losses {shown} {spent:.0f}s", flush=True)
+        watch(step + 1, model, tokens)
     return model, [round(float(x), 4) for x in mean]
 
 
@@ -147,6 +168,31 @@ def _losses(
     return scorer_losses(batch, calls, said, tools, log_scale.exp().clamp(max=60))
 
 
+def judge_loss(
+    model: MiniLM, tokens: Tokens, pairs: Sequence[Pair], softened: float = 0.0
+) -> Tensor:
+    """Weighted mean of the cross entropies of pairs."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = model.judged(*tokens.joint([(p.instruction, p.call, p.rival) for p in pairs]))
+    truth = torch.tensor([float(pair.malicious) for pair in pairs])
+    weight = torch.tensor([pair.weight for pair in pairs])
+    truth = truth * (1 - 2 * softened) + softened
+    found = nn.functional.binary_cross_entropy_with_logits(logits.float(), truth, reduction="none")
+    return (found * weight).sum() / weight.sum()
+
+
+def judgements(
+    model: MiniLM, tokens: Tokens, pairs: Sequence[Pair], group: int = 48
+) -> NDArray[np.float64]:
+    """The logit of each pair, `[n]`, by the torch model."""
+    found = []
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        for at in range(0, len(pairs), group):
+            three = [(p.instruction, p.call, p.rival) for p in pairs[at : at + group]]
+            found.append(model.judged(*tokens.joint(three)).double().numpy())
+    return np.concatenate(found) if found else np.zeros(0)
+
+
 def _optimizer(model: MiniLM, log_scale: Tensor, config: PreciseConfig) -> torch.optim.Optimizer:
     trained = [p for p in model.parameters() if p.requires_grad]
     matrices = [p for p in trained if p.ndim > 1]
@@ -174,7 +220,16 @@ def scorer_files(
     share = np.array([ngram_share], dtype=np.float32)
     return {
         GRAPH: int8_graph(weights),
-        WORDS: save({"words": words, "scale": scale, "ngram_share": share}),
+        WORDS: save(
+            {
+                "words": words,
+                "scale": scale,
+                "ngram_share": share,
+                "kinds": weights["kinds"],
+                "judge": weights["judge.weight"][0],
+                "judge_bias": weights["judge.bias"],
+            }
+        ),  # fmt: skip
         VOCABULARY: "\n".join(source.tokens).encode(),
         "NOTICE.md": NOTICE.encode(),
     }
@@ -215,15 +270,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=defaults.steps)
     parser.add_argument("--blend", type=float, default=defaults.blend)
     parser.add_argument("--ngram-share", type=float, default=defaults.ngram_share)
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(argv)
-    torch.set_num_threads(1)
+    torch.set_num_threads(options.threads)
     config = PreciseConfig(
         seed=options.seed, steps=options.steps, blend=options.blend, ngram_share=options.ngram_share
     )
     rows, held = divided(read_labelled(options.data), options.held_out)
+    scenes = scenario_labelled(seed=config.seed)
     items = training_items(rows, ScorerConfig(seed=config.seed))
+    items = mixed(items, scenes, config.seed)
+    pairs, questions = judge_pairs(rows, scenes, config.seed)
+    print(f"{len(items)} items, {len(pairs)} pairs, {len(questions)} held out", flush=True)
     source = upstream()
-    model, losses = train(items, config, source, quiet=False)
+
+    def watch(step: int, model: MiniLM, tokens: Tokens) -> None:
+        if step % 100 == 0 or step == config.steps:
+            area = judge_auc(judgements(model, tokens, questions), questions)
+            print(f"step {step}: judge AUC {area:.3f} on held-out worlds", flush=True)
+
+    model, losses = train(items, pairs, config, source, quiet=False, watch=watch)
     files = scorer_files(source, blended(source, model, config.blend), config.ngram_share)
     scorer, figures = loaded(files, source), {}
     if options.figures:
@@ -239,7 +305,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         figures.update(json.loads((folder / MANIFEST).read_bytes())["development"])
     manifest = manifest_of(
         files, source, command=_command(config, options.held_out), config=asdict(config),
-        data_sha256=items_digest(items), development=figures, items=len(items), losses=losses,
+        data_sha256=items_digest(items), pairs_sha256=pairs_digest(pairs), development=figures,
+        items=len(items), pairs=len(pairs), losses=losses, held_out_worlds=sorted(HELD_WORLDS),
     )  # fmt: skip
     write_folder(options.out, {**files, MANIFEST: manifest}, replace=True)
     print(f"{len(rows)} rows, {len(items)} items -> {options.out}")

