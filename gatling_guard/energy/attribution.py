@@ -7,8 +7,12 @@ Does not see: whether the user delegated; a delegated call reads like an attack 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gatling_guard.energy.facts import EnergyFacts
 from gatling_guard.energy.types import Energy, Share
@@ -38,8 +42,11 @@ class Attribution:
     """Of the nearest untrusted text with the user's sentence nearest to that text."""
     tool_said: float
     """Of the tool's name and description with the user's nearest sentence."""
-    precise: bool = False
-    """The precise scorer compared, and only the few texts that the static one had found nearest."""
+    delegated: float = 0.0
+    """A logit: above 0 the user's words more likely leave it to some text what is to be done."""
+    judged: float | None = None
+    """A logit: above 0 the judge, which read message, call and rival together, takes the call for
+    somebody else's. None where it was not asked: outside the grey band, or no time was left."""
     rival: Span | None = None
     """The untrusted text nearest to the call."""
     rival_directive: Span | None = None
@@ -86,7 +93,16 @@ class LearnedEnergy(Protocol):
 
     @property
     def grey(self) -> tuple[float, float]:
-        """Static margins between which the precise scorer is asked; empty where low > high."""
+        """Static margins between which the judge is asked; empty where low > high."""
+        ...
+
+    @property
+    def factors(self) -> Mapping[str, float]:
+        """What circumstantial shares of the structure count beside this part, by kind, 0..1."""
+        ...
+
+    def delegation(self, rows: NDArray[np.float32]) -> float:
+        """`Attribution.delegated` of the user's messages, `[n, D]`."""
         ...
 
     def __call__(
@@ -111,6 +127,11 @@ class Silent:
     grey: tuple[float, float] = (1.0, -1.0)
     """See `LearnedEnergy.grey`."""
     id: str = "silent"
+    factors: Mapping[str, float] = field(default_factory=dict)
+
+    def delegation(self, rows: NDArray[np.float32]) -> float:
+        """Nothing is known."""
+        return 0.0
 
     def __call__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -132,15 +132,15 @@ class EnergyFacts:
         return self.call.arguments.get(name)
 
     def share(
-        self, term: TermName, value: float, reason: str, lineage: Lineage | None = None,
-        span: Span | None = None,
+        self, term: TermName, kind: str, value: float, reason: str,
+        lineage: Lineage | None = None, span: Span | None = None,
     ) -> Share:  # fmt: skip
         """A share of `term` blamed on this call and, through a lineage, on an argument and edge."""
         where = lineage.path if lineage else ""
         spans = lineage.spans if lineage else ()
         worst = span or max(spans, key=lambda span: span.tier, default=None)
         edge = (worst.call_id, self.call.node_id) if worst else None
-        return Share(term, self.call.node_id, value, reason, where, edge)
+        return Share(term, self.call.node_id, value, reason, where, edge, kind)
 
 
 PLAN_CAP = 24.0
@@ -191,4 +191,4 @@ def _capped(shares: Iterable[Share], weight: float, cap: float) -> list[Share]:
     factor = weight if raw <= cap else weight * cap / raw * (1 - 1e-12)
     if factor == 1.0:
         return found
-    return [Share(s.term, s.node_id, s.value * factor, s.reason, s.where, s.edge) for s in found]
+    return [replace(share, value=share.value * factor) for share in found]

@@ -79,7 +79,7 @@ def flow(facts: EnergyFacts) -> Iterator[Share]:
             if known is None or (leaf.sensitive and not known.sensitive):
                 carriers[leaf.argument] = leaf
     for leaf in carriers.values():
-        yield facts.share("flow", *_cost(facts, leaf, worst), leaf)
+        yield facts.share("flow", "carried", *_cost(facts, leaf, worst), leaf)
 
 
 def _published(facts: EnergyFacts) -> Iterator[Share]:
@@ -91,7 +91,7 @@ def _published(facts: EnergyFacts) -> Iterator[Share]:
     for leaf in facts.lineage:
         if leaf.sensitive and leaf.argument in facts.profile.content_args and not leaf.named:
             reason = f"{shown(leaf.argument)} tells what looks like a secret"
-            yield facts.share("flow", SECRET, reason, leaf)
+            yield facts.share("flow", "secret", SECRET, reason, leaf)
             return
 
 
@@ -107,7 +107,7 @@ def _unsaid(facts: EnergyFacts) -> Iterator[Share]:
             said = any(len(w) > 3 for w in about & facts.authority.words)
             if span.sensitive and span.tier < Provenance.PUBLIC and not said:
                 reason = f"{shown(leaf.argument)} tells {quote(span.path)}, of which nobody spoke"
-                yield facts.share("flow", UNSAID, reason, leaf, span)
+                yield facts.share("flow", "unsaid", UNSAID, reason, leaf, span)
                 return
 
 
@@ -126,7 +126,7 @@ def _composed(facts: EnergyFacts) -> Iterator[Share]:
             named = known is not None and known.match != "words"
             if host and not (quoted or named or facts.inside(host)):
                 reason = f"{shown(leaf.argument)} holds an address made up of data: {quote(url)}"
-                yield facts.share("flow", COMPOSED, reason, leaf)
+                yield facts.share("flow", "composed", COMPOSED, reason, leaf)
                 break
 
 
@@ -145,7 +145,7 @@ def _attached(facts: EnergyFacts, target: Lineage) -> Iterator[Share]:
             continue
         value = ATTACHED[_known_from(target)] + (SECRET if sensitive_file(leaf.value) else 0.0)
         reason = f"{quote(leaf.value)}, which nobody named, goes to {quote(target.value)}"
-        yield facts.share("flow", value, reason, leaf)
+        yield facts.share("flow", "attached", value, reason, leaf)
         return
 
 

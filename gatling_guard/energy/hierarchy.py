@@ -70,12 +70,12 @@ def hierarchy(facts: EnergyFacts) -> Iterator[Share]:
         what = "asks for this call" if found.share > 0.99 else f"gives {shown(', '.join(names))}"
         value = found.share * (STEERED_ASKED if asked else STEERED)
         reason = f"untrusted text {what}: {said}"
-        yield facts.share("hierarchy", value, reason, found.leaves[0], found.span)
+        yield facts.share("hierarchy", "steering", value, reason, found.leaves[0], found.span)
     if facts.untrusted_read and not facts.asked_itself and facts.grant is None:
         effect = facts.profile.effect.value
         why = "only delegated" if asked else "nobody asked for"
         value = DELEGATED if asked and facts.profile.effect not in _NEVER_IMPLIED else UNASKED
-        yield facts.share("hierarchy", value, f"{why}: an effect of kind {effect!r}")
+        yield facts.share("hierarchy", "unasked", value, f"{why}: an effect of kind {effect!r}")
     yield from _groundless(facts)
     yield from _replaced(facts)
     yield from _beside(facts)
@@ -86,7 +86,7 @@ def hierarchy(facts: EnergyFacts) -> Iterator[Share]:
 def _fetches(facts: EnergyFacts) -> Iterator[Share]:
     for leaf, span in directed_fetch(facts):
         reason = f"{shown(leaf.argument)} is where an untrusted text says to go: {quote(span.text)}"
-        yield facts.share("hierarchy", FETCH, reason, leaf, span)
+        yield facts.share("hierarchy", "fetch", FETCH, reason, leaf, span)
 
 
 def _groundless(facts: EnergyFacts) -> Iterator[Share]:
@@ -99,11 +99,11 @@ def _groundless(facts: EnergyFacts) -> Iterator[Share]:
         high = facts.profile.privilege >= HIGH and facts.untrusted_read and decisive(leaf.value)
         if high and all(origin.source == "model" for origin in leaf.origins):
             reason = f"nothing that was said or read holds {shown(leaf.argument)}"
-            yield facts.share("hierarchy", GROUNDLESS_HIGH, reason, leaf)
+            yield facts.share("hierarchy", "groundless", GROUNDLESS_HIGH, reason, leaf)
             return
     if about and all(origin.source == "model" for leaf in about for origin in leaf.origins):
         reason = f"nothing that was said or read holds {shown(about[0].argument)}"
-        yield facts.share("hierarchy", GROUNDLESS, reason, about[0])
+        yield facts.share("hierarchy", "groundless", GROUNDLESS, reason, about[0])
 
 
 def _replaced(facts: EnergyFacts) -> Iterator[Share]:
@@ -118,7 +118,7 @@ def _replaced(facts: EnergyFacts) -> Iterator[Share]:
             reason = (
                 f"{shown(leaf.argument)}={quote(leaf.value)} where the user said {quote(meant)}"
             )
-            yield facts.share("hierarchy", REPLACED, reason, leaf)
+            yield facts.share("hierarchy", "replaced", REPLACED, reason, leaf)
             return
 
 
@@ -129,7 +129,7 @@ def _beside(facts: EnergyFacts) -> Iterator[Share]:
     for leaf in about if named else ():
         if leaf.only_untrusted and decisive(leaf.value) and not facts.granted(leaf):
             reason = f"{quote(leaf.value)} beside {quote(named[0].value)}, which the user named"
-            yield facts.share("hierarchy", BESIDE, reason, leaf)
+            yield facts.share("hierarchy", "beside", BESIDE, reason, leaf)
             return
 
 
@@ -143,7 +143,7 @@ def _links(facts: EnergyFacts) -> Iterator[Share]:
         if given is not None:
             address, span = given
             reason = f"{shown(leaf.argument)} spreads {quote(address)}, given by {quote(span.text)}"
-            yield facts.share("hierarchy", LINK, reason, leaf, span)
+            yield facts.share("hierarchy", "link", LINK, reason, leaf, span)
 
 
 def _given_link(facts: EnergyFacts, leaf: Lineage) -> tuple[str, Span] | None:
@@ -168,8 +168,8 @@ def _follow_ups(facts: EnergyFacts) -> Iterator[Share]:
         if leaf.causes and not (leaf.trivial or leaf.named or facts.granted(leaf)):
             cause = shown(leaf.causes[0])
             reason = f"{shown(leaf.argument)} came out of {cause}, which untrusted text caused"
-            yield facts.share("hierarchy", FOLLOW_UP, reason, leaf)
+            yield facts.share("hierarchy", "follow-up", FOLLOW_UP, reason, leaf)
             return
     if facts.continues:
         reason = f"goes on with {shown(facts.continues)}, which untrusted text caused"
-        yield facts.share("hierarchy", FOLLOW_UP, reason)
+        yield facts.share("hierarchy", "follow-up", FOLLOW_UP, reason)

@@ -49,7 +49,9 @@ def provenance(facts: EnergyFacts) -> Iterator[Share]:
     gap, leaf = worst
     tier = max(o.tier for o in leaf.origins if o.source == "output").name.lower()
     reason = f"{shown(leaf.argument)}={quote(leaf.value)} is known from {tier} text only"
-    yield facts.share("provenance", gap * facts.profile.privilege * SCALE, reason, leaf)
+    yield facts.share(
+        "provenance", "trust-gap", gap * facts.profile.privilege * SCALE, reason, leaf
+    )
 
 
 def _gap(facts: EnergyFacts, leaf: Lineage) -> float:

@@ -40,12 +40,12 @@ def scope(facts: EnergyFacts) -> Iterator[Share]:
         if budget is not None and leaf.value > budget:
             value = PER_LOG * math.log(leaf.value / budget)
             reason = f"{shown(leaf.argument)}={leaf.value} over {budget}"
-            yield facts.share("scope", value, reason, leaf)
+            yield facts.share("scope", "excess", value, reason, leaf)
     for name in facts.profile.identity_args:
         listed = facts.argument(name)
         if facts.acts and isinstance(listed, list) and len(listed) > RECIPIENTS:
             value = PER_LOG * math.log(len(listed) / RECIPIENTS)
-            yield facts.share("scope", value, f"{name} lists {len(listed)} values")
+            yield facts.share("scope", "excess", value, f"{name} lists {len(listed)} values")
 
 
 def _budget(facts: EnergyFacts, name: str, schema: object) -> float | None:

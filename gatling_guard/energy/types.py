@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, get_args
 
@@ -25,6 +25,8 @@ class Share:
     """JSON pointer of the argument."""
     edge: tuple[str, str] | None = None
     """(source, target) where the share belongs to a flow between two calls."""
+    kind: str = ""
+    """What was found, by a name of its own: `steering`, `trust-gap`, ..."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,22 @@ class Energy:
     def as_dict(self) -> dict[str, float]:
         """`{"hierarchy", "provenance", "scope", "flow", "total"}`."""
         return {**{str(term): value for term, value in self.terms.items()}, "total": self.total}
+
+    def kinds(self) -> dict[str, float]:
+        """Energy by what was found; sums to `total`."""
+        found: dict[str, float] = {}
+        for share in self.shares:
+            found[share.kind] = found.get(share.kind, 0.0) + share.value
+        return found
+
+    def scaled(self, factors: Mapping[str, float]) -> Energy:
+        """The same with every share of a kind times its factor (0..1; 1 where none is given)."""
+        return Energy.of(
+            replace(share, value=share.value * min(1.0, max(0.0, factors[share.kind])))
+            if share.kind in factors
+            else share
+            for share in self.shares
+        )
 
     def __add__(self, other: Energy) -> Energy:
         """Energy of two disjoint parts of a plan."""

@@ -12,10 +12,10 @@ import math
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from gatling_guard.catalog import ToolSpec
 from gatling_guard.energy import CAPS, Energy, EnergyFacts, Share
@@ -25,17 +25,26 @@ from gatling_guard.ledger import shown_path
 
 if TYPE_CHECKING:
     from gatling_guard.encoders.bundle import Encoders
-    from gatling_guard.encoders.precise import PreciseScorer
     from gatling_guard.pipeline.latents import PlanLatents
     from gatling_guard.pipeline.rivals import Embedder, RivalIndex
     from gatling_guard.pipeline.stages import Work
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
-_TEXT, _STATIC, _HEADS, _PRECISE = "text-1", "scorer-1", "heads-1", "precise-1"
+_TEXT, _STATIC, _HEADS, _PRECISE = "text-1", "scorer-1", "heads-1", "precise-2"
 _NEEDED = (_TEXT, _STATIC, _HEADS)
 """Without one of these nothing is learned."""
 SPARE = 0.4
 """Share of a check's time that is left to the other stages: later, no text is read precisely."""
+
+
+class Judge(Protocol):
+    """What reads texts together."""
+
+    id: str
+
+    def judge(self, instruction: str, call: str, rival: str = "") -> float:
+        """See `encoders.precise.PreciseScorer.judge`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -46,10 +55,9 @@ class LearnedParts:
     """Compares every text: `encoders.scorer.RivalScorer`."""
     residual: LearnedEnergy
     """From attribution to energy: `energy.residual.Residual`."""
-    precise: PreciseScorer | Embedder | None = None
-    """Compares the few nearest texts again, in the grey band of `residual`."""
-    reads: tuple[int, int, int] = (8, 4, 8)
-    """Most texts it reads for one call: untrusted ones, further directives, the user's."""
+    precise: Judge | None = None
+    """Reads message, call and nearest text together, in the grey band of `residual`:
+    `encoders.precise.PreciseScorer`."""
     encoders: Encoders | None = None
     """Both encoders and the predictor: `encoders.load_encoders`."""
     windows: bool = False
@@ -67,7 +75,7 @@ class LearnedParts:
         """The empty index of a new session."""
         from gatling_guard.pipeline.rivals import RivalIndex
 
-        return RivalIndex(self.scorer, self.precise, windows=self.windows)
+        return RivalIndex(self.scorer, windows=self.windows)
 
     def latents(self) -> PlanLatents | None:
         """The empty plan of a new session, where the encoders are on."""
@@ -201,7 +209,7 @@ def _load() -> LearnedParts:
 
 
 def attribution(work: Work) -> None:
-    """Which text explains the call best; the precise scorer is asked in the grey band.
+    """Which text explains the call best; in the grey band the judge reads it with the call.
 
     Nothing for unknown tools, for calls that can do no harm, and before anything untrusted was
     read.
@@ -218,11 +226,14 @@ def attribution(work: Work) -> None:
     call, tool = call_text(work.call), tool_text(spec)
     found = rivals.attribution(call, tool)
     low, high = parts.residual.grey
-    if parts.precise is not None and len(rivals) and low <= found.margin <= high:
-        better = rivals.precise(call, tool, parts.reads, lambda: time.monotonic() < work.until)
-        work.hurried = better is None
-        found = better or found
-    work.attribution = found
+    message, rows = rivals.messages(call)
+    judged = None
+    if parts.precise is not None and found.rival is not None and low <= found.margin <= high:
+        work.hurried = time.monotonic() >= work.until
+        if not work.hurried:
+            judged = parts.precise.judge(message, call, found.rival.text)
+    delegated = round(parts.residual.delegation(rows), 5)
+    work.attribution = replace(found, judged=judged, delegated=delegated)
 
 
 def _can_harm(spec: ToolSpec | None) -> bool:
@@ -240,16 +251,21 @@ def latents(work: Work) -> Latents | None:
     )  # fmt: skip
 
 
-def learned_shares(work: Work, facts: EnergyFacts, structure: Energy) -> Energy:
-    """What the learned parts add to a structural energy; nothing where there are none.
+def with_learned(work: Work, facts: EnergyFacts, structure: Energy) -> Energy:
+    """The structural energy, and what learned parts add to it where there are some.
+
+    They answer the question of the circumstantial shares (who steers this call?) with more to go
+    by, so that those count less beside them, by fixed factors that no text and no score can change.
+    What is left of the structure is what no learned part can lower.
 
     Whatever a head says, no share is below 0 and no term ends above its cap; what is no finite
     number counts as the cap.
     """
     if work.learned is None:
-        return Energy()
-    found = work.learned.residual(facts, work.attribution, structure, latents(work))
-    return _bounded(found, structure)
+        return structure
+    residual = work.learned.residual
+    floor = structure.scaled(residual.factors)
+    return floor + _bounded(residual(facts, work.attribution, structure, latents(work)), floor)
 
 
 def _bounded(shares: Iterable[Share], structure: Energy) -> Energy:
@@ -259,7 +275,7 @@ def _bounded(shares: Iterable[Share], structure: Energy) -> Energy:
         raw = float(share.value)
         value = min(max(raw, 0.0) if math.isfinite(raw) else CAPS[share.term], room[share.term])
         room[share.term] -= value
-        kept.append(Share(share.term, share.node_id, value, share.reason, share.where, share.edge))
+        kept.append(replace(share, value=value))
     return Energy.of(kept)
 
 
@@ -267,7 +283,7 @@ def attribution_body(found: Attribution, hurried: bool) -> dict[str, object]:
     """An attribution for a receipt: its numbers, and where the nearest text stands."""
     names = ("said", "span", "directive", "share", "rank", "lead", "sponsor", "tool_said")
     body: dict[str, object] = {name: getattr(found, name) for name in names}
-    body["precise"] = "no time" if hurried else found.precise
+    body |= {"delegated": found.delegated, "judged": "no time" if hurried else found.judged}
     if (rival := found.rival) is not None:
         body |= {"call": rival.call_id, "tool": rival.tool, "path": shown_path(rival.path)}
     return body

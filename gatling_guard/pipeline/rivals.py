@@ -91,19 +91,16 @@ class RivalIndex:
     """The texts of one session as rows. Not thread-safe: a session serialises its calls."""
 
     def __init__(
-        self, scorer: Embedder, better: Embedder | None = None, *, windows: bool = False,
-        max_rows: int = MAX_ROWS,
-    ) -> None:  # fmt: skip
+        self, scorer: Embedder, *, windows: bool = False, max_rows: int = MAX_ROWS
+    ) -> None:
         """An empty index.
 
         Args:
             scorer: embeds texts and calls.
-            better: a slower one for `precise`. Keeps its rows, so that only new texts cost time.
             windows: see `rival_texts`.
             max_rows: untrusted texts held.
         """
-        self._scorer, self._better = scorer, better
-        self._windows, self._max = windows, max_rows
+        self._scorer, self._windows, self._max = scorer, windows, max_rows
         self._known: dict[str, int] = {}
         """Place of each text held."""
         self._texts: list[str] = []
@@ -111,8 +108,8 @@ class RivalIndex:
         self._directive = np.zeros(0, np.bool_)
         self._rows: Floats = np.zeros((0, 0), np.float32)
         self._said: dict[str, None] = {}
-        self._unread: list[str] = []
-        """Sentences that `better` has not seen yet."""
+        self._whole: dict[str, None] = {}
+        """Which of them are whole messages."""
         self._said_rows: Floats = np.zeros((0, 0), np.float32)
         self._tools: dict[str, Floats] = {}
 
@@ -128,11 +125,11 @@ class RivalIndex:
     def hear(self, messages: Sequence[str]) -> None:
         """Take over what the user said; what is known already costs nothing."""
         texts = dict.fromkeys(text for message in messages for text in instruction_texts(message))
+        self._whole.update(dict.fromkeys(message.strip()[:MAX_TEXT] for message in messages))
         new = [text for text in list(texts)[-MAX_SAID:] if text not in self._said]
         if not new:
             return
         rows = self._scorer.embed_texts(new)
-        self._unread += new if self._better is not None else ()
         self._said.update(dict.fromkeys(new))
         known = self._said_rows.reshape(-1, rows.shape[1])
         self._said_rows = np.concatenate([known, rows])[-MAX_SAID:]
@@ -151,7 +148,6 @@ class RivalIndex:
         # Of one output that is too long what would be dropped again is not embedded.
         new = _kept(new, self._max, lambda pair: pair[1].directive)
         if new:
-            self._read_ahead()
             rows = self._scorer.embed_texts([text for text, _ in new])
             self._make_room(len(new), rows.shape[1])
             start = len(self)
@@ -161,12 +157,6 @@ class RivalIndex:
                 self._known[text] = len(self._texts)
                 self._texts.append(text)
                 self._spans.append(span)
-
-    def _read_ahead(self) -> None:
-        """The user's sentences, once something could be compared with them: no check waits."""
-        if self._better is not None:
-            self._better.embed_texts(self._unread[:READ_AHEAD])
-            self._unread = []
 
     def _make_room(self, count: int, width: int) -> None:
         """Rows for `count` more texts; at the bound an eighth or more gives way."""
@@ -202,7 +192,7 @@ class RivalIndex:
         rows = np.stack([row, self._tool(tool)])
         spans, said = (held.reshape(-1, len(row)) for held in (self._rows[:size], self._said_rows))
         directive = self._directive[:size]
-        return _attribution(rows, said, spans, self._spans, directive, precise=False)
+        return _attribution(rows, said, spans, self._spans, directive)
 
     def _tool(self, text: str) -> Floats:
         """The row of a tool's text, kept: an agent has few tools."""
@@ -212,49 +202,18 @@ class RivalIndex:
             self._tools[text] = self._scorer.embed_calls([text])[0]
         return self._tools[text]
 
-    def precise(
-        self, call: str, tool: str, counts: tuple[int, int, int], in_time: Callable[[], bool]
-    ) -> Attribution | None:
-        """The same by the better scorer, over the texts that the static one finds nearest.
-
-        Args:
-            call: its `call_text`.
-            tool: its `tool_text`.
-            counts: most spans, further directives, and sentences of the user.
-            in_time: asked before each text is read.
+    def messages(self, call: str) -> tuple[str, Floats]:
+        """The user's message that is nearest to a call, and the rows of all his messages.
 
         Returns:
-            None where there is no better scorer, and where time ran out.
+            "" and no rows where he said nothing.
         """
-        if (better := self._better) is None:
-            return None
-        row = self._scorer.embed_calls([call])[0]
-        spans, directives, sentences_ = counts
-        said = _nearest(self._said_rows.reshape(-1, len(row)) @ row, sentences_)
-        cosines = self._rows[: len(self)].reshape(-1, len(row)) @ row
-        near = _nearest(cosines, spans)
-        telling = self._directive[: len(self)].copy()
-        telling[near] = False
-        near += _nearest(np.where(telling, cosines, -np.inf), min(directives, int(telling.sum())))
-        known = list(self._said)
-        texts = [*(known[at] for at in said), *(self._texts[at] for at in near)]
-        rows = []
-        for number, text in enumerate([call, tool, *texts]):
-            if not in_time():
-                return None
-            embed = better.embed_texts if number > 1 else better.embed_calls
-            rows.append(embed([text])[0])
-        found, first = np.stack(rows), 2 + len(said)
-        return _attribution(
-            found[:2], found[2:first], found[first:], [self._spans[at] for at in near],
-            self._directive[near], precise=True,
-        )  # fmt: skip
-
-
-def _nearest(cosines: Floats, count: int) -> list[int]:
-    """The places of the `count` largest, the largest first."""
-    found: list[int] = np.argsort(-cosines, kind="stable")[:count].tolist()
-    return found
+        places = [at for at, text in enumerate(self._said) if text in self._whole]
+        if not places:
+            return "", self._said_rows[:0]
+        rows = self._said_rows[places]
+        best = int((rows @ self._scorer.embed_calls([call])[0]).argmax())
+        return list(self._said)[places[best]], rows
 
 
 def _kept(items: list[T], count: int, first: Callable[[T], bool]) -> list[T]:
@@ -267,7 +226,7 @@ def _kept(items: list[T], count: int, first: Callable[[T], bool]) -> list[T]:
 
 def _attribution(
     calls: Floats, said: Floats, spans: Floats, found: Sequence[Span],
-    directive: NDArray[np.bool_], *, precise: bool,
+    directive: NDArray[np.bool_],
 ) -> Attribution:  # fmt: skip
     """From rows: of call and tool `[2, D]`, sentences `[m, D]` and untrusted texts `[n, D]`."""
     call, tool = calls
@@ -285,7 +244,6 @@ def _attribution(
         lead=round(float(by_span[rival]) - second, 6) if second is not None else 0.0,
         sponsor=_cosine(_top(said @ spans[rival]) if rival is not None else -1.0),
         tool_said=_cosine(_top(said @ tool)),
-        precise=precise,
         rival=found[rival] if rival is not None else None,
         rival_directive=found[order] if order is not None else None,
     )

@@ -19,7 +19,7 @@ from gatling_guard.decision import Allowed, Blocked, Decision, Held
 from gatling_guard.energy import Composite, Energy, EnergyFacts
 from gatling_guard.errors import InputError
 from gatling_guard.pipeline.grants import GrantBook
-from gatling_guard.pipeline.learned import LearnedParts, attribution, learned_shares
+from gatling_guard.pipeline.learned import LearnedParts, attribution, with_learned
 from gatling_guard.plan import Edge, Provenance, ToolCall, digest, leaves, to_json
 from gatling_guard.policy import Grant, Policy
 from gatling_guard.rules import Charge, Finding, RuleFacts, Spent, apply_rules
@@ -220,7 +220,7 @@ def energy(work: Work) -> None:
             visited=work.visited, grant=work.grant,
     )  # fmt: skip
     structure = work.composite(facts)
-    work.energy = structure + learned_shares(work, facts, structure)
+    work.energy = with_learned(work, facts, structure)
     work.asked = facts.asked and facts.about
 
 

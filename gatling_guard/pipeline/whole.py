@@ -12,7 +12,7 @@ from gatling_guard.catalog import ToolSpec
 from gatling_guard.decision import Allowed, Blocked, Decision, Held
 from gatling_guard.energy import EnergyFacts, bounded
 from gatling_guard.pipeline.deadline import DeadlineExceeded, Ticket
-from gatling_guard.pipeline.learned import learned_shares
+from gatling_guard.pipeline.learned import with_learned
 from gatling_guard.pipeline.monitor import Monitor
 from gatling_guard.pipeline.receipt import plan_body, trimmed
 from gatling_guard.pipeline.stages import Work, decide, opaque_code, rules
@@ -68,7 +68,7 @@ def check_plan(
                 untrusted_read=above is Provenance.PUBLIC, inside=work.inside,
             )  # fmt: skip
             structure = monitor.composite(facts)
-            work.energy = structure + learned_shares(work, facts, structure)
+            work.energy = with_learned(work, facts, structure)
             work.asked = facts.asked and facts.about
         decide(work)
         assert work.decision is not None

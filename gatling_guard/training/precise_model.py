@@ -65,13 +65,18 @@ def upstream() -> Upstream:
     return Upstream(words, tuple(every[i] for i in kept), _renamed(state), digest)
 
 
+def _seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
 def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Upstream's names and parts as those of `MiniLM`."""
     place = state["embeddings.position_embeddings.weight"][:PLACES]
     kind, other = state["embeddings.token_type_embeddings.weight"]
     # The first kind is part of the places, so that a text alone needs none added.
     found = {"place": place + kind, "kinds": (other - kind).repeat(2, 1)}
-    found |= {"judge.weight": torch.zeros(1, 2 * DIM), "judge.bias": torch.zeros(1)}
+    spread = torch.linspace(-1, 1, 2 * DIM)[torch.randperm(2 * DIM, generator=_seeded())]
+    found |= {"judge.weight": 0.03 * spread[None], "judge.bias": torch.zeros(1)}
     for part in ("weight", "bias"):
         found[f"start.{part}"] = state[f"embeddings.LayerNorm.{part}"]
         for i in range(LAYERS):

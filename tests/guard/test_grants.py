@@ -49,7 +49,7 @@ def ungranted(facts: EnergyFacts) -> Iterable[Share]:
     if facts.acts and facts.grant is None:
         for leaf in facts.lineage:
             if leaf.tier == 3 and not leaf.named and not leaf.trivial:
-                yield facts.share("hierarchy", 2.0, "untrusted", leaf)
+                yield facts.share("hierarchy", "test", 2.0, "untrusted", leaf)
 
 
 class Clock:
