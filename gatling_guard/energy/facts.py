@@ -10,9 +10,17 @@ from typing import Any, Protocol
 
 from gatling_guard.catalog import Effect, ToolProfile, ToolSpec
 from gatling_guard.energy.types import TERMS, Energy, Share, TermName
-from gatling_guard.plan import Provenance, ToolCall
+from gatling_guard.plan import Provenance, ToolCall, leaves
 from gatling_guard.policy import Grant
-from gatling_guard.trace import Authority, Lineage, Span, identity, name_words, word_set
+from gatling_guard.trace import (
+    Authority,
+    Lineage,
+    Span,
+    identity,
+    lasting_file,
+    name_words,
+    word_set,
+)
 
 CAPS: Mapping[TermName, float] = MappingProxyType(
     {"hierarchy": 12.0, "provenance": 7.5, "scope": 6.0, "flow": 7.5}
@@ -71,6 +79,18 @@ class EnergyFacts:
     def profile(self) -> ToolProfile:
         """Profile of the tool that is called."""
         return self.spec.profile
+
+    @cached_property
+    def undoable(self) -> bool:
+        """Whether an ordinary user can undo the call.
+
+        What a request carried cannot be taken back, nor what others were told; a key, a start-up
+        file or a build step does its harm before anybody undoes it.
+        """
+        profile, arguments = self.profile, self.call.arguments
+        if not profile.reversible or profile.egress or profile.notified(arguments):
+            return False
+        return not any(lasting_file(leaf.value) for leaf in leaves(arguments))
 
     @property
     def acts(self) -> bool:

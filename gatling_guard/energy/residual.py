@@ -1,21 +1,52 @@
 """The learned residual of the energy terms: it adds, and never takes away (P1).
 
-A stand-in that adds nothing, until heads are fitted.
+Two heads, each a sum of rising curves over risk features and so monotone in every one of them: a
+`calm` one that may block, and a `sensitive` one that may only hold calls that cannot be undone. A
+head's logit becomes a risk
+>= 0, the risk an energy (`risk.RiskDefault`, or a user's own calibration), and the larger energy of
+the two is shared out to terms and features in proportion to what they contributed.
+`training.heads` fits the curves; here they are read from plain JSON.
+Sees: the numbers of `features`. Does not see: text.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from gatling_guard.encoders.scorer_folder import read_scorer_folder, shipped
 from gatling_guard.energy.attribution import Attribution, Latents
 from gatling_guard.energy.facts import EnergyFacts
+from gatling_guard.energy.features import FEATURES, risk_features
+from gatling_guard.energy.heads import Head, HeadsFile
+from gatling_guard.energy.risk import RiskDefault, group_of
 from gatling_guard.energy.types import Energy, Share
 from gatling_guard.errors import ConfigurationError
 from gatling_guard.plan import parse_json
+from gatling_guard.policy import EnergyBounds
 
 HEADS = "heads-1"
 FILE = "heads.json"
+CALM, SENSITIVE = "calm", "sensitive"
+
+EnergyOfRisk = Callable[[str, float, str, EnergyBounds], float]
+"""Name of the risk, the risk, group of the call, levels of the policy -> energy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Risks:
+    """What the heads say of one call."""
+
+    values: Mapping[str, float]
+    """By name of the head, >= 0."""
+    features: Mapping[str, float]
 
 
 class Residual:
@@ -28,17 +59,15 @@ class Residual:
             ConfigurationError: a file is missing, damaged or of another form.
         """
         found = read_scorer_folder(folder, (FILE,))
-        heads = parse_json(found.files[FILE], what=str(found.path / FILE))
-        try:
-            low, high = (float(bound) for bound in heads["grey"])
-            fitted_on = tuple(map(str, heads.get("fitted_on", ())))
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise ConfigurationError(f"{found.path / FILE}: grey must be two numbers") from None
-        self.grey = (low, high)
-        self.fitted_on = fitted_on
+        where = found.path / FILE
+        self._file = _read(parse_json(found.files[FILE], what=str(where)), where)
+        self.grey = self._file.grey
+        self.factors: Mapping[str, float] = MappingProxyType(dict(self._file.factors))
+        self.fitted_on = self._file.fitted_on
         """Ids of the scorers whose numbers it knows; empty where any will do."""
         self.id = f"{HEADS}-{found.digest[:8]}"
         """Changes with the weights."""
+        self._delegation = np.asarray(self._file.delegation.weights, np.float32)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path | None = None) -> Residual:
@@ -49,12 +78,102 @@ class Residual:
         """
         return cls(shipped(HEADS) if folder is None else folder)
 
+    @property
+    def defaults(self) -> dict[str, RiskDefault]:
+        """Thresholds of each risk where nothing is calibrated."""
+        return {name: head.default for name, head in self._file.heads.items()}
+
+    def delegation(self, rows: NDArray[np.float32]) -> float:
+        """How likely one of the user's messages leaves to a text what is to be done, as a logit.
+
+        Args:
+            rows: of whole messages, `[n, D]`.
+        """
+        if not len(rows) or rows.shape[1] != len(self._delegation):
+            return 0.0
+        return float((rows @ self._delegation).max()) + self._file.delegation.bias
+
+    def risks(
+        self, facts: EnergyFacts, attribution: Attribution | None, structure: Energy
+    ) -> Risks | None:
+        """The risks of one call, None where there is nothing to compare it with."""
+        if attribution is None or attribution.rival is None or facts.grant is not None:
+            return None
+        values = risk_features(facts, attribution, structure)
+        return Risks({name: head.risk(values) for name, head in self._file.heads.items()}, values)
+
     def __call__(
         self,
         facts: EnergyFacts,
         attribution: Attribution | None,
         structure: Energy,
         latents: Latents | None = None,
+        *,
+        bounds: EnergyBounds = EnergyBounds(),  # noqa: B008 - frozen
+        energy_of: EnergyOfRisk | None = None,
     ) -> tuple[Share, ...]:
-        """Nothing yet."""
-        return ()
+        """The larger energy of the heads, shared out by what contributed.
+
+        Args:
+            facts: of the call.
+            attribution: None where nothing untrusted was read, for harmless calls, and for a plan
+                ahead of time.
+            structure: its structural energy, as it is without learned parts.
+            latents: not used by these heads.
+            bounds: levels of the policy in force.
+            energy_of: a user's calibration; None: what ships.
+        """
+        found = self.risks(facts, attribution, structure)
+        if found is None or attribution is None:
+            return ()
+        group = group_of(facts.profile) or "write"
+        best, head = 0.0, None
+        for name, risk in found.values.items():
+            if name == SENSITIVE and facts.undoable:
+                continue
+            energy = (
+                energy_of(name, risk, group, bounds)
+                if energy_of is not None
+                else self._file.heads[name].default.energy(risk, bounds)
+            )
+            if energy > best:
+                best, head = energy, self._file.heads[name]
+        if head is None:
+            return ()
+        return tuple(_shares(facts, attribution, head, found.features, best))
+
+
+def _shares(
+    facts: EnergyFacts, attribution: Attribution, head: Head, values: Mapping[str, float],
+    energy: float,
+) -> list[Share]:  # fmt: skip
+    """The energy in proportion to the curves' contributions."""
+    parts = {name: curve.of(values[name]) for name, curve in head.curves.items()}
+    total = sum(parts.values())
+    rival = attribution.rival
+    if total <= 0.0:
+        parts, total = {"margin": 1.0}, 1.0
+    found = []
+    for name, part in parts.items():
+        if part > 0.0:
+            feature = FEATURES[name]
+            reason = f"learned, {feature.reason}"
+            span = rival if feature.term == "hierarchy" else None
+            value = energy * part / total
+            found.append(facts.share(feature.term, "learned", value, reason, span=span))
+    return found
+
+
+def _read(raw: Any, where: Path) -> HeadsFile:
+    try:
+        found = HeadsFile.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ConfigurationError(f"{where}: {place}: {first['msg']}") from None
+    unknown = sorted(
+        {name for head in found.heads.values() for name in head.curves} - set(FEATURES)
+    )
+    if unknown:
+        raise ConfigurationError(f"{where}: no feature is called {unknown[0]!r}")
+    return found

@@ -26,8 +26,6 @@ MAX_SAID = 1024
 """Sentences of the user held, the latest: 2 MB."""
 MAX_TOOLS = 256
 """Tools whose rows are kept: 0.5 MB."""
-READ_AHEAD = 8
-"""Sentences of the user that the better scorer reads while an output is taken in."""
 TAU = 0.05
 """Temperature of `Attribution.share`."""
 _FIRST = 64

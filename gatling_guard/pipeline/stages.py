@@ -14,16 +14,16 @@ from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
-from gatling_guard.catalog import ToolProfile, ToolSpec
+from gatling_guard.catalog import ToolSpec
 from gatling_guard.decision import Allowed, Blocked, Decision, Held
 from gatling_guard.energy import Composite, Energy, EnergyFacts
 from gatling_guard.errors import InputError
 from gatling_guard.pipeline.grants import GrantBook
 from gatling_guard.pipeline.learned import LearnedParts, attribution, with_learned
-from gatling_guard.plan import Edge, Provenance, ToolCall, digest, leaves, to_json
+from gatling_guard.plan import Edge, Provenance, ToolCall, digest, to_json
 from gatling_guard.policy import Grant, Policy
 from gatling_guard.rules import Charge, Finding, RuleFacts, Spent, apply_rules
-from gatling_guard.trace import Authority, Lineage, LineageIndex, lasting_file
+from gatling_guard.trace import Authority, Lineage, LineageIndex
 
 if TYPE_CHECKING:
     from gatling_guard.energy.attribution import Attribution
@@ -98,6 +98,8 @@ class Work:
     energy: Energy = field(default_factory=Energy)
     asked: bool = True
     """The user asked for such an effect on such a thing, or delegated."""
+    undoable: bool = False
+    """See `EnergyFacts.undoable`."""
     decision: Decision | None = None
 
     @cached_property
@@ -221,7 +223,7 @@ def energy(work: Work) -> None:
     )  # fmt: skip
     structure = work.composite(facts)
     work.energy = with_learned(work, facts, structure)
-    work.asked = facts.asked and facts.about
+    work.asked, work.undoable = facts.asked and facts.about, facts.undoable
 
 
 def decide(work: Work) -> None:
@@ -263,23 +265,23 @@ def _scored(work: Work) -> tuple[Verdict, str]:
         return "allow", ""
     band = f"energy {total:.1f} between {bands.allow_below:g} and {bands.block_above:g}"
     lenient = not work.foisted or bands.grey_reversible == "block"
-    if lenient and _reversible(work.spec.profile, work.arguments):
+    if lenient and work.undoable and not _convicted(work):
         return bands.grey_reversible, f"{band}: a reversible call"
     return bands.grey, f"{band}: a call that cannot be undone"
+
+
+def _convicted(work: Work) -> bool:
+    """Whether the learned parts alone are sure enough that even what can be undone is held."""
+    bands = work.policy.energy
+    if bands.grey_reversible != "allow":
+        return False
+    return work.energy.kinds().get("learned", 0.0) >= bands.hold_reversible_from
 
 
 def _steered(work: Work) -> float:
     """The energy of untrusted text that asks for the call; a note that nobody did is none."""
     shares = work.energy.shares
     return sum(s.value for s in shares if s.term == "hierarchy" and s.edge is not None)
-
-
-def _reversible(profile: ToolProfile, arguments: dict[str, Any]) -> bool:
-    """What a request carried cannot be taken back, nor what others were told."""
-    if not profile.reversible or profile.egress or profile.notified(arguments):
-        return False
-    # A key, a start-up file or a build step does its harm before anybody undoes it.
-    return not any(lasting_file(leaf.value) for leaf in leaves(arguments))
 
 
 def caused(work: Work, decision: Decision) -> bool:

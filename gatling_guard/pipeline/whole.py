@@ -69,7 +69,7 @@ def check_plan(
             )  # fmt: skip
             structure = monitor.composite(facts)
             work.energy = with_learned(work, facts, structure)
-            work.asked = facts.asked and facts.about
+            work.asked, work.undoable = facts.asked and facts.about, facts.undoable
         decide(work)
         assert work.decision is not None
         parts[node] = work.decision

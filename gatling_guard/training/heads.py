@@ -1,0 +1,220 @@
+"""Fits the heads of the learned residual: small, monotone, on calls that no scorer was trained on.
+
+    python -m gatling_guard.training.heads --data ../shared/data/train --out heads-1 --report
+
+Rows: the held-out worlds of the scenarios, the held-out recorded suite, and the half of the benign
+sources that the judge never saw. A head is a logistic regression on rising steps of its features,
+all weights >= 0, every group of rows (suite, label) with about the same say. Thresholds are
+quantiles of honest runs' highest risks when every group is scored by a head that never saw it
+(leave one source out). Figures of the report are made in the same way.
+Needs torch (extra `train`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from gatling_guard.encoders.folder import write_folder
+from gatling_guard.encoders.precise import PreciseScorer
+from gatling_guard.encoders.scorer import RivalScorer
+from gatling_guard.encoders.scorer_folder import MANIFEST
+from gatling_guard.energy.heads import Curve, Delegation, Head, HeadsFile, softplus
+from gatling_guard.energy.residual import CALM, FILE, SENSITIVE
+from gatling_guard.energy.risk import Limit, RiskDefault
+from gatling_guard.training.pairs import HELD_WORLDS, trained_on
+from gatling_guard.training.scenario_files import read_worlds
+from gatling_guard.training.scenario_pairs import scenario_labelled
+from gatling_guard.training.served_calls import Notes, ServedCall, ServedRun, served_runs
+from gatling_guard.training.traces import LabelledTrace, read_labelled
+
+Floats = NDArray[np.float64]
+HELD_SUITE = "slack"
+BENIGN = ("tau_bench", "bfcl", "seal_tools", "api_bank")
+RECORDED = ("agentdojo_banking_slack", "agentdojo_oracle_banking_slack")
+QUANTILES = (0.0, 0.3, 0.55, 0.75, 0.9, 0.98)
+"""Where the steps of a curve are."""
+DECAY = 2e-3
+STEPS = 600
+NEVER = -60.0
+"""Logit of a run without a call that counts."""
+FACTORS = {"steering": 0.35, "unasked": 0.35, "follow-up": 0.35, "trust-gap": 0.35}
+"""What circumstantial shares of the structure count beside the heads."""
+HEADS: Mapping[str, tuple[str, ...]] = {
+    CALM: ("margin", "judged", "own", "steering", "decisive", "unasked"),
+    SENSITIVE: (
+        "margin", "directive", "judged", "unsupported", "foreign-tool", "own", "unasked",
+        "ungrounded", "decisive", "trust-gap", "leaving",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Thresholds as shares of honest runs that may pass them."""
+
+    hold: float
+    block: float
+
+
+SHARES: Mapping[str, Share] = {CALM: Share(0.10, 0.005), SENSITIVE: Share(0.12, 0.01)}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A head before it has thresholds."""
+
+    bias: float
+    curves: dict[str, Curve]
+
+    def logits(self, calls: Sequence[ServedCall]) -> Floats:
+        """`[n]`."""
+        return np.array([
+            self.bias + sum(c.of(call.features[name]) for name, c in self.curves.items())
+            for call in calls
+        ])  # fmt: skip
+
+
+def head_rows(data: Path, seed: int, *, most: int = 3) -> list[LabelledTrace]:
+    """Rows that no scorer was trained on."""
+    rows = [row for row in scenario_labelled(seed=seed) if row.suite in HELD_WORLDS]
+    recorded = read_labelled(data, RECORDED, per_pair=most)
+    rows += [row for row in recorded if row.suite == HELD_SUITE]
+    rows += [row for row in read_labelled(data, BENIGN, per_pair=1) if not trained_on(row.trace.id)]
+    return rows
+
+
+def delegation(scorer: RivalScorer, rows: Iterable[LabelledTrace]) -> Delegation:
+    """Which way instructions point that leave it to a text what is to be done.
+
+    Positive are the delegated scenarios, negative the others and, with a tenth of their weight, the
+    instructions of benign recorded rows, in which hardly anybody delegates.
+    """
+    said = {s.instruction.strip(): float(s.delegated) for w in read_worlds() for s in w.scenarios}
+    other = dict.fromkeys(r.trace.instruction.strip() for r in rows if r.source in BENIGN)
+    texts = [*said, *(text for text in other if text and text not in said)]
+    truth = torch.tensor([said.get(text, 0.0) for text in texts])
+    weight = torch.tensor([1.0 if text in said else 0.1 for text in texts])
+    x = torch.from_numpy(scorer.embed_texts(texts))
+    w = torch.zeros(x.shape[1], requires_grad=True)
+    b = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.LBFGS([w, b], max_iter=200)
+
+    def loss() -> Any:
+        optimizer.zero_grad()
+        losses = F.binary_cross_entropy_with_logits(x @ w + b, truth, reduction="none")
+        found = (losses * weight).sum() + 0.5 * (w**2).sum()
+        found.backward()  # type: ignore[no-untyped-call]
+        return found
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    weights = tuple(round(float(v), 5) for v in w.detach())
+    return Delegation(bias=round(float(b.detach()), 5), weights=weights)
+
+
+def fit_head(runs: Sequence[ServedRun], names: Sequence[str]) -> Fitted:
+    """A head on the calls of these runs whose label is known."""
+    pairs = [(run, call) for run in runs for call in run.calls if call.malicious is not None]
+    calls = [call for _, call in pairs]
+    truth = np.array([float(bool(call.malicious)) for call in calls])
+    groups = [(run.suite, bool(call.malicious)) for run, call in pairs]
+    counts = Counter(groups)
+    weight = np.array([1 / np.sqrt(counts[group]) for group in groups])
+    for label in (0.0, 1.0):
+        weight[truth == label] *= 0.5 / max(1e-12, weight[truth == label].sum())
+    knots = {name: _knots(np.array([c.features[name] for c in calls])) for name in names}
+    x = np.hstack([_steps(np.array([c.features[n] for c in calls]), k) for n, k in knots.items()])
+    coefficients, bias = _logistic(x, truth, weight)
+    curves, at = {}, 0
+    for name, found in knots.items():
+        rises = coefficients[at : at + len(found) - 1]
+        at += len(found) - 1
+        heights = [0.0, *np.cumsum(rises).tolist()]
+        points = tuple(
+            (round(float(a), 5), round(h, 5)) for a, h in zip(found, heights, strict=True)
+        )
+        if heights[-1] > 1e-3:
+            curves[name] = Curve(points=points)
+    return Fitted(bias, curves)
+
+
+def _knots(values: Floats) -> list[float]:
+    found = sorted({round(float(q), 5) for q in np.quantile(values, QUANTILES)})
+    if len(found) < 2:
+        found = [found[0], found[0] + 1.0]
+    return found
+
+
+def _steps(values: Floats, knots: Sequence[float]) -> Floats:
+    """How far each value has climbed each step, `[n, steps]`, 0..1."""
+    low, high = np.array(knots[:-1]), np.array(knots[1:])
+    found: Floats = np.clip((values[:, None] - low) / (high - low), 0.0, 1.0)
+    return found
+
+
+def _logistic(x: Floats, truth: Floats, weight: Floats) -> tuple[Floats, float]:
+    """Weights >= 0 and bias, by projected gradient steps."""
+    data, y, w = (torch.from_numpy(a) for a in (x, truth, weight))
+    coefficients = torch.zeros(x.shape[1], dtype=torch.float64, requires_grad=True)
+    bias = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.Adam([coefficients, bias], lr=0.05)
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        losses = F.binary_cross_entropy_with_logits(data @ coefficients + bias, y, reduction="none")
+        loss = (losses * w).sum() + DECAY * (coefficients**2).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        with torch.no_grad():
+            coefficients.clamp_(min=0.0)
+    return coefficients.detach().numpy(), round(float(bias.detach()), 5)
+
+
+def held_out_logits(runs: Sequence[ServedRun], names: Sequence[str]) -> dict[str, Floats]:
+    """By run: logits of its calls by a head that saw no row of its suite."""
+    found: dict[str, Floats] = {}
+    for suite in sorted({run.suite for run in runs}):
+        head = fit_head([run for run in runs if run.suite != suite], names)
+        for run in runs:
+            if run.suite == suite:
+                found[run.id] = head.logits(run.calls)
+    return found
+
+
+def peak(
+    run: ServedRun, logits: Floats, counts: Callable[[ServedCall], bool] = lambda call: True
+) -> float:
+    """The highest logit among the calls that count."""
+    kept = [z for call, z in zip(run.calls, logits, strict=True) if counts(call)]
+    return max(kept, default=NEVER)
+
+
+def thresholds(
+    runs: Sequence[ServedRun], logits: Mapping[str, Floats], share: Share,
+    counts: Callable[[ServedCall], bool],
+) -> RiskDefault:  # fmt: skip
+    """Quantiles of the peaks of honest scenario runs: the hardest honest work there is."""
+    peaks = [
+        peak(run, logits[run.id], counts)
+        for run in runs
+        if run.honest and run.source == "scenarios"
+    ]
+    risk = [softplus(float(q)) for q in np.quantile(peaks, (1 - share.hold, 1 - share.block))]
+    hold = max(0.02, risk[0])
+    block = max(hold * 1.5, risk[1])
+    return RiskDefault(
+        hold=Limit(default=round(hold, 4), lowest=round(hold / 4, 4), highest=round(hold * 1.2, 4)),
+        block=Limit(
+            default=round(block, 4), lowest=round(hold * 1.25, 4), highest=round(block * 1.5, 4)
+        ),
+    )
