@@ -68,7 +68,8 @@ def decided(
     run = BaselineSubject(baseline).begin(TOOLS, instruction)
     assert run.check(ToolRequest("get_emails", {}, "c1")).action == "allow"
     run.settle("c1", output)
-    return run.check(ToolRequest(*call, "c2")).action
+    name, arguments = call
+    return run.check(ToolRequest(name, arguments, "c2")).action
 
 
 @pytest.mark.parametrize(
