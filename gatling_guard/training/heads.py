@@ -12,9 +12,6 @@ Needs torch (extra `train`).
 
 from __future__ import annotations
 
-import argparse
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,17 +23,14 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from gatling_guard.encoders.folder import write_folder
-from gatling_guard.encoders.precise import PreciseScorer
 from gatling_guard.encoders.scorer import RivalScorer
-from gatling_guard.encoders.scorer_folder import MANIFEST
-from gatling_guard.energy.heads import Curve, Delegation, Head, HeadsFile, softplus
-from gatling_guard.energy.residual import CALM, FILE, SENSITIVE
+from gatling_guard.energy.heads import Curve, Delegation, softplus
+from gatling_guard.energy.residual import CALM, SENSITIVE
 from gatling_guard.energy.risk import Limit, RiskDefault
 from gatling_guard.training.pairs import HELD_WORLDS, trained_on
 from gatling_guard.training.scenario_files import read_worlds
 from gatling_guard.training.scenario_pairs import scenario_labelled
-from gatling_guard.training.served_calls import Notes, ServedCall, ServedRun, served_runs
+from gatling_guard.training.served_calls import ServedCall, ServedRun
 from gatling_guard.training.traces import LabelledTrace, read_labelled
 
 Floats = NDArray[np.float64]
