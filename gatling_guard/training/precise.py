@@ -6,10 +6,11 @@
 
 The last one writes the untrained model.
 
-Same items and losses as the static scorer; both sides share the network. Word and position rows
-and the lowest layers stay as they are, and what was learnt can be drawn back towards the untrained
-weights on request (`blend`, WiSE-FT). One thread; the same seed gives
-the same bytes on one machine. Needs the extras `train` and `distill`, and no network.
+One network, two tasks in each step: the rows of single texts (items and losses of the static
+scorer) and the judge, which reads instruction, call and rival together (`training.pairs`). Word and
+position rows and the lowest layers stay as they are, and what was learnt can be drawn back towards
+the untrained weights on request (`blend`, WiSE-FT). The same seed and number of threads give the
+same bytes on one machine. Needs the extras `train` and `distill`, and no network.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class PreciseConfig:
     lr: float = 8e-5
     warm_up: int = 25
     rows_weight: float = 0.2
-    """Of the rows' losses against the judge's."""
+    """Of the rows' losses beside the judge's."""
     softened: float = 0.02
     """Label smoothing of the judge."""
     max_tokens: int = 48
@@ -226,7 +227,7 @@ def scorer_files(
                 "judge": weights["judge.weight"][0],
                 "judge_bias": weights["judge.bias"],
             }
-        ),  # fmt: skip
+        ),
         VOCABULARY: "\n".join(source.tokens).encode(),
         "NOTICE.md": NOTICE.encode(),
     }
@@ -281,10 +282,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"{len(items)} items, {len(pairs)} pairs, {len(questions)} held out", flush=True)
     source = upstream()
 
+    areas: dict[int, float] = {}
+
     def watch(step: int, model: MiniLM, tokens: Tokens) -> None:
         if step % 100 == 0 or step == config.steps:
-            area = judge_auc(judgements(model, tokens, questions), questions)
-            print(f"step {step}: judge AUC {area:.3f} on held-out worlds", flush=True)
+            areas[step] = round(judge_auc(judgements(model, tokens, questions), questions), 4)
+            print(f"step {step}: judge AUC {areas[step]:.3f} on held-out worlds", flush=True)
 
     model, losses = train(items, pairs, config, source, quiet=False, watch=watch)
     files = scorer_files(source, blended(source, model, config.blend), config.ngram_share)
@@ -301,20 +304,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     for folder in options.development:
         figures.update(json.loads((folder / MANIFEST).read_bytes())["development"])
     manifest = manifest_of(
-        files, source, command=_command(config, options.held_out), config=asdict(config),
-        data_sha256=items_digest(items), pairs_sha256=pairs_digest(pairs), development=figures,
-        items=len(items), pairs=len(pairs), losses=losses, held_out_worlds=sorted(HELD_WORLDS),
+        files, source, command=_command(config, options.held_out, options.threads),
+        config=asdict(config), data_sha256=items_digest(items), pairs_sha256=pairs_digest(pairs),
+        development=figures, judge_auc=areas, items=len(items), pairs=len(pairs), losses=losses,
+        held_out_worlds=sorted(HELD_WORLDS),
     )  # fmt: skip
     write_folder(options.out, {**files, MANIFEST: manifest}, replace=True)
     print(f"{len(rows)} rows, {len(items)} items -> {options.out}")
     print(json.dumps({"id": scorer.id, "development": figures}, indent=2))
 
 
-def _command(config: PreciseConfig, held_out: str) -> str:
+def _command(config: PreciseConfig, held_out: str, threads: int) -> str:
     return (
         "python -m gatling_guard.training.precise --data ../shared/data/train"
         f" --seed {config.seed} --steps {config.steps} --blend {config.blend:g}"
-        f" --ngram-share {config.ngram_share:g}" + (f" --held-out {held_out}" if held_out else "")
+        f" --ngram-share {config.ngram_share:g}"
+        + (f" --held-out {held_out}" if held_out else "")
+        + f" --threads {threads}"
     )
 
 

@@ -1,7 +1,8 @@
 """What the precise scorer learns from: recorded rows and the scenarios that it may see.
 
 The worlds of `HELD_WORLDS` and half of the benign rows are left for the heads, which need honest
-scores: a scorer is too sure of what it was trained on.
+scores: a judge is too sure of what it was trained on. The rows of single texts are trained on all
+benign recorded runs.
 """
 
 from __future__ import annotations
