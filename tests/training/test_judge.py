@@ -23,7 +23,7 @@ from gatling_guard.training.precise import (
     train,
 )
 from gatling_guard.training.precise_model import MiniLM, Tokens, Upstream, upstream
-from tests.training.scorer_items import ITEMS, PAIRS, VERBS
+from tests.training.scorer_items import PAIRS, VERBS
 
 LONG = "and then also look at the other things that were mentioned before, " * 20
 TRIPLES = [(p.instruction, p.call, p.rival) for p in PAIRS[:: len(PAIRS) // 17]] + [
@@ -57,6 +57,13 @@ def model(source: Upstream) -> MiniLM:
     return MiniLM(state)
 
 
+@pytest.fixture(scope="module")
+def trained(source: Upstream) -> tuple[MiniLM, float]:
+    """A few steps on the pairs of all verbs but two, and the loss."""
+    rest = [p for p in PAIRS if not p.call.startswith(VERBS[:2])]
+    return train(rest, PreciseConfig(steps=12, pairs=24, warm_up=1, lr=3e-4), source)
+
+
 def judged(model: MiniLM, source: Upstream, triples: Sequence[tuple[str, str, str]]) -> np.ndarray:
     with torch.no_grad():
         found = model.judged(*Tokens(source, 48).joint(triples))
@@ -66,15 +73,14 @@ def judged(model: MiniLM, source: Upstream, triples: Sequence[tuple[str, str, st
 # --- the network
 
 
-def test_int8_says_what_torch_says(source: Upstream, model: MiniLM) -> None:
-    """Correlation .99, and no logit farther off than a third of their spread."""
-    scorer = loaded(scorer_files(source, blended(source, model, 1)), source)
-    exact = judged(model, source, TRIPLES)
+def test_int8_says_what_torch_says(source: Upstream, trained: tuple[MiniLM, float]) -> None:
+    """Correlation .99 and no logit farther off than .3; measured: .9999 and .1, of -4 to 4."""
+    scorer = loaded(scorer_files(source, blended(source, trained[0], 1)), source)
+    exact = judged(trained[0], source, TRIPLES)
     small = np.array([scorer.judge(*three) for three in TRIPLES])
-    spread = exact.std()
-    assert spread > 0.5
+    assert exact.std() > 1
     assert np.corrcoef(exact, small)[0, 1] > 0.99
-    assert np.abs(exact - small).max() < spread / 3
+    assert np.abs(exact - small).max() < 0.3
 
 
 def test_each_text_counts_and_so_does_its_place(source: Upstream, model: MiniLM) -> None:
@@ -130,17 +136,15 @@ def test_the_loss_is_the_weighted_mean_of_cross_entropies() -> None:
     assert softened == pytest.approx((first + 0.5 * second) / 1.5, abs=1e-5)
 
 
-def test_training_tells_the_users_calls_from_others(source: Upstream) -> None:
-    """Pairs of two verbs and things that it never saw keep their order."""
+def test_training_tells_the_users_calls_from_others(
+    source: Upstream, trained: tuple[MiniLM, float]
+) -> None:
+    """Pairs of two verbs that it never saw keep their order."""
     held = [p for p in PAIRS if p.call.startswith(VERBS[:2])]
-    rest = [p for p in PAIRS if not p.call.startswith(VERBS[:2])]
-    config = PreciseConfig(
-        steps=12, batch=2, pairs=24, warm_up=1, frozen_layers=3, lr=3e-4, max_tokens=16
-    )
-    trained, losses = train(ITEMS, rest, config, source)
-    logits = judgements(trained, Tokens(source, 16), held)
+    model, loss = trained
+    logits = judgements(model, Tokens(source, 16), held)
     truth = np.array([p.malicious for p in held])
-    assert losses[4] < 0.6
+    assert loss < 0.6
     assert logits[truth].mean() > logits[~truth].mean() + 1
 
 
