@@ -28,6 +28,7 @@ from pathlib import Path
 
 from gatling_guard.encoders.folder import listed
 from gatling_guard.encoders.manifest import FILE, PRETRAINED
+from gatling_guard.encoders.precise import PRECISE
 from gatling_guard.errors import GatlingError
 from gatling_guard.training.release import half, read_metrics, release
 
@@ -36,7 +37,7 @@ SETTINGS = (
     "--batch-size 256 --learning-rate 0.001 --dropout 0.05 --shared 0.65 --align-weight 4"
     " --margin 0.1 --precision bf16-mixed --accelerator cpu --threads 1 --checkpoint-every 5"
 )
-PRECISE = "--seed 0 --steps 220 --blend 1 --ngram-share 0.3"
+PRECISE_SETTINGS = "--seed 0 --steps 400 --blend 1 --ngram-share 0.3 --held-out slack --threads 2"
 FAMILIES, EPOCHS = 14000, 9
 _CLI = "import sys; from gatling_guard.cli import main; sys.exit(main())"
 
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.data.is_dir():
         print("*" * 78)
         print(f"WARNING: there is no {options.data}: it goes WITHOUT the recorded runs.")
-        print("WARNING: all hashes will differ from the shipped ones, and no precise-1 is made.")
+        print(f"WARNING: all hashes will differ from the shipped ones; no {PRECISE} is made.")
         print("*" * 78)
     steps = _steps(options)
     for step in steps:
@@ -112,9 +113,9 @@ def _steps(options: argparse.Namespace) -> list[Step]:
         to = out / "scorer-1"
         steps.append(Step("scorer-1", f"{module}.scorer --untrained --out {to}", to))
         if recorded_too:
-            to = out / "precise-1"
-            command = f"{module}.precise --data {options.data} --out {to} {PRECISE}"
-            steps.append(Step("precise-1", command, to, minutes=8))
+            to = out / PRECISE
+            command = f"{module}.precise --data {options.data} --out {to} {PRECISE_SETTINGS}"
+            steps.append(Step(PRECISE, command, to, minutes=20))
     files = [out / "generated.jsonl"]
     command = f"gatling-guard generate --out {files[0]} --families {options.families} --seed 1"
     sources = [Step("generated", command, files[0], minutes=share, resume=files[0])]

@@ -3,14 +3,14 @@
 Same task and interface as `scorer.RivalScorer`: which text explains a call best. Besides, it reads
 instruction, call and the nearest untrusted text together (`judge`), which tells more than any two
 rows. A fine-tuned MiniLM, its products in int8 (`training.precise` writes it), run by
-onnxruntime one text at a time:
-a text's row depends on that text alone, so rows can be kept and batches agree with single texts.
-Beside it stand the hashed n-grams of the static scorer, which know names and numbers by their
+onnxruntime one sequence at a time: what comes out depends on that sequence alone, so that it can be
+kept, and batches agree with single texts.
+Beside the rows stand the hashed n-grams of the static scorer, which know names and numbers by their
 letters; the cosine is the weighted mean of both.
 A text costs a hundred times what the static scorer takes, so `CascadeScorer` lets that one choose
 what is worth reading.
-Sees: the order of words, paraphrases. Does not see: negation reliably, tokens beyond `MAX_TOKENS`,
-scripts outside BERT's vocabulary.
+Sees: the order of words, paraphrases. Does not see: negation reliably, sub-words beyond
+`MAX_TOKENS` (of the judge's three texts: beyond `PARTS`), scripts outside BERT's vocabulary.
 """
 
 from __future__ import annotations
@@ -44,11 +44,12 @@ MAX_TOKENS = 128
 PLACES = 160
 """Sub-words of the longest sequence that the network reads."""
 PARTS = (64, 40, 52)
-"""Most sub-words of instruction, call and rival when the judge reads them together."""
+"""Most sub-words of instruction, call and rival when the judge reads them together; with [CLS] and
+three [SEP] they fill `PLACES`."""
 PRECISE = "precise-2"
 GRAPH, WORDS, VOCABULARY = "precise.int8.onnx", "words.safetensors", "vocabulary.txt"
 KEPT = 2048
-"""Rows kept per scorer (3 MB): the instruction and the spans come again with every call."""
+"""Rows kept per scorer (5 MB), and as many judgements: the same texts come with every call."""
 
 Floats = NDArray[np.float32]
 
@@ -64,33 +65,26 @@ class PreciseScorer:
         """
         found = read_scorer_folder(folder, (GRAPH, WORDS, VOCABULARY))
         tokens = vocabulary_of(found.files[VOCABULARY], found.path / VOCABULARY)
-        tensors = tensors_of(found.files[WORDS], found.path / WORDS)
+        where = found.path / WORDS
+        tensors = tensors_of(found.files[WORDS], where)
         rows = len(tokens) + 2
-        self._words = require_array(tensors, "words", (rows, DIM), "int8", found.path / WORDS)
-        scale = require_array(tensors, "scale", (rows,), "float32", found.path / WORDS)
-        self._scale = scale[:, None]
-        share = require_array(tensors, "ngram_share", (1,), "float32", found.path / WORDS)
+        self._words = require_array(tensors, "words", (rows, DIM), "int8", where)
+        self._scale = require_array(tensors, "scale", (rows,), "float32", where)[:, None]
+        share = require_array(tensors, "ngram_share", (1,), "float32", where)
         if not 0 <= share[0] <= 1:
-            raise ConfigurationError(f"{found.path / WORDS}: ngram_share must be in 0..1")
+            raise ConfigurationError(f"{where}: ngram_share must be in 0..1")
         self._gains = np.sqrt(1 - share), np.sqrt(share)
+        offsets = require_array(tensors, "kinds", (2, DIM), "float32", where)
+        self._kinds = np.concatenate([np.zeros((1, DIM), np.float32), offsets])
+        self._judge = require_array(tensors, "judge", (2 * DIM,), "float32", where)
+        self._bias = float(require_array(tensors, "judge_bias", (1,), "float32", where)[0])
         self._pieces = WordPiece({token: i for i, token in enumerate(tokens)})
         self._first = len(tokens)
-        where = str(found.path / GRAPH)
-        try:
-            check_graph(found.files[GRAPH], where)
-        except InputError as error:
-            raise ConfigurationError(str(error)) from None
-        self._graph = OnnxGraph(found.files[GRAPH], name=where)
-        self.id = f"precise-2-{found.digest[:8]}"
+        self._graph = _graph_of(found.files[GRAPH], str(found.path / GRAPH))
+        self.id = f"{PRECISE}-{found.digest[:8]}"
         """Changes with the weights: thresholds fitted on another id do not hold."""
-        where_ = found.path / WORDS
-        offsets = require_array(tensors, "kinds", (2, DIM), "float32", where_)
-        self._kinds = np.concatenate([np.zeros((1, DIM), np.float32), offsets])
-        self._head = require_array(tensors, "judge", (2 * DIM,), "float32", where_)
-        self._bias = float(require_array(tensors, "judge_bias", (1,), "float32", where_)[0])
         self._row = lru_cache(maxsize=KEPT)(self._read)
         self._judged = lru_cache(maxsize=KEPT)(self._read_jointly)
-        self._check()
 
     @classmethod
     def from_pretrained(cls, folder: str | Path | None = None) -> PreciseScorer:
@@ -144,22 +138,9 @@ class PreciseScorer:
         return self._judged(instruction[:MAX_TEXT], call[:MAX_TEXT], rival[:MAX_TEXT])
 
     def _read_jointly(self, instruction: str, call: str, rival: str) -> float:
-        parts = [
-            pieces_of(text, self._pieces, 0, limit + 2)[1:-1]
-            for text, limit in zip((instruction, call, rival), PARTS, strict=True)
-        ]
-        ids, kinds = joint_ids(parts, self._first)
+        ids, kinds = joint_ids(parts_of((instruction, call, rival), self._pieces), self._first)
         mean, first = self._graph(self._words[ids] * self._scale[ids] + self._kinds[kinds])
-        return round(float(np.concatenate([first, mean]) @ self._head + self._bias), 5)
-
-    def _check(self) -> None:
-        """A graph of another shape shows itself now, and not at the first call."""
-        try:
-            row = self._read("a text")
-        except Exception as error:  # onnxruntime raises its own classes, all of them Exceptions
-            raise ConfigurationError(f"{GRAPH}: does not take word rows: {error}") from None
-        if row.shape != (DIM + NGRAM_DIM,) or not np.isfinite(row).all():
-            raise ConfigurationError(f"{GRAPH}: does not give rows of {DIM} numbers")
+        return round(float(np.concatenate([first, mean]) @ self._judge + self._bias), 5)
 
 
 class CascadeScorer:
@@ -225,6 +206,14 @@ def pieces_of(text: str, pieces: WordPiece, first: int, limit: int) -> list[int]
     return [first, *pieces.ids(normalised(text[:MAX_TEXT]))[: limit - 2], first + 1]
 
 
+def parts_of(texts: Sequence[str], pieces: WordPiece) -> list[list[int]]:
+    """The ids of instruction, call and rival, each cut to its part of `PARTS`."""
+    return [
+        pieces.ids(normalised(text[:MAX_TEXT]))[:most]
+        for text, most in zip(texts, PARTS, strict=True)
+    ]
+
+
 def joint_ids(parts: Sequence[Sequence[int]], first: int) -> tuple[list[int], list[int]]:
     """Three texts in one sequence: [CLS] a [SEP] b [SEP] c [SEP].
 
@@ -240,6 +229,26 @@ def joint_ids(parts: Sequence[Sequence[int]], first: int) -> tuple[list[int], li
         ids += [*part, first + 1]
         kinds += [kind] * (len(part) + 1)
     return ids, kinds
+
+
+def _graph_of(data: bytes, where: str) -> OnnxGraph:
+    """The network. One of another shape shows itself now, and not at the first call.
+
+    Raises:
+        ConfigurationError: it does not read `PLACES` sub-words, or gives something else.
+    """
+    try:
+        check_graph(data, where)
+    except InputError as error:
+        raise ConfigurationError(str(error)) from None
+    graph = OnnxGraph(data, name=where)
+    try:
+        found = graph(np.zeros((PLACES, DIM), dtype=np.float32))
+    except Exception as error:  # onnxruntime raises its own classes, all of them Exceptions
+        raise ConfigurationError(f"{where}: does not take {PLACES} word rows: {error}") from None
+    if [each.shape for each in found] != [(DIM,)] * 2 or not np.isfinite(found).all():
+        raise ConfigurationError(f"{where}: does not give two rows of {DIM} numbers")
+    return graph
 
 
 def _closest(static: RivalScorer, row: Floats, texts: Sequence[str], count: int) -> list[str]:

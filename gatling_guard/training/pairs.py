@@ -18,7 +18,9 @@ from types import MappingProxyType
 
 import numpy as np
 
+from gatling_guard.errors import InputError
 from gatling_guard.training.items import CallView, Near, call_views
+from gatling_guard.training.margins import auc
 from gatling_guard.training.traces import NOISY, LabelledTrace
 
 SHARES: Mapping[str, float] = MappingProxyType({
@@ -124,6 +126,13 @@ class Pools:
     """Pairs by source and label, to draw batches from."""
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
+        """Sorts them into their pools.
+
+        Raises:
+            InputError: there are none.
+        """
+        if not pairs:
+            raise InputError("there are none to draw from", what="pairs")
         self._kinds: dict[tuple[str, bool], list[Pair]] = {}
         for pair in pairs:
             self._kinds.setdefault((pair.source, pair.malicious), []).append(pair)
@@ -131,7 +140,10 @@ class Pools:
         self._weights = [SHARES.get(source, 0.5) for source in self._sources]
 
     def draw(self, count: int, rng: random.Random) -> list[Pair]:
-        """A batch: sources by `SHARES`, honest and malicious alike."""
+        """A batch: sources by `SHARES`, of each as many honest as malicious pairs.
+
+        A source with one label only gives that one.
+        """
         found = []
         for source in rng.choices(self._sources, self._weights, k=count):
             malicious = rng.random() < 0.5
@@ -150,7 +162,5 @@ def pairs_digest(pairs: Iterable[Pair]) -> str:
 
 def judge_auc(scores: Sequence[float], pairs: Sequence[Pair]) -> float:
     """AUC of malicious against honest pairs."""
-    from gatling_guard.training.margins import auc
-
     truth = np.array([pair.malicious for pair in pairs], np.bool_)
     return float(auc(np.asarray(scores, np.float64), truth))

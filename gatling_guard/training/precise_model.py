@@ -21,7 +21,15 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gatling_guard.encoders.precise import DIM, HEADS, LAYERS, PARTS, PLACES, joint_ids, pieces_of
+from gatling_guard.encoders.precise import (
+    DIM,
+    HEADS,
+    LAYERS,
+    PLACES,
+    joint_ids,
+    parts_of,
+    pieces_of,
+)
 from gatling_guard.encoders.wordpiece import WordPiece
 from gatling_guard.errors import ConfigurationError
 
@@ -165,7 +173,7 @@ class Tokens:
         self._words = torch.from_numpy(source.words)
         self._limit = limit
         self._ids: dict[str, list[int]] = {}
-        self._parts: dict[tuple[str, int], list[int]] = {}
+        self._joint: dict[tuple[str, str, str], tuple[list[int], list[int]]] = {}
 
     def ids(self, text: str) -> list[int]:
         """The ids of a text."""
@@ -176,21 +184,16 @@ class Tokens:
     def joint(self, parts: Sequence[tuple[str, str, str]]) -> tuple[Tensor, Tensor, Tensor]:
         """Instruction, call and rival of each: word rows, kinds `[n, t]`, sizes `[n]`."""
         ids, kinds = [], []
-        for three in parts:
-            found, kind = joint_ids([self._part(t, m) for t, m in zip(three, PARTS, strict=True)],
-                                    len(self._words) - 2)  # fmt: skip
+        for texts in parts:
+            if texts not in self._joint:
+                cut = parts_of(texts, self._pieces)
+                self._joint[texts] = joint_ids(cut, len(self._words) - 2)
+            found, kind = self._joint[texts]
             ids.append(torch.tensor(found))
             kinds.append(torch.tensor(kind))
         pad = nn.utils.rnn.pad_sequence
-        flat = pad(ids, batch_first=True)
         sizes = torch.tensor([len(x) for x in ids])
-        return self._words[flat], pad(kinds, batch_first=True), sizes
-
-    def _part(self, text: str, limit: int) -> list[int]:
-        key = (text, limit)
-        if key not in self._parts:
-            self._parts[key] = pieces_of(text, self._pieces, 0, limit + 2)[1:-1]
-        return self._parts[key]
+        return self._words[pad(ids, batch_first=True)], pad(kinds, batch_first=True), sizes
 
     def padded(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Word rows `[n, t, DIM]` and sizes `[n]`."""

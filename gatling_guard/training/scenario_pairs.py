@@ -1,7 +1,7 @@
 """What the precise scorer learns from: recorded rows and the scenarios that it may see.
 
 The worlds of `HELD_WORLDS` and half of the benign rows are left for the heads, which need honest
-scores: a scorer is too sure of what it was trained on.
+scores: a judge is too sure of what it was trained on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from gatling_guard.encoders.text import text_features
-from gatling_guard.training.items import Item, Near, items_of
+from gatling_guard.training.items import Near
 from gatling_guard.training.pairs import HELD_WORLDS, SHARES, Pair, pairs_of, trained_on
 from gatling_guard.training.scenario_files import read_worlds
 from gatling_guard.training.scenario_rows import labelled_rows, scenario_rows
@@ -32,16 +32,6 @@ def scenario_labelled(*, seed: int, per_attack: int = 2) -> list[LabelledTrace]:
         made = scenario_rows(worlds, side=side, per_attack=per_attack, seed=seed)
         rows += [replace(row, source=SOURCE) for row in labelled_rows(made)]
     return rows
-
-
-def mixed(items: Sequence[Item], rows: Sequence[LabelledTrace], seed: int) -> list[Item]:
-    """Items of recorded rows, and as many of the scenarios as there are."""
-    seen = [row for row in rows if row.suite not in HELD_WORLDS]
-    new = items_of(seen, near=static_near(), seed=seed, per_source=6000)
-    rng = random.Random(f"{seed}/mixed")
-    found = rng.sample(list(items), min(len(items), 2 * len(new))) + new
-    rng.shuffle(found)
-    return found
 
 
 def judge_pairs(

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from gatling_guard.encoders.manifest import read_manifest, shipped
+from gatling_guard.encoders.manifest import PRETRAINED, read_manifest, shipped
+from gatling_guard.encoders.precise import PRECISE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -96,7 +97,7 @@ def steps_of(script: Any, *arguments: str) -> dict[str, Any]:
 def test_recorded_runs_are_part_where_they_are(script: Any, tmp_path: Path) -> None:
     without = steps_of(script, "--data", str(tmp_path / "none"))
     with_ = steps_of(script, "--data", str(tmp_path))
-    assert with_.keys() - without.keys() == {"recorded", "precise-1"}
+    assert with_.keys() - without.keys() == {"recorded", PRECISE}
     assert "recorded.jsonl" in with_["train"].command
     assert "recorded.jsonl" not in without["train"].command + without["calibrate"].command
 
@@ -120,3 +121,5 @@ def test_the_recipe_is_that_of_the_shipped_weights(script: Any, tmp_path: Path) 
     steps = steps_of(script, "--data", str(tmp_path))
     assert steps["generated"].command in command
     assert steps["train"].command in command
+    precise = json.loads((PRETRAINED / PRECISE / "manifest.json").read_bytes())["command"]
+    assert steps[PRECISE].command.split(" --out ")[1].split(" ", 1)[1] in precise

