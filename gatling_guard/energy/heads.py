@@ -72,6 +72,9 @@ class HeadsFile(Frozen):
     """Static margins between which the judge is asked."""
     factors: dict[str, Annotated[FiniteFloat, Field(ge=0, le=1)]] = {}
     """What shares of the structure count beside the heads, by kind."""
+    restored: Curve | None = None
+    """By the feature "own": how much of what `factors` take off comes back, 0..1. Where the user
+    leaves nothing to others, circumstantial shares say as much as without heads."""
     fitted_on: tuple[str, ...] = ()
     delegation: Delegation = Delegation()
     heads: Annotated[dict[str, Head], Field(min_length=1, max_length=8)]

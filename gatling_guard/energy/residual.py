@@ -12,7 +12,7 @@ Sees: the numbers of `features`. Does not see: text.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -138,9 +138,20 @@ class Residual:
             )
             if energy > best:
                 best, head = energy, self._file.heads[name]
-        if head is None:
-            return ()
-        return tuple(_shares(facts, attribution, head, found.features, best))
+        learned = _shares(facts, attribution, head, found.features, best) if head else []
+        return (*learned, *self._restored(structure, found.features["own"]))
+
+    def _restored(self, structure: Energy, own: float) -> list[Share]:
+        """What the factors take off comes back as far as the user delegates nothing."""
+        if self._file.restored is None:
+            return []
+        part = min(1.0, self._file.restored.of(own))
+        return [
+            replace(share, value=share.value * (1 - self.factors[share.kind]) * part,
+                    reason=f"not delegated: {share.reason}", kind="restored")
+            for share in structure.shares
+            if share.kind in self.factors
+        ]  # fmt: skip
 
 
 def _shares(

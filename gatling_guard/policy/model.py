@@ -141,7 +141,7 @@ class EnergyBounds(_Section):
     """Between the two, for calls that cannot be undone."""
     grey_reversible: Literal["allow", "hold", "block"] = "allow"
     """Between the two, for calls that an ordinary user can undo."""
-    hold_reversible_from: Number = 5.0
+    hold_reversible_from: Number = 3.0
     """From so much learned energy on, they are held all the same where they would be allowed."""
 
     @field_validator("block_above")

@@ -12,6 +12,9 @@ Needs torch (extra `train`).
 
 from __future__ import annotations
 
+import argparse
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,14 +26,17 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from gatling_guard.encoders.folder import write_folder
+from gatling_guard.encoders.precise import PreciseScorer
 from gatling_guard.encoders.scorer import RivalScorer
-from gatling_guard.energy.heads import Curve, Delegation, softplus
-from gatling_guard.energy.residual import CALM, SENSITIVE
+from gatling_guard.encoders.scorer_folder import MANIFEST
+from gatling_guard.energy.heads import Curve, Delegation, Head, HeadsFile, softplus
+from gatling_guard.energy.residual import CALM, FILE, SENSITIVE
 from gatling_guard.energy.risk import Limit, RiskDefault
 from gatling_guard.training.pairs import HELD_WORLDS, trained_on
 from gatling_guard.training.scenario_files import read_worlds
 from gatling_guard.training.scenario_pairs import scenario_labelled
-from gatling_guard.training.served_calls import ServedCall, ServedRun
+from gatling_guard.training.served_calls import Notes, ServedCall, ServedRun, served_runs
 from gatling_guard.training.traces import LabelledTrace, read_labelled
 
 Floats = NDArray[np.float64]
@@ -43,8 +49,13 @@ DECAY = 2e-3
 STEPS = 600
 NEVER = -60.0
 """Logit of a run without a call that counts."""
-FACTORS = {"steering": 0.35, "unasked": 0.35, "follow-up": 0.35, "trust-gap": 0.35}
-"""What circumstantial shares of the structure count beside the heads."""
+FACTORS = dict.fromkeys(("steering", "unasked", "follow-up", "trust-gap", "carried"), 0.2)
+"""What circumstantial shares of the structure count beside the heads: in delegated work they are
+as frequent in honest calls as in an attacker's."""
+RESTORED = Curve(points=((0.2, 0.0), (0.8, 1.0)))
+"""See `HeadsFile.restored`: at 0.2 nearly all delegated tasks are below, at 0.8 all."""
+GREY_SHARE = 0.02
+"""Of malicious calls whose static margin is below the grey band."""
 HEADS: Mapping[str, tuple[str, ...]] = {
     CALM: ("margin", "judged", "own", "steering", "decisive", "unasked"),
     SENSITIVE: (
@@ -62,7 +73,7 @@ class Share:
     block: float
 
 
-SHARES: Mapping[str, Share] = {CALM: Share(0.10, 0.005), SENSITIVE: Share(0.12, 0.01)}
+SHARES: Mapping[str, Share] = {CALM: Share(0.15, 0.01), SENSITIVE: Share(0.12, 0.01)}
 
 
 @dataclass(frozen=True)
@@ -95,7 +106,8 @@ def delegation(scorer: RivalScorer, rows: Iterable[LabelledTrace]) -> Delegation
     Positive are the delegated scenarios, negative the others and, with a tenth of their weight, the
     instructions of benign recorded rows, in which hardly anybody delegates.
     """
-    said = {s.instruction.strip(): float(s.delegated) for w in read_worlds() for s in w.scenarios}
+    worlds = [world for world in read_worlds() if world.name not in HELD_WORLDS]
+    said = {s.instruction.strip(): float(s.delegated) for w in worlds for s in w.scenarios}
     other = dict.fromkeys(r.trace.instruction.strip() for r in rows if r.source in BENIGN)
     texts = [*said, *(text for text in other if text and text not in said)]
     truth = torch.tensor([said.get(text, 0.0) for text in texts])
@@ -194,10 +206,13 @@ def peak(
 
 
 def thresholds(
-    runs: Sequence[ServedRun], logits: Mapping[str, Floats], share: Share,
-    counts: Callable[[ServedCall], bool],
-) -> RiskDefault:  # fmt: skip
+    runs: Sequence[ServedRun], logits: Mapping[str, Floats], share: Share, *, may_block: bool
+) -> RiskDefault:
     """Quantiles of the peaks of honest scenario runs: the hardest honest work there is."""
+
+    def counts(call: ServedCall) -> bool:
+        return may_block or not call.undoable
+
     peaks = [
         peak(run, logits[run.id], counts)
         for run in runs
@@ -211,4 +226,78 @@ def thresholds(
         block=Limit(
             default=round(block, 4), lowest=round(hold * 1.25, 4), highest=round(block * 1.5, 4)
         ),
+        may_block=may_block,
     )
+
+
+def fitted(runs: Sequence[ServedRun], direction: Delegation, ids: Sequence[str]) -> HeadsFile:
+    """Both heads with their thresholds.
+
+    Args:
+        runs: calls that no scorer was trained on.
+        direction: of delegation, with which the runs were served.
+        ids: of the scorers.
+    """
+    heads = {}
+    for name, features in HEADS.items():
+        found = fit_head(runs, features)
+        logits = held_out_logits(runs, features)
+        default = thresholds(runs, logits, SHARES[name], may_block=name == CALM)
+        heads[name] = Head(bias=found.bias, curves=found.curves, default=default)
+    margins = [c.features["margin"] for r in runs for c in r.calls if c.malicious]
+    low = round(float(np.quantile(margins, GREY_SHARE)), 3)
+    return HeadsFile(
+        grey=(low, 2.0), factors=FACTORS, restored=RESTORED, fitted_on=tuple(ids),
+        delegation=direction, heads=heads,
+    )  # fmt: skip
+
+
+def runs_digest(runs: Iterable[ServedRun]) -> str:
+    """SHA-256 (hex) of the features and labels that heads were fitted on."""
+    data = hashlib.sha256()
+    for run in runs:
+        calls = [[dict(call.features), call.malicious] for call in run.calls]
+        data.update(json.dumps([run.id, calls], sort_keys=True).encode())
+    return data.hexdigest()
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Reads, serves, fits, writes."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of training traces")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--every", type=int, default=2, help="of the scenario rows; a sample")
+    options = parser.parse_args(argv)
+    scorer, judge = RivalScorer.from_pretrained(), PreciseScorer.from_pretrained()
+    rows = head_rows(options.data, options.seed)
+    direction = delegation(scorer, rows)
+    rows = sampled(rows, options.every)
+    notes = Notes(np.asarray(direction.weights, np.float32), direction.bias)
+    runs = list(served_runs(rows, scorer, judge, notes))
+    file = fitted(runs, direction, (scorer.id, judge.id))
+    raw = (json.dumps(file.model_dump(mode="json"), indent=1) + "\n").encode()
+    manifest = {
+        "command": "python -m gatling_guard.training.heads --data ../shared/data/train"
+                   f" --seed {options.seed} --every {options.every}",
+        "runs": len(runs), "calls": sum(len(run.calls) for run in runs),
+        "data_sha256": runs_digest(runs), "fitted_on": list(file.fitted_on),
+        "held_out_worlds": sorted(HELD_WORLDS), "held_out_suite": HELD_SUITE,
+        "sha256": {FILE: hashlib.sha256(raw).hexdigest()},
+    }  # fmt: skip
+    text = (json.dumps(manifest, indent=2, sort_keys=True) + "\n").encode()
+    write_folder(options.out, {FILE: raw, MANIFEST: text}, replace=True)
+    for name, head in file.heads.items():
+        says = {feature: curve.points[-1][1] for feature, curve in head.curves.items()}
+        print(name, says, head.default.hold.default, head.default.block.default)
+
+
+def sampled(rows: Sequence[LabelledTrace], every: int) -> list[LabelledTrace]:
+    """One in `every` of the scenario and suite rows, and of the benign ones half as many."""
+    hard = [row for row in rows if row.source not in BENIGN]
+    easy = [row for row in rows if row.source in BENIGN]
+    return [*hard[::every], *easy[:: 2 * every]]
+
+
+if __name__ == "__main__":
+    main()
