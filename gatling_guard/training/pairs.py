@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gatling_guard.errors import InputError
 from gatling_guard.training.items import CallView, Near, call_views
@@ -160,7 +161,7 @@ def pairs_digest(pairs: Iterable[Pair]) -> str:
     return data.hexdigest()
 
 
-def judge_auc(scores: Sequence[float], pairs: Sequence[Pair]) -> float:
+def judge_auc(scores: ArrayLike, pairs: Sequence[Pair]) -> float:
     """AUC of malicious against honest pairs."""
     truth = np.array([pair.malicious for pair in pairs], np.bool_)
     return float(auc(np.asarray(scores, np.float64), truth))
