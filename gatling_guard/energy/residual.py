@@ -11,11 +11,11 @@ Sees: the numbers of `features`. Does not see: text.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from gatling_guard.energy.features import FEATURES, risk_features
 from gatling_guard.energy.heads import Head, HeadsFile
 from gatling_guard.energy.risk import RiskDefault, group_of
 from gatling_guard.energy.types import Energy, Share
-from gatling_guard.errors import ConfigurationError
+from gatling_guard.errors import ConfigurationError, InputError
 from gatling_guard.plan import parse_json
 from gatling_guard.policy import EnergyBounds
 
@@ -60,7 +60,7 @@ class Residual:
         """
         found = read_scorer_folder(folder, (FILE,))
         where = found.path / FILE
-        self._file = _read(parse_json(found.files[FILE], what=str(where)), where)
+        self._file = _read(found.files[FILE], where)
         self.grey = self._file.grey
         self.factors: Mapping[str, float] = MappingProxyType(dict(self._file.factors))
         self.fitted_on = self._file.fitted_on
@@ -175,9 +175,12 @@ def _shares(
     return found
 
 
-def _read(raw: Any, where: Path) -> HeadsFile:
+def _read(data: bytes, where: Path) -> HeadsFile:
     try:
-        found = HeadsFile.model_validate(raw)
+        # Parsed twice: the first refuses doubled keys and NaN, the second takes lists for tuples.
+        found = HeadsFile.model_validate_json(json.dumps(parse_json(data, what=str(where))))
+    except InputError as error:
+        raise ConfigurationError(str(error)) from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
