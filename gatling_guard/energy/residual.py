@@ -185,6 +185,8 @@ def _read(data: bytes, where: Path) -> HeadsFile:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise ConfigurationError(f"{where}: {place}: {first['msg']}") from None
+    if SENSITIVE in found.heads and found.heads[SENSITIVE].default.may_block:
+        raise ConfigurationError(f"{where}: heads.{SENSITIVE}.default.may_block: must be false")
     unknown = sorted(
         {name for head in found.heads.values() for name in head.curves} - set(FEATURES)
     )

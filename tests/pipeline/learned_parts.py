@@ -19,6 +19,7 @@ from gatling_guard.energy.attribution import Attribution, Latents
 from gatling_guard.energy.residual import FILE, Residual
 from gatling_guard.pipeline import LearnedParts
 from gatling_guard.pipeline import learned as room
+from gatling_guard.policy import EnergyBounds
 
 DIM = 16
 
@@ -76,7 +77,7 @@ class AnyHead:
 
     def __call__(
         self, facts: EnergyFacts, attribution: Attribution | None, structure: Energy,
-        latents: Latents | None = None,
+        latents: Latents | None = None, *, bounds: EnergyBounds,
     ) -> tuple[Share, ...]:  # fmt: skip
         """What it was told to say."""
         self.seen.append(attribution)
