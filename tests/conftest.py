@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from gatling_guard import Guard
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # Set before any test imports langchain: nothing may be sent to a tracing service.
@@ -44,6 +46,29 @@ def offline() -> Iterator[None]:
         patch.setattr(socket.socket, "connect", guarded)
         patch.setattr(socket.socket, "connect_ex", guarded_ex)
         yield
+
+
+_DEFAULTS: dict[str, Any] = Guard.__init__.__kwdefaults__ or {}
+_AS_SHIPPED = _DEFAULTS["learned"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def structure_alone() -> Iterator[None]:
+    """A guard that is not told otherwise decides by the exact structure alone.
+
+    So decisions that a test writes down do not change with the weights that ship. What a plain
+    `Guard()` really does is tested with the fixture `as_shipped`, in tests/guard/test_default.py.
+    Code that runs in a process of its own gives `learned="off"` itself.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(_DEFAULTS, "learned", "off")
+        yield
+
+
+@pytest.fixture
+def as_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain `Guard()` uses what ships, as it does outside the tests."""
+    monkeypatch.setitem(_DEFAULTS, "learned", _AS_SHIPPED)
 
 
 @pytest.fixture(scope="session")

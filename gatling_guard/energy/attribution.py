@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol
 
 from gatling_guard.energy.facts import EnergyFacts
 from gatling_guard.energy.types import Energy, Share
+from gatling_guard.policy import EnergyBounds
 from gatling_guard.trace import Span
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,10 @@ class LearnedEnergy(Protocol):
         attribution: Attribution | None,
         structure: Energy,
         latents: Latents | None = None,
+        *,
+        bounds: EnergyBounds,
     ) -> tuple[Share, ...]:
-        """Shares >= 0, in addition to those of the structure.
+        """Shares >= 0, in addition to those of the structure; `bounds` are the policy's levels.
 
         `attribution` is None where nothing untrusted was read, for calls that can do no harm, and
         for a whole plan ahead of time.
@@ -139,6 +143,8 @@ class Silent:
         attribution: Attribution | None,
         structure: Energy,
         latents: Latents | None = None,
+        *,
+        bounds: EnergyBounds,
     ) -> tuple[Share, ...]:
         """Nothing."""
         return ()

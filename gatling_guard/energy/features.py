@@ -6,6 +6,7 @@ the exact structure (where do the values come from?). Wording alone is in none o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -48,6 +49,11 @@ def _decisive(facts: EnergyFacts, attribution: Attribution, kinds: Mapping[str, 
     ))  # fmt: skip
 
 
+def _number(logit: float) -> float:
+    """What is no finite number counts as the worst: a judge that fails lets nothing through."""
+    return logit if math.isfinite(logit) else math.inf
+
+
 def _kind(*names: str) -> Callable[[EnergyFacts, Attribution, Mapping[str, float]], float]:
     return lambda facts, attribution, kinds: sum(kinds.get(name, 0.0) for name in names)
 
@@ -63,7 +69,7 @@ FEATURES: Mapping[str, Feature] = MappingProxyType({
     ),
     "judged": Feature(
         "hierarchy", "read together, the user's words do not want this call",
-        lambda facts, a, kinds: UNREAD if a.judged is None else a.judged,
+        lambda facts, a, kinds: UNREAD if a.judged is None else _number(a.judged),
     ),
     "unsupported": Feature(
         "hierarchy", "nothing the user said is about this call",

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, FiniteFloat
+from pydantic import Field, FiniteFloat, ValidatorFunctionWrapHandler, WrapValidator
 
 from gatling_guard.energy.risk import Frozen, RiskDefault
+from gatling_guard.errors import ConfigurationError
 
 Point = tuple[FiniteFloat, Annotated[FiniteFloat, Field(ge=0, le=1e3)]]
 
@@ -41,12 +42,21 @@ class Curve(Frozen):
         return self.points[-1][1]
 
 
+def _placed(value: Any, read: ValidatorFunctionWrapHandler) -> RiskDefault:
+    """Wrong thresholds as an error of the file, which then names their place."""
+    try:
+        found: RiskDefault = read(value)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
+    return found
+
+
 class Head(Frozen):
     """A sum of curves, as a logit, and what its risk means."""
 
     bias: FiniteFloat
     curves: Annotated[dict[str, Curve], Field(min_length=1, max_length=64)]
-    default: RiskDefault
+    default: Annotated[RiskDefault, WrapValidator(_placed)]
 
     def risk(self, features: Mapping[str, float]) -> float:
         """log(1 + exp(logit)): >= 0, rising with every feature.

@@ -11,6 +11,7 @@ Sees: the numbers of `features`. Does not see: text.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +28,8 @@ from gatling_guard.energy.features import FEATURES, risk_features
 from gatling_guard.energy.heads import Head, HeadsFile
 from gatling_guard.energy.risk import RiskDefault, group_of
 from gatling_guard.energy.types import Energy, Share
-from gatling_guard.errors import ConfigurationError
+from gatling_guard.errors import ConfigurationError, InputError
+from gatling_guard.plan import parse_json
 from gatling_guard.policy import EnergyBounds
 
 HEADS = "heads-1"
@@ -173,13 +175,18 @@ def _shares(
     return found
 
 
-def _read(raw: bytes, where: Path) -> HeadsFile:
+def _read(data: bytes, where: Path) -> HeadsFile:
     try:
-        found = HeadsFile.model_validate_json(raw)
+        # Parsed twice: the first refuses doubled keys and NaN, the second takes lists for tuples.
+        found = HeadsFile.model_validate_json(json.dumps(parse_json(data, what=str(where))))
+    except InputError as error:
+        raise ConfigurationError(str(error)) from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise ConfigurationError(f"{where}: {place}: {first['msg']}") from None
+    if SENSITIVE in found.heads and found.heads[SENSITIVE].default.may_block:
+        raise ConfigurationError(f"{where}: heads.{SENSITIVE}.default.may_block: must be false")
     unknown = sorted(
         {name for head in found.heads.values() for name in head.curves} - set(FEATURES)
     )

@@ -256,16 +256,19 @@ def with_learned(work: Work, facts: EnergyFacts, structure: Energy) -> Energy:
 
     They answer the question of the circumstantial shares (who steers this call?) with more to go
     by, so that those count less beside them, by fixed factors that no text and no score can change.
-    What is left of the structure is what no learned part can lower.
+    What is left of the structure is what no learned part can lower. Where nothing was read that a
+    call could be compared with, and for a whole plan, they have no answer and it counts in full.
 
     Whatever a head says, no share is below 0 and no term ends above its cap; what is no finite
     number counts as the cap.
     """
     if work.learned is None:
         return structure
-    residual = work.learned.residual
-    floor = structure.scaled(residual.factors)
-    return floor + _bounded(residual(facts, work.attribution, structure, latents(work)), floor)
+    residual, found = work.learned.residual, work.attribution
+    compared = found is not None and found.rival is not None
+    floor = structure.scaled(residual.factors) if compared else structure
+    shares = residual(facts, found, structure, latents(work), bounds=work.policy.energy)
+    return floor + _bounded(shares, floor)
 
 
 def _bounded(shares: Iterable[Share], structure: Energy) -> Energy:

@@ -110,6 +110,7 @@ class RivalIndex:
         """Which of them are whole messages."""
         self._said_rows: Floats = np.zeros((0, 0), np.float32)
         self._tools: dict[str, Floats] = {}
+        self._last: tuple[str, Floats] | None = None
 
     def __len__(self) -> int:
         """Untrusted texts held."""
@@ -186,11 +187,17 @@ class RivalIndex:
             call: its `call_text`.
             tool: its `tool_text`.
         """
-        row, size = self._scorer.embed_calls([call])[0], len(self)
+        row, size = self._call(call), len(self)
         rows = np.stack([row, self._tool(tool)])
         spans, said = (held.reshape(-1, len(row)) for held in (self._rows[:size], self._said_rows))
         directive = self._directive[:size]
         return _attribution(rows, said, spans, self._spans, directive)
+
+    def _call(self, text: str) -> Floats:
+        """The row of a call; that of the last one is kept, since a check asks twice."""
+        if self._last is None or self._last[0] != text:
+            self._last = text, self._scorer.embed_calls([text])[0]
+        return self._last[1]
 
     def _tool(self, text: str) -> Floats:
         """The row of a tool's text, kept: an agent has few tools."""
@@ -210,7 +217,7 @@ class RivalIndex:
         if not places:
             return "", self._said_rows[:0]
         rows = self._said_rows[places]
-        best = int((rows @ self._scorer.embed_calls([call])[0]).argmax())
+        best = int((rows @ self._call(call)).argmax())
         return list(self._said)[places[best]], rows
 
 

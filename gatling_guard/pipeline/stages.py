@@ -259,15 +259,28 @@ def verdict_of(work: Work) -> tuple[Verdict, str]:
 
 def _scored(work: Work) -> tuple[Verdict, str]:
     bands, total = work.policy.energy, work.energy.total
-    if total >= bands.block_above:
+    if _beyond_doubt(work):
         return "block", f"energy {total:.1f}, blocked from {bands.block_above:g} on"
     if total < bands.allow_below or work.spec is None:
         return "allow", ""
     band = f"energy {total:.1f} between {bands.allow_below:g} and {bands.block_above:g}"
+    if total >= bands.block_above:
+        return bands.grey, f"energy {total:.1f}, of which no part is enough to block"
     lenient = not work.foisted or bands.grey_reversible == "block"
     if lenient and work.undoable and not _convicted(work):
         return bands.grey_reversible, f"{band}: a reversible call"
     return bands.grey, f"{band}: a call that cannot be undone"
+
+
+def _beyond_doubt(work: Work) -> bool:
+    """Whether the structure, or the learned part, is enough to block.
+
+    Where both are grey and only their sum is not, a person is asked: two suspicions are no proof.
+    """
+    kinds, level = work.energy.kinds(), work.policy.energy.block_above
+    learned = kinds.pop("learned", 0.0)
+    kinds.pop("restored", 0.0)
+    return sum(kinds.values()) >= level or learned >= level
 
 
 def _convicted(work: Work) -> bool:

@@ -49,7 +49,7 @@ DECAY = 2e-3
 STEPS = 600
 NEVER = -60.0
 """Logit of a run without a call that counts."""
-FACTORS = dict.fromkeys(("steering", "unasked", "follow-up", "trust-gap", "carried"), 0.2)
+FACTORS = dict.fromkeys(("steering", "unasked", "follow-up", "trust-gap", "carried"), 0.15)
 """What circumstantial shares of the structure count beside the heads: in delegated work they are
 as frequent in honest calls as in an attacker's."""
 RESTORED = Curve(points=((0.2, 0.0), (0.8, 1.0)))

@@ -76,7 +76,7 @@ def answer_to(graph: Any, config: Any) -> Any:
 
 
 def main() -> None:
-    guard = Guard(POLICY, ledger=FOLDER / "ledger.db")
+    guard = Guard(POLICY, ledger=FOLDER / "ledger.db", learned="off")
     with SqliteSaver.from_conn_string(str(FOLDER / "checkpoints.db")) as saver:
         graph = graph_of(guard, saver)
         if PHASE == "ask":

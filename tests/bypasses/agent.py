@@ -68,7 +68,7 @@ def new_guard(**policy: Any) -> Guard:
     for name, entry in policy.pop("tools", {}).items():
         entries[name] = entries.get(name, {}) | entry
     standard = load_policy("standard").model_dump(mode="json", exclude_unset=True)
-    guard = Guard(load_policy({**standard, **PATIENT, **policy, "tools": entries}))
+    guard = Guard(load_policy({**standard, **PATIENT, **policy, "tools": entries}), learned="off")
     for one in guard_tools:
         guard.register(one)
     return guard

@@ -137,7 +137,7 @@ def _policy(changes: str) -> Policy:
 
 def play(situation: Situation) -> Outcome:
     """Run the earlier calls, then judge the last one."""
-    guard = Guard(_policy(json.dumps(dict(situation.policy))))
+    guard = Guard(_policy(json.dumps(dict(situation.policy))), learned="off")
     for name in dict.fromkeys([*(step[0] for step in situation.earlier), situation.tool]):
         if name in tools():
             guard.register(tools()[name])

@@ -1,21 +1,25 @@
-"""Learned parts for tests: scorers of random rows, and heads that say anything."""
+"""Learned parts for tests: random scorers, judges and heads that say anything, small head files."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gatling_guard.encoders.scorer_folder import read_scorer_folder
 from gatling_guard.energy import TERMS, Energy, EnergyFacts, Share
 from gatling_guard.energy.attribution import Attribution, Latents
+from gatling_guard.energy.residual import FILE, Residual
 from gatling_guard.pipeline import LearnedParts
 from gatling_guard.pipeline import learned as room
+from gatling_guard.policy import EnergyBounds
 
 DIM = 16
 
@@ -41,6 +45,19 @@ class RandomScorer:
         return row / np.float32(np.linalg.norm(row))
 
 
+class AnyJudge:
+    """A judge that says one thing, or what a function makes of what it reads, and keeps that."""
+
+    def __init__(self, says: float | Callable[[str, str, str], float] = 0.0) -> None:
+        self.id, self._says = "judge-1", says
+        self.read: list[tuple[str, str, str]] = []
+
+    def judge(self, instruction: str, call: str, rival: str = "") -> float:
+        """What it was told to say."""
+        self.read.append((instruction, call, rival))
+        return self._says if isinstance(self._says, float) else self._says(instruction, call, rival)
+
+
 class AnyHead:
     """A head that gives the shares of a function, and keeps what it was shown."""
 
@@ -52,10 +69,15 @@ class AnyHead:
         self.id, self.grey, self._says = "any-1", grey, says
         self.seen: list[Attribution | None] = []
         self.latents: list[Latents | None] = []
+        self.factors: Mapping[str, float] = {}
+
+    def delegation(self, rows: NDArray[np.float32]) -> float:
+        """Nothing."""
+        return 0.0
 
     def __call__(
         self, facts: EnergyFacts, attribution: Attribution | None, structure: Energy,
-        latents: Latents | None = None,
+        latents: Latents | None = None, *, bounds: EnergyBounds,
     ) -> tuple[Share, ...]:  # fmt: skip
         """What it was told to say."""
         self.seen.append(attribution)
@@ -67,7 +89,7 @@ def saying(values: Sequence[float], edge: tuple[str, str] | None = None) -> AnyH
     """A head that gives one share per term of these values, whatever the call."""
     return AnyHead(
         lambda facts: [
-            Share(term, facts.call.node_id, value, "a head says so", "", edge)
+            Share(term, facts.call.node_id, value, "a head says so", "", edge, "learned")
             for term, value in zip(TERMS, values, strict=True)
         ]
     )
@@ -76,6 +98,43 @@ def saying(values: Sequence[float], edge: tuple[str, str] | None = None) -> AnyH
 def random_parts(head: AnyHead | None = None, seed: int = 0, **more: Any) -> LearnedParts:
     """Parts of a random scorer."""
     return LearnedParts(RandomScorer(seed), head or AnyHead(), **more)
+
+
+def head(
+    curves: Mapping[str, Sequence[tuple[float, float]]], *, bias: float = 0.0,
+    hold: float = 1.0, block: float = 3.0, may_block: bool = True,
+) -> dict[str, Any]:  # fmt: skip
+    """One head as it stands in a file: its curves' points by feature, and its thresholds."""
+    limits = {
+        name: {"default": at, "lowest": at, "highest": at}
+        for name, at in (("hold", hold), ("block", block))
+    }
+    rows = {name: {"points": [list(point) for point in points]} for name, points in curves.items()}
+    return {"bias": bias, "curves": rows, "default": {**limits, "may_block": may_block}}
+
+
+def heads_file(
+    *, grey: tuple[float, float] = (1.0, -1.0), factors: Mapping[str, float] | None = None,
+    **heads: dict[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """A heads.json of these heads, by name."""
+    return {"schema_version": 1, "grey": list(grey), "factors": factors or {}, "heads": heads}
+
+
+def write_heads(folder: Path, content: Any) -> Path:
+    """A folder of heads, as `training.heads` leaves it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = content if isinstance(content, bytes) else json.dumps(content).encode()
+    (folder / FILE).write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps({"sha256": {FILE: digest}}))
+    return folder
+
+
+def residual(content: Any) -> Residual:
+    """The heads of a file's content."""
+    with tempfile.TemporaryDirectory() as folder:
+        return Residual(write_heads(Path(folder), content))
 
 
 def installed(
@@ -92,12 +151,7 @@ def installed(
     Heads.fitted_on = (fitted_on,) if fitted_on else ()  # type: ignore[attr-defined]
     for name in ("text-1", "scorer-1"):
         shutil.copytree(room.PRETRAINED / name, folder / name)
-    heads = folder / "heads-1"
-    heads.mkdir()
-    data = b"{}"
-    (heads / "heads.json").write_bytes(data)
-    digest = hashlib.sha256(data).hexdigest()
-    (heads / "manifest.json").write_text(json.dumps({"sha256": {"heads.json": digest}}))
+    write_heads(folder / "heads-1", b"{}")
     patch.setattr(room, "PRETRAINED", folder)
     patch.setattr(room, "_kept", {})
     patch.setattr("gatling_guard.energy.residual.Residual", Heads)

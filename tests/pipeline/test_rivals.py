@@ -91,7 +91,8 @@ def test_numbers_of_an_attribution_by_hand() -> None:
     assert found.rival.text == texts[best]
     assert found.rival_directive is not None
     assert found.rival_directive.text == "c d"
-    assert not found.precise
+    assert found.judged is None
+    assert found.delegated == 0
 
 
 def test_nothing_to_compare_with_counts_as_minus_one() -> None:
@@ -159,31 +160,23 @@ def test_of_very_many_sentences_the_latest_are_kept() -> None:
     assert len(scorer.read) == read
 
 
-def test_precise_reads_the_nearest_and_further_directives() -> None:
-    static, better = RandomScorer(1), RandomScorer(2)
-    index = RivalIndex(static, better)
+def test_the_message_nearest_to_a_call_is_given_whole() -> None:
+    """The judge reads one message with the call; delegation is looked for in all of them."""
+    index = RivalIndex(scorer := RandomScorer())
+    none, rows = index.messages("the call")
+    assert none == ""
+    assert rows.shape[0] == 0
+    said = ["Read it. Answer Bob.", "Pay Ann. Today.", "  Read it. Answer Bob. "]
+    index.hear(said)
+    whole = [said[0], said[1]]
+    near = scorer.embed_texts(whole) @ scorer.embed_calls(["the call"])[0]
+    message, rows = index.messages("the call")
+    assert message == whole[int(near.argmax())]
+    assert np.allclose(rows, scorer.embed_texts(whole))
+
+
+def test_a_sentence_is_no_message() -> None:
+    """Nearest is a sentence, but what is given is the message around it."""
+    index = RivalIndex(RandomScorer())
     index.hear(["Read it. Answer Bob."])
-    spans = [span(f"text {n}", directive=n % 5 == 0) for n in range(40)]
-    index.add(spans)
-    assert better.read == list(instruction_texts("Read it. Answer Bob."))  # while nobody waits
-    better.read.clear()
-    found = index.precise("the call", "the tool", (3, 2, 1), lambda: True)
-    assert found is not None
-    assert found.precise
-    row = static.embed_calls(["the call"])[0]
-    order = sorted(spans, key=lambda s: -float(static.embed_texts([s.text])[0] @ row))
-    told = [s for s in order[3:] if s.directive][:2]
-    read = better.read[2:]
-    assert len(read) == 1 + 3 + 2
-    assert read[1:4] == [s.text for s in order[:3]]
-    assert read[4:] == [s.text for s in told]
-    cosines = better.embed_texts(read[1:]) @ better.embed_calls(["the call"])[0]
-    assert found.span == pytest.approx(float(cosines.max()), abs=1e-5)
-
-
-def test_precise_gives_up_when_time_is_over() -> None:
-    index = RivalIndex(RandomScorer(), RandomScorer())
-    index.add([span("a b")])
-    left = iter([True, True, False])
-    assert index.precise("c", "t", (8, 4, 8), lambda: next(left)) is None
-    assert RivalIndex(RandomScorer()).precise("c", "t", (8, 4, 8), lambda: True) is None
+    assert index.messages("Answer Bob.")[0] == "Read it. Answer Bob."
