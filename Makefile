@@ -20,7 +20,7 @@ INSTALLS_FROM := pyproject.toml constraints.txt scripts/install.sh
 .PHONY: help demo test check bench bench-agentdojo bench-recorded bench-latency bench-profiles \
 	bench-encoders bench-train bench-scorers ablation-training text-embeddings weights coverage-encoders \
 	train-smoke \
-	mutants lint types docs format clean
+	heads ablation mutants lint types docs format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -50,11 +50,11 @@ format: $(DEV)  ## Format the code and sort its imports
 
 bench: bench-latency bench-profiles bench-encoders bench-agentdojo bench-recorded  ## All benchmarks (about 20 minutes)
 
-bench-agentdojo: $(DEV)  ## Live AgentDojo environments: the guard in full, then beside R1, R3, R5, D1
+bench-agentdojo: $(DEV)  ## Live AgentDojo environments: the guard, then beside R1, R3, R5, D1, A0, A1, A2, A7, T5
 	@$(BIN)/gatling-guard bench agentdojo
 	@$(BIN)/gatling-guard bench agentdojo --subject all --attack direct --attack stealth
 
-bench-recorded: $(DEV)  ## The guard and R1, R3, R5, D1 on the recorded runs of ../shared/data/eval
+bench-recorded: $(DEV)  ## The guard and all baselines on the recorded runs of ../shared/data/eval
 ifeq ($(RECORDED),)
 	@echo "bench-recorded: skipped, there is no $(EVAL)"
 else
@@ -73,6 +73,13 @@ bench-encoders: $(DEV)  ## The encoders against a loop over the founding design,
 
 bench-train: $(DEV)  ## Plans generated and trained on per second of one core
 	@$(BIN)/python benchmarks/training.py
+
+heads: $(DEV)  ## Fit the heads of the learned residual again (2 minutes; needs ../shared)
+	@$(BIN)/python -m gatling_guard.training.heads --data ../shared/data/train \
+		--out gatling_guard/pretrained/heads-1
+
+ablation: $(DEV)  ## The guard with one part more at a time; ARGS="--data FILE ... --markdown"
+	@$(BIN)/python benchmarks/ablation.py $(ARGS)
 
 bench-scorers: $(DEV)  ## Margin AUC and next-tool rank of scorers and predictor on ../shared/data/eval
 	@test -d $(EVAL) || { echo "bench-scorers: skipped, there is no $(EVAL)"; exit 0; }; \

@@ -83,8 +83,8 @@ class HeadsFile(Frozen):
     factors: dict[str, Annotated[FiniteFloat, Field(ge=0, le=1)]] = {}
     """What shares of the structure count beside the heads, by kind."""
     restored: Curve | None = None
-    """By the feature "own": how much of what `factors` take off comes back, 0..1. Where the user
-    leaves nothing to others, circumstantial shares say as much as without heads."""
+    """By the feature "judged": how much of what `factors` take off comes back, 0..1. What the
+    structure suspects counts as far as the judge finds the call foreign, too."""
     fitted_on: tuple[str, ...] = ()
     delegation: Delegation = Delegation()
     heads: Annotated[dict[str, Head], Field(min_length=1, max_length=8)]

@@ -139,16 +139,20 @@ class Residual:
             if energy > best:
                 best, head = energy, self._file.heads[name]
         learned = _shares(facts, attribution, head, found.features, best) if head else []
-        return (*learned, *self._restored(structure, found.features["own"]))
+        return (*learned, *self._restored(structure, attribution))
 
-    def _restored(self, structure: Energy, own: float) -> list[Share]:
-        """What the factors take off comes back as far as the user delegates nothing."""
-        if self._file.restored is None:
+    def _restored(self, structure: Energy, attribution: Attribution) -> list[Share]:
+        """What the factors take off comes back as far as the judge agrees with the structure.
+
+        Where it could not be asked (no weights, no time), all of it.
+        """
+        if self._file.restored is None or attribution.margin < self.grey[0]:
             return []
-        part = min(1.0, self._file.restored.of(own))
+        judged = attribution.judged
+        part = 1.0 if judged is None else min(1.0, self._file.restored.of(judged))
         return [
             replace(share, value=share.value * (1 - self.factors[share.kind]) * part,
-                    reason=f"not delegated: {share.reason}", kind="restored")
+                    reason=f"and read together: {share.reason}", kind="restored")
             for share in structure.shares
             if share.kind in self.factors
         ]  # fmt: skip
