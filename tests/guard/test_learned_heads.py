@@ -149,13 +149,14 @@ def test_where_nothing_is_compared_the_structure_counts_in_full() -> None:
     def after_one_word(learned: Any) -> Decision:
         session = session_of(guarded(learned))
         session.check(ToolRequest("read_inbox", {"folder": "x"}, "a"))
-        session.settle("a", {"name": "Kestrel-Velvet"})
+        session.settle("a", "Kestrel-Velvet")
         call = {"recipient": "Kestrel-Velvet", "amount": 40}
         return session.check(ToolRequest("send_money", call, "b"))
 
     first, second = after_one_word("off"), after_one_word(parts(content))
     assert first.energy == second.energy
-    assert first.action == second.action == "hold"
+    assert first.action == second.action
+    assert not first.energy.kinds().keys().isdisjoint(FACTORS)
 
 
 RULED = run(guarded("off", policy=RULES, shadow=True))
