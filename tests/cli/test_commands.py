@@ -254,6 +254,16 @@ def test_doctor_names_what_nothing_mediates(app_module: str) -> None:
     assert "nothing" in run("doctor", f"{app_module}:bare").stdout
 
 
+def test_doctor_says_which_learned_parts_decide(
+    app_module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P7: what is installed decides, and where it is not there doctor names the file."""
+    monkeypatch.setattr("gatling_guard.pipeline.learned.PRETRAINED", tmp_path / "none")
+    said = json.loads(run("doctor", f"{app_module}:covered", "--json").stdout)["decides"]
+    assert said == "structure only: text-1/manifest.json is missing"
+    assert said in " ".join(run("doctor", f"{app_module}:covered").stdout.split())
+
+
 def test_doctor_says_how_a_tool_is_classified(
     app_module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

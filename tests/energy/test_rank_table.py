@@ -31,6 +31,20 @@ LEAST_CONCORDANCE = 0.88
 LEAST_TAU = 0.73
 
 
+def test_every_share_says_what_was_found() -> None:
+    """R45, issue 6: `kind` is set for each share of every term, and shares by kind add up."""
+    found = set()
+    for outcome in outcomes().values():
+        energy = outcome.decision.energy
+        assert all(share.kind for share in energy.shares), outcome.situation.id
+        assert sum(energy.kinds().values()) == pytest.approx(energy.total)
+        assert sum(share.value for share in energy.shares) == pytest.approx(energy.total)
+        found |= {(share.term, share.kind) for share in energy.shares}
+    assert {term for term, _ in found} == set(CAPS)
+    kinds = [kind for _, kind in found]
+    assert len(set(kinds)) == len(kinds)  # a kind belongs to one term
+
+
 def test_the_table_is_what_it_claims() -> None:
     """At least 60 situations, half of them honest, every group and 25 pairs that can be judged."""
     groups = Counter(row.group for row in SITUATIONS)

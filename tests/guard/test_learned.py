@@ -20,6 +20,7 @@ from gatling_guard.encoders import Encoders, load_encoders
 from gatling_guard.energy import CAPS, TERMS
 from gatling_guard.pipeline import LearnedParts
 from gatling_guard.pipeline import learned as room
+from gatling_guard.policy import load_policy
 from tests.pipeline.learned_parts import (
     AnyHead,
     AnyJudge,
@@ -42,8 +43,13 @@ CALLS: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
+STANDARD = load_policy("standard").model_dump(mode="json", exclude_unset=True)
+PATIENT = load_policy({**STANDARD, "limits": {**STANDARD["limits"], "deadline_ms": 60_000}})
+"""`standard` with all the time it needs: a busy machine is not under test."""
+
+
 def guarded(learned: Any, **options: Any) -> Guard:
-    guard = Guard(learned=learned, **options)
+    guard = Guard(learned=learned, **{"policy": PATIENT, **options})
     for name in sorted({name for name, _, _ in CALLS} - {"unheard_of"}):
         fields = next(arguments for tool, arguments, _ in CALLS if tool == name)
         kinds = {field: {"type": "integer" if value == 40 else "string"}

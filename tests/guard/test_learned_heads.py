@@ -36,10 +36,11 @@ from tests.pipeline.learned_parts import (
 )
 
 FACTORS = ("steering", "unasked", "follow-up", "trust-gap", "carried")
+LONG = {"limits": {"deadline_ms": 60_000}}
 RULES = {
     "version": 1,
     "unknown_tools": "hold",
-    "limits": {"deadline_ms": 60_000},
+    **LONG,
     "tools": {"delete_file": {"allow": False}},
     "holds": [{"tools": ["send_money"], "reason": "money"}],
     "flows": ["deny: public -> send (content)"],
@@ -131,6 +132,33 @@ def test_whatever_the_file_no_learned_part_lowers_the_structure(
     assert next(structures, None) is None
 
 
+def test_where_nothing_is_compared_the_structure_counts_in_full() -> None:
+    """P1, P7: factors are for calls that the heads look at; not for plans, not without texts."""
+    content = heads_file(calm=certain(40.0), factors=dict.fromkeys(FACTORS, 0.0))
+    plan = {
+        "nodes": [
+            {"node_id": "1", "tool_name": "read_inbox", "arguments": {"folder": "x"}},
+            {"node_id": "2", "tool_name": "send_money", "arguments": {"recipient": "$1.name"}},
+        ],
+        "edges": [{"source": "1", "target": "2", "argument": "/recipient"}],
+    }  # fmt: skip
+    plain, found = (guarded(how).check(plan) for how in ("off", parts(content)))
+    assert plain.energy == found.energy
+    assert {"trust-gap", "unasked"} <= plain.energy.kinds().keys()
+
+    def after_one_word(learned: Any) -> Decision:
+        session = session_of(guarded(learned))
+        session.check(ToolRequest("read_inbox", {"folder": "x"}, "a"))
+        session.settle("a", "Kestrel-Velvet")
+        call = {"recipient": "Kestrel-Velvet", "amount": 40}
+        return session.check(ToolRequest("send_money", call, "b"))
+
+    first, second = after_one_word("off"), after_one_word(parts(content))
+    assert first.energy == second.energy
+    assert first.action == second.action
+    assert not first.energy.kinds().keys().isdisjoint(FACTORS)
+
+
 RULED = run(guarded("off", policy=RULES, shadow=True))
 
 
@@ -187,7 +215,7 @@ def test_a_judge_that_breaks_blocks() -> None:
 
 def after_mail(content: dict[str, Any], tool: str, **policy: Any) -> Decision:
     """The decision on one call of the user's session after a mail was read."""
-    guard = guarded(parts(content), policy={"version": 1, **policy})
+    guard = guarded(parts(content), policy={"version": 1, **LONG, **policy})
     session = guard.session(run_id="r", instruction="Read my mails and add a note on the report.")
     session.check(ToolRequest("read_inbox", {"folder": "x"}, "a"))
     session.settle("a", MAIL)
@@ -255,7 +283,7 @@ GRANTS = [{"source": "read_file", "effects": ["pay"], "reason": "bills are paid 
 
 
 def paid(**policy: Any) -> Decision:
-    guard = Guard({"version": 1, **policy}, learned=parts(heads_file(calm=certain(2.0))))
+    guard = Guard({"version": 1, **LONG, **policy}, learned=parts(heads_file(calm=certain(2.0))))
     guard.register(_read_file, effect="read", third_party=["*"])
     guard.register(_pay, effect="pay", reversible=False, identity_args=["account", "amount"])
     session = guard.session(instruction="Pay my open bills.")
