@@ -72,13 +72,14 @@ def calibrate(
 ) -> None:
     """Fit the thresholds of the learned part to your own benign runs, or check them for drift.
 
-    The runs are judged in shadow mode by the learned heads of this installation. Useful from about 50 instructions; blocking needs 99. It
-    bounds false stops of the learned part, not attacks; rules and structure do not change.
+    The learned heads of this installation judge the runs in shadow mode. Useful from about 50
+    instructions; blocking needs 99. It bounds false stops of the learned part, not attacks; rules
+    and structure do not change. A guard uses the file with `Guard(calibration=FILE)`.
 
     With --check: is what TRACES hold still like what the calibration was made from?
 
     Exit codes: 0 done, no drift; 1 --check found drift; 2 bad usage, unreadable file, attacks
-    among the rows, no learned heads, or a calibration of other heads; 3 done, but some lines were bad.
+    among the rows, no learned heads, or a calibration of others; 3 done, but some lines were bad.
     """
     with reported(json_):
         if check != (calibration is not None):

@@ -81,7 +81,7 @@ def mail(
         session.check(ToolRequest("read_inbox", {"folder": "inbox"}, "a"))
         session.settle("a", MAIL)
         decision = session.check(
-            ToolRequest("send_email", {"to": "bob@corp.example", "body": "the roof"}, "b")
+            ToolRequest("send_email", {"to": "bob@corp.example", "body": "hello"}, "b")
         )
         session.settle("b", "sent")
     return decision
