@@ -73,12 +73,12 @@ class Calibrated:
         """
         _ = self._usable
 
-    def serving(self, policy: str, catalog: Catalog) -> ToolsetCalibration | None:
+    def serving(self, policy: str, catalog: Catalog | None) -> ToolsetCalibration | None:
         """The calibration where it is in use; None where the shipped thresholds decide.
 
         Args:
             policy: digest of the policy in force.
-            catalog: the tools.
+            catalog: the tools; None: not known, and not compared.
 
         Raises:
             ConfigurationError: see `require`.
@@ -86,7 +86,7 @@ class Calibrated:
         fits = self._fit(policy, catalog)
         return self._usable if fits is not None and fits.status == "valid" else None
 
-    def unused(self, policy: str, catalog: Catalog) -> str:
+    def unused(self, policy: str, catalog: Catalog | None) -> str:
         """Why a calibration that was given is not in use; "" where it is, or none was given."""
         if self._given is None:
             return ""
@@ -96,25 +96,24 @@ class Calibrated:
         why = "; ".join(fits.reasons)
         return f"the calibration is stale, the shipped thresholds decide: {why}" if why else ""
 
-    def mode(self, policy: str, catalog: Catalog) -> str:
+    def mode(self, policy: str, catalog: Catalog | None) -> str:
         """For people: which parts and thresholds decide."""
         found, why = self.serving(policy, catalog), self.unused(policy, catalog)
         calibrated = f" + {found.id}" if found is not None else f" ({why})" if why else ""
         return self._learned.mode + calibrated
 
-    def _fit(self, policy: str, catalog: Catalog) -> Fit | None:
+    def _fit(self, policy: str, catalog: Catalog | None) -> Fit | None:
         """None where there is nothing that could fit."""
         kept, parts = self._usable, self._learned.parts
         if kept is None or parts is None:
             return None
-        key = (policy, catalog.generation)
+        key = (policy, -1 if catalog is None else catalog.generation)
         found = self._fits.get(key)
         if found is None:
             from gatling_guard.energy.risk import toolset_digest
 
-            found = kept.fits(
-                parts.models, parts.defaults, policy=policy, toolset=toolset_digest(catalog)
-            )
+            tools = None if catalog is None else toolset_digest(catalog)
+            found = kept.fits(parts.models, parts.defaults, policy=policy, toolset=tools)
             with self._lock:
                 if len(self._fits) > 64:  # policies and tools may change for ever
                     self._fits.clear()

@@ -206,6 +206,20 @@ def test_the_file_serves_in_a_guard(honest: Path, tmp_path: Path) -> None:
     assert guard.drift.served == 1
 
 
+def test_doctor_says_whether_it_would_be_in_use(
+    honest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = tmp_path / "c.json"
+    assert run(honest, "--out", to).exit_code == 0
+    (tmp_path / "calibrated_target.py").write_text("def tool(x: str) -> str:\n    return x\n")
+    monkeypatch.chdir(tmp_path)
+    for policy, words in (("standard", f"+ {read_calibration(to.read_text()).id}"),
+                          ("strict", "stale, the shipped thresholds decide")):  # fmt: skip
+        asked = ["doctor", "calibrated_target:tool", "-c", str(to), "--policy", policy, "--json"]
+        done = CliRunner().invoke(app, asked)
+        assert words in json.loads(done.stdout)["decides"]
+
+
 def test_without_heads_there_is_nothing_to_calibrate(
     honest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,9 +41,10 @@ def threshold(default: float, lowest: float, highest: float) -> dict[str, float]
 def heads(bias: float = 1.0) -> Residual:
     """`calm` gives every judged call a risk of softplus(bias); `sensitive` next to none."""
     flat = {"margin": {"points": [[0.0, 0.0]]}}
-    calm = {"bias": bias, "curves": flat, "default": {
+    calm: dict[str, Any] = {"bias": bias, "curves": flat, "default": {
         "hold": threshold(2.0, 0.5, 4.0), "block": threshold(8.0, 5.0, 12.0)}}  # fmt: skip
-    sensitive = {"bias": -20.0, "curves": flat, "default": {**calm["default"], "may_block": False}}
+    sensitive = {"bias": -20.0, "curves": flat,
+                 "default": {**calm["default"], "may_block": False}}  # fmt: skip
     return residual(heads_file(calm=calm, sensitive=sensitive))
 
 
