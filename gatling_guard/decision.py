@@ -7,7 +7,9 @@ fired is an oracle for whoever wrote the text it reads.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from gatling_guard.energy.types import Energy
@@ -31,6 +33,8 @@ class _Base:
     plan: ExecutionPlan | None = None
     """For a whole plan: the plan to run (allowed, repaired) or the one refused."""
     energy: Energy = field(default_factory=Energy)
+    risks: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    """What the learned heads said, >= 0 each; empty where there are none or they were not asked."""
     findings: tuple[Finding, ...] = ()
     lineage: tuple[Lineage, ...] = ()
     reasons: tuple[str, ...] = ()

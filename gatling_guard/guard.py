@@ -8,7 +8,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
 from gatling_guard.catalog import Catalog, ToolSpec, spec_from_any
 from gatling_guard.decision import Decision
@@ -17,6 +17,7 @@ from gatling_guard.errors import ConfigurationError, PolicyError
 from gatling_guard.ledger import Ledger
 from gatling_guard.pipeline import (
     STAGES,
+    Calibrated,
     Learned,
     LearnedParts,
     Monitor,
@@ -30,6 +31,10 @@ from gatling_guard.plan import ExecutionPlan, digest, parse_plan
 from gatling_guard.policy import BUILTIN, Policy, PolicyFile, load_policy
 from gatling_guard.session import Session
 from gatling_guard.wrapping import Wrapper
+
+if TYPE_CHECKING:
+    from gatling_guard.energy.calibration import ToolsetCalibration
+    from gatling_guard.energy.drift import Drift
 
 F = TypeVar("F", bound=Callable[..., Any])
 OUTSIDE = (
@@ -63,11 +68,16 @@ class Guard:
         learned: "auto" uses the learned parts that came with this version, and the exact structure
             alone where a file of theirs is missing (`mode` says so); "off" never does; or parts of
             your own. They are loaded once per process, by its first session.
+        calibration: thresholds of the learned parts from your own runs (`gatling-guard calibrate`),
+            or the path of such a file, which is read once. Under another policy, or with other
+            tools, than it was made for, the shipped thresholds decide, and `mode` says so.
 
     Raises:
         PolicyError: the policy is wrong; every fault with its file, line and key.
-        ConfigurationError: `learned` is none of these. A damaged file of a learned part raises it
-            where the first session is made.
+        ConfigurationError: `learned` is none of these, or the calibration cannot be read. A damaged
+            file of a learned part, or a calibration of other heads, raises it where the first
+            session is made.
+        InputError: the calibration is none, or damaged; every fault with its place.
         LedgerError: the ledger cannot be opened.
     """
 
@@ -84,15 +94,17 @@ class Guard:
         max_sessions: int = 1000,
         reload_every: float | None = None,
         learned: Literal["auto", "off"] | LearnedParts = "auto",
+        calibration: ToolsetCalibration | str | Path | None = None,
     ) -> None:
         loaded = load_policy(policy)
         self._source = policy
         watched = None if reload_every is None else PolicyFile(_file(policy), reload_every)
+        parts = Learned(learned)
         self.ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
         self._monitor = Monitor(
             loaded, catalog if catalog is not None else Catalog(), Notary(self.ledger),
             shadow, clock, composite, tuple(stages), watched=watched,
-            learned=Learned(learned),
+            learned=parts, calibrated=Calibrated(calibration, parts),
         )  # fmt: skip
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._dropped: OrderedDict[str, None] = OrderedDict()
@@ -106,12 +118,25 @@ class Guard:
 
     @property
     def mode(self) -> str:
-        """Which parts decide: the exact structure, and which learned ones beside it.
+        """Which parts decide: the exact structure, which learned ones beside it, whose thresholds.
 
         Raises:
-            ConfigurationError: a file of a learned part is damaged.
+            ConfigurationError: a file of a learned part is damaged, or the calibration is of
+                other heads.
         """
-        return self._monitor.learned.mode
+        return self._monitor.mode
+
+    @property
+    def drift(self) -> Drift | None:
+        """Whether sessions that are over still look like the runs of the calibration.
+
+        None without one. Its `status` is `quiet`, `warning` or `alarm`; the first alarm is also in
+        the ledger.
+
+        Raises:
+            ConfigurationError: the calibration is of other heads.
+        """
+        return self._monitor.calibrated.drift
 
     @property
     def catalog(self) -> Catalog:
@@ -246,6 +271,7 @@ class Guard:
 
     def _drop_one(self) -> None:
         run_id, session = self._sessions.popitem(last=False)
+        session.close()
         if session.has_outputs:  # its taint must not be forgotten with it
             self._dropped[run_id] = None
             while len(self._dropped) > 1000 * self._max_sessions:
@@ -295,7 +321,8 @@ class Guard:
             parsed = plan if isinstance(plan, ExecutionPlan) else parse_plan(plan)
             content = digest([parsed.model_dump(mode="json"), role, instruction])
             run_id = self.ledger.bind(content)[:32]
-            whole, _ = parsed, monitor.learned.parts  # loaded before the time runs
+            whole = parsed
+            monitor.calibrated.require()  # loaded before the time runs
             return monitor.runner.run(
                 lambda ticket: check_plan(
                     monitor, ticket, whole, run_id=run_id, role=role, instruction=instruction

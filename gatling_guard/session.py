@@ -91,7 +91,9 @@ class Session:
         warm_up()
         self.run_id, self.role = run_id, role
         self._monitor = monitor
+        monitor.calibrated.require()
         parts = monitor.learned.parts
+        self._closed = False
         self._state = SessionState(
             run_id, literals=monitor.policy.literals(), rivals=parts.rivals() if parts else None,
             latents=parts.latents() if parts else None,
@@ -111,7 +113,7 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
-        """Give the previous session back."""
+        """Give the previous session back; one that is left altogether is over (`close`)."""
         entered = self._monitor.entered
         before = list(entered.get())
         with self._monitor.lock:
@@ -119,6 +121,8 @@ class Session:
         if self in before:  # the last time it was entered in this context
             del before[len(before) - 1 - before[::-1].index(self)]
             entered.set(tuple(before))
+        if self not in before:
+            self.close()
 
     async def __aenter__(self) -> Session:
         """As `__enter__`."""
@@ -130,6 +134,18 @@ class Session:
     ) -> None:  # fmt: skip
         """As `__exit__`."""
         self.__exit__(kind, error, trace)
+
+    def close(self) -> None:
+        """Say that the task is over: where a calibration is in use, it counts for drift, once.
+
+        Never raises, and forbids nothing: a session that goes on is still guarded.
+        """
+        with self._lock:
+            if self._closed or not self._state.peaks:
+                return
+            self._closed = True
+            peaks, said = dict(self._state.peaks), tuple(self._state.instructions)
+        self._monitor.calibrated.served(peaks, said, self._monitor.notary, self.run_id)
 
     # ------------------------------------------------------------- what is trusted
 
@@ -276,6 +292,8 @@ class Session:
 
     def _commit(self, work: Work, decision: Decision) -> None:
         state, runs = self._state, not stopped(decision)
+        for name, risk in (work.risks if work.calibration is not None else {}).items():
+            state.peaks[name] = max(risk, state.peaks.get(name, 0.0))
         if not runs and len(state.records) > 2 * work.policy.limits.max_calls:
             return  # refused for their number: remembering them would be the damage
         record = Record(
@@ -519,7 +537,7 @@ class Session:
     @property
     def mode(self) -> str:
         """Which parts decide: the exact structure, and which learned ones beside it."""
-        return self._monitor.learned.mode
+        return self._monitor.mode
 
     @property
     def has_outputs(self) -> bool:

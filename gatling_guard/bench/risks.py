@@ -7,49 +7,17 @@ which nobody can check here.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
 from gatling_guard.bench.replay import Replay, toolset_of
 from gatling_guard.bench.subject import GuardSubject
 from gatling_guard.catalog import ToolSpec
-from gatling_guard.decision import Decision
 from gatling_guard.energy.conformal import Task, cluster_of
-from gatling_guard.energy.risk import Limit, RiskDefault, group_of, toolset_digest
+from gatling_guard.energy.risk import group_of, toolset_digest
 from gatling_guard.pipeline import ToolRequest
 from gatling_guard.trace import RecordedTrace
-
-RiskOf = Callable[[Decision], Mapping[str, float] | None]
-"""The risks of one decision by name; None where there are none."""
-
-
-@dataclass(frozen=True, slots=True)
-class RiskSource:
-    """Where risks come from, and what ships with it."""
-
-    of: RiskOf
-    models: Mapping[str, str]
-    """Id of the weights behind each risk."""
-    defaults: Mapping[str, RiskDefault]
-
-
-def _structure(decision: Decision) -> Mapping[str, float] | None:
-    return {"structure": decision.energy.total}
-
-
-STRUCTURE = RiskSource(
-    _structure,
-    {"structure": "structure-1"},
-    {
-        "structure": RiskDefault(
-            hold=Limit(default=2.0, lowest=1.0, highest=4.0),
-            block=Limit(default=8.0, lowest=6.0, highest=12.0),
-        )
-    },
-)
-"""The exact energy as if it were a risk: shows what a calibration would be. No session uses it."""
 
 
 @dataclass
@@ -58,18 +26,17 @@ class RiskRun:
 
     job: Replay
     subject: GuardSubject
-    source: RiskSource
     stop_at_attacks: bool = True
     """Rows after the first attack are only counted: the caller will refuse the file."""
     attacks: int = 0
     quiet: int = 0
-    """Tasks without a call that acts."""
+    """Tasks without a call that the heads judged: none acts, or nothing untrusted came before."""
     failed: int = 0
-    """Calls that could not be scored."""
+    """Calls that the guard could not check."""
     _tools: dict[str, tuple[ToolSpec, ...]] = field(default_factory=dict)
 
     def tasks(self) -> Iterator[Task]:
-        """Tasks of benign rows, those without a call that acts too.
+        """Tasks of benign rows, those without a judged call too.
 
         Raises:
             TraceError: the file itself cannot be read.
@@ -99,13 +66,10 @@ class RiskRun:
             group = group_of(spec.profile) if spec else None
             if group is None:
                 continue
-            risks = None if decision.call is None else self.source.of(decision)
-            self.failed += risks is None
-            for name, value in (risks or {}).items():
+            self.failed += any(reason.startswith("guard.error") for reason in decision.reasons)
+            for name, value in decision.risks.items():
                 found = peaks.setdefault(name, {})
-                # No number is the worst number: `max` would lose it.
-                worst = math.inf if math.isnan(value) else value
-                found[group] = max(worst, found.get(group, 0.0))
+                found[group] = max(value, found.get(group, 0.0))
         self.quiet += not peaks
         return Task(cluster_of(seen.instruction), trace.id, peaks)
 

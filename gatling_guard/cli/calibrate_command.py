@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gatling_guard.bench import GuardSubject, Replay, find_toolsets
-from gatling_guard.bench.risks import STRUCTURE, RiskRun, RiskSource
+from gatling_guard.bench.risks import RiskRun
 from gatling_guard.cli.calibrate_tables import (
     calibration_document,
     drift_document,
@@ -38,10 +38,8 @@ from gatling_guard.energy.conformal import Alphas, Task, fit, one_per_cluster
 from gatling_guard.energy.drift import Drift
 from gatling_guard.energy.risk import POOLED
 from gatling_guard.errors import ConfigurationError
+from gatling_guard.pipeline import Learned, LearnedParts
 from gatling_guard.policy import Policy, load_policy
-
-SOURCE: RiskSource = STRUCTURE
-"""What is calibrated. Until the learned heads are there, the exact energy stands in."""
 
 
 def calibrate(
@@ -74,13 +72,14 @@ def calibrate(
 ) -> None:
     """Fit the thresholds of the learned part to your own benign runs, or check them for drift.
 
-    The runs are judged in shadow mode. Useful from about 50 instructions; blocking needs 99. It
-    bounds false stops of the learned part, not attacks; rules and structure do not change.
+    The learned heads of this installation judge the runs in shadow mode. Useful from about 50
+    instructions; blocking needs 99. It bounds false stops of the learned part, not attacks; rules
+    and structure do not change. A guard uses the file with `Guard(calibration=FILE)`.
 
     With --check: is what TRACES hold still like what the calibration was made from?
 
     Exit codes: 0 done, no drift; 1 --check found drift; 2 bad usage, unreadable file, attacks
-    among the rows, or a calibration of other weights; 3 done, but some lines were bad.
+    among the rows, no learned heads, or a calibration of others; 3 done, but some lines were bad.
     """
     with reported(json_):
         if check != (calibration is not None):
@@ -90,10 +89,11 @@ def calibrate(
         if out_ is not None and out_.exists() and traces.exists() and out_.samefile(traces):
             raise ConfigurationError(f"--out would overwrite the traces: {out_}")
         alphas, served = Alphas(alpha_hold, alpha_block), load_policy(policy)
-        kept = _kept(calibration, served) if calibration is not None else None
+        parts = _parts()
+        kept = _kept(calibration, served, parts) if calibration is not None else None
         run = RiskRun(
             Replay(traces, find_toolsets(traces, toolsets), limit),
-            GuardSubject(served, shadow=True), SOURCE, stop_at_attacks=not benign_only,
+            GuardSubject(served, shadow=True, learned=parts), stop_at_attacks=not benign_only,
         )  # fmt: skip
         tasks = _tasks(run, limit)
         facts = {
@@ -102,13 +102,13 @@ def calibrate(
             "without_risk": run.quiet, "unscored": run.failed,
         }  # fmt: skip
         if kept is not None:
-            document = facts | _checked(kept, tasks, run.toolset, served)
+            document = facts | _checked(kept, tasks, run.toolset, served, parts)
         else:
             made = fit(
-                tasks, SOURCE.defaults, SOURCE.models, policy=served.digest, toolset=run.toolset,
+                tasks, parts.defaults, parts.models, policy=served.digest, toolset=run.toolset,
                 alphas=alphas, groups=effect_groups, seed=seed,
             )  # fmt: skip
-            document = facts | calibration_document(made, tasks, SOURCE.defaults, seed)
+            document = facts | calibration_document(made, tasks, parts.defaults, seed)
             if out_ is not None:
                 out_.write_text(made.to_text(), "utf-8")
                 document["calibration"] = str(out_)
@@ -122,10 +122,21 @@ def calibrate(
     raise typer.Exit(PARTIAL if run.job.issues else OK)
 
 
-def _kept(path: Path, policy: Policy) -> ToolsetCalibration:
+def _parts() -> LearnedParts:
+    """The learned parts, whose risks are calibrated."""
+    learned = Learned("auto")
+    if learned.parts is None:
+        raise ConfigurationError(
+            f"there is nothing to calibrate: this installation has no learned heads"
+            f" ({learned.missing})"
+        )
+    return learned.parts
+
+
+def _kept(path: Path, policy: Policy, parts: LearnedParts) -> ToolsetCalibration:
     """The calibration to check against; refused before any run is judged if it is of others."""
     kept = read_calibration(path.read_bytes(), what=str(path))
-    fits = kept.fits(SOURCE.models, SOURCE.defaults, policy=policy.digest)
+    fits = kept.fits(parts.models, parts.defaults, policy=policy.digest)
     if fits.status == "refused":
         raise ConfigurationError(f"{path}: not usable: {'; '.join(fits.reasons)}")
     return kept
@@ -148,10 +159,10 @@ def _tasks(run: RiskRun, limit: int | None) -> list[Task]:
 
 
 def _checked(
-    kept: ToolsetCalibration, tasks: list[Task], toolset: str, policy: Policy
+    kept: ToolsetCalibration, tasks: list[Task], toolset: str, policy: Policy, parts: LearnedParts
 ) -> dict[str, Any]:
     """One run of every instruction, in the order of the file, against a calibration."""
-    fits = kept.fits(SOURCE.models, SOURCE.defaults, policy=policy.digest, toolset=toolset)
+    fits = kept.fits(parts.models, parts.defaults, policy=policy.digest, toolset=toolset)
     monitor = Drift.start(kept)
     above = {"hold": 0, "block": 0}
     drawn = [task for task in one_per_cluster(tasks, kept.seed) if any(task.peaks.values())]

@@ -193,7 +193,7 @@ def _print_counts(document: Mapping[str, Any]) -> None:
     parts = [
         counted(document["rows"] - document["attacks_skipped"], "benign run"),
         counted(document["instructions"], "instruction") if "instructions" in document else "",
-        f"{document['without_risk']} without a call that acts" if document["without_risk"] else "",
+        f"{document['without_risk']} without a call to judge" if document["without_risk"] else "",
         f"{document['attacks_skipped']} attacks skipped" if document["attacks_skipped"] else "",
         counted(document["unscored"], "call") + " not scored" if document["unscored"] else "",
         counted(document["bad_lines"], "bad line") if document["bad_lines"] else "",
@@ -227,4 +227,4 @@ def print_drift(document: Mapping[str, Any]) -> None:
                 f" ({low:.1%} to {high:.1%}; calibrated for {share['alpha']:.1%} per group)"
             )
     for reason in document["fit"]["reasons"]:
-        out.print(f"[yellow]STALE:[/yellow] {plain(reason)}")
+        out.print(f"[yellow]STALE:[/yellow] {plain(reason)}; the shipped thresholds decide")

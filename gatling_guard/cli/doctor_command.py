@@ -5,18 +5,20 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.table import Table
 
-from gatling_guard.catalog import ToolSpec
+from gatling_guard.catalog import Catalog, ToolSpec
 from gatling_guard.cli.console import (
     OK,
     REFUSED,
     JsonFlag,
+    PolicyOption,
     cell,
     counted,
     out,
@@ -24,7 +26,8 @@ from gatling_guard.cli.console import (
     reported,
 )
 from gatling_guard.errors import ConfigurationError
-from gatling_guard.pipeline import Learned
+from gatling_guard.pipeline import Calibrated, Learned
+from gatling_guard.policy import load_policy
 from gatling_guard.wrapping import MARK
 
 PLUGINS = "gatling_guard.coverage"
@@ -61,6 +64,10 @@ def doctor(
     target: Annotated[
         str, typer.Argument(help="`package.module:name` of an agent, a tool or a list of tools.")
     ],
+    policy: PolicyOption = "standard",
+    calibration: Annotated[
+        Path | None, typer.Option("--calibration", "-c", help="Does this one fit? See calibrate.")
+    ] = None,
     json_: JsonFlag = False,
 ) -> None:
     """List the tools an agent can reach, and whether every call of them passes the guard.
@@ -68,15 +75,18 @@ def doctor(
     For a tool whose guard can be found it says what the guard takes it for: effect, tier of its
     output, fields that third parties write, and whether that was declared or inferred.
 
-    It also says which learned parts of this installation decide beside the exact structure.
+    It also says which learned parts of this installation decide beside the exact structure, and,
+    with --calibration, whether that file would be in use under --policy: with tools whose guard
+    cannot be found, the tools are not compared.
 
     The module is imported, so what it does on import is done.
 
-    Exit codes: 0 every tool is mediated; 1 some are not; 2 the target cannot be loaded.
+    Exit codes: 0 every tool is mediated; 1 some are not; 2 the target cannot be loaded, or the
+    calibration is of other heads.
     """
     with reported(json_):
         rows = coverage(load(target))
-        learned = Learned("auto").mode
+        learned = decides(rows, calibration, policy)
     open_ = [row for row in rows if row.mediated_by is None]
     if json_:
         tools = [
@@ -89,6 +99,20 @@ def doctor(
         _show(rows, open_)
         out.print(f"What decides here: {cell(learned)}.")
     raise typer.Exit(REFUSED if open_ or not rows else OK)
+
+
+def decides(rows: Sequence[Row], calibration: Path | None, policy: str) -> str:
+    """Which parts and thresholds decide on these tools under a policy.
+
+    Raises:
+        ConfigurationError: the calibration cannot be read, or is of other heads.
+    """
+    learned = Learned("auto")
+    if calibration is None:
+        return learned.mode
+    specs = [row.spec for row in rows if row.spec is not None]
+    catalog = Catalog(specs) if len(specs) == len(rows) else None
+    return Calibrated(calibration, learned).mode(load_policy(policy).digest, catalog)
 
 
 def load(target: str) -> Any:

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from gatling_guard.energy.facts import EnergyFacts
+from gatling_guard.energy.risk import EnergyOfRisk, RiskDefault
 from gatling_guard.energy.types import Energy, Share
 from gatling_guard.policy import EnergyBounds
 from gatling_guard.trace import Span
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a guard that is only made needs no numpy
     import numpy as np
     from numpy.typing import NDArray
 
@@ -103,6 +104,11 @@ class LearnedEnergy(Protocol):
         """What circumstantial shares of the structure count beside this part, by kind, 0..1."""
         ...
 
+    @property
+    def defaults(self) -> Mapping[str, RiskDefault]:
+        """Shipped thresholds of every risk; a user's calibration replaces them."""
+        ...
+
     def delegation(self, rows: NDArray[np.float32]) -> float:
         """`Attribution.delegated` of the user's messages, `[n, D]`."""
         ...
@@ -115,11 +121,19 @@ class LearnedEnergy(Protocol):
         latents: Latents | None = None,
         *,
         bounds: EnergyBounds,
+        energy_of: EnergyOfRisk | None = None,
     ) -> tuple[Share, ...]:
-        """Shares >= 0, in addition to those of the structure; `bounds` are the policy's levels.
+        """Shares >= 0, in addition to those of the structure.
 
-        `attribution` is None where nothing untrusted was read, for calls that can do no harm, and
-        for a whole plan ahead of time.
+        Args:
+            facts: of the call.
+            attribution: None where nothing untrusted was read, for calls that can do no harm, and
+                for a whole plan ahead of time.
+            structure: its structural energy, as it is without learned parts.
+            latents: where encoders are on.
+            bounds: levels of the policy in force.
+            energy_of: asked once for each risk that counts for the call; None: the shipped
+                thresholds.
         """
         ...
 
@@ -132,6 +146,7 @@ class Silent:
     """See `LearnedEnergy.grey`."""
     id: str = "silent"
     factors: Mapping[str, float] = field(default_factory=dict)
+    defaults: Mapping[str, RiskDefault] = field(default_factory=dict)
 
     def delegation(self, rows: NDArray[np.float32]) -> float:
         """Nothing is known."""
@@ -145,6 +160,7 @@ class Silent:
         latents: Latents | None = None,
         *,
         bounds: EnergyBounds,
+        energy_of: EnergyOfRisk | None = None,
     ) -> tuple[Share, ...]:
         """Nothing."""
         return ()

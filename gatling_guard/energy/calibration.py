@@ -91,7 +91,8 @@ class Fit(Frozen):
     """Whether a calibration may be used beside what is loaded."""
 
     status: Literal["valid", "stale", "refused"]
-    """Stale: use it and say so. Refused: its numbers mean nothing here; use the shipped ones."""
+    """Stale: the shipped thresholds decide until it is made anew. Refused: its numbers mean
+    nothing here, or go beyond the limits; an error."""
     reasons: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
 
@@ -110,6 +111,11 @@ class ToolsetCalibration(Frozen):
     def digest(self) -> str:
         """SHA-256 of everything else."""
         return digest(self.model_dump(mode="json"))
+
+    @property
+    def id(self) -> str:
+        """For people, receipts, and decision ids."""
+        return f"calibration-{self.digest[:8]}"
 
     def energy(self, name: str, risk: float, group: str, bounds: EnergyBounds) -> float:
         """The energy of one risk, see `energy_of`.

@@ -106,10 +106,10 @@ def fit(
     pseudo_tasks: int = PSEUDO_TASKS,
     seed: int = 0,
 ) -> ToolsetCalibration:
-    """Thresholds of every risk from benign tasks.
+    """Thresholds of every risk from benign tasks; the shipped ones of a risk that no task has.
 
     Args:
-        tasks: at least one with a call that acts; several of one cluster count once.
+        tasks: at least one with a risk; several of one cluster count once.
         defaults: shipped thresholds and limits of every risk.
         models: id of the weights behind every risk.
         policy: digest of the policy the runs were judged under.
@@ -120,14 +120,13 @@ def fit(
         seed: of the draw among runs of one instruction.
 
     Raises:
-        ConfigurationError: no task has a call that acts, or a risk has no model id.
+        ConfigurationError: no task has a risk, or a risk has no model id.
     """
     drawn = one_per_cluster(tasks, seed)
     if defaults.keys() != models.keys():
         raise ConfigurationError("every risk needs a default and a model id")
-    empty = [name for name in defaults if not peaks(drawn, name)]
-    if empty:
-        raise ConfigurationError(f"no task has a call that acts with a risk {', '.join(empty)}")
+    if not any(peaks(drawn, name) for name in defaults):
+        raise ConfigurationError("no task has a call that the learned heads judged")
     alphas = alphas or Alphas()
     made = {}
     for name, default in defaults.items():

@@ -99,7 +99,7 @@ class Drift(Frozen):
 
     @property
     def served(self) -> int:
-        """Tasks with a call that acts."""
+        """Tasks with a risk."""
         return max(risk.served for risk in self.risks.values())
 
     @property
@@ -116,20 +116,24 @@ class Drift(Frozen):
         """With one more task.
 
         Args:
-            risks: the task's highest one of every risk; empty if it had no call that acts.
+            risks: the task's highest one of every risk; of one that judged no call of it there is
+                none, and no bet is placed on it.
 
         Raises:
-            ConfigurationError: of a risk that was calibrated nothing is said, or the reverse.
+            ConfigurationError: a risk was not calibrated.
         """
         if not risks:
             return self
-        if risks.keys() != self.risks.keys():
+        if unknown := sorted(risks.keys() - self.risks.keys()):
             raise ConfigurationError(
-                f"drift: needs the risks {', '.join(sorted(self.risks))},"
-                f" not {', '.join(sorted(risks))}"
+                f"drift: knows the risks {', '.join(sorted(self.risks))}, not {', '.join(unknown)}"
             )
-        following = {name: known.after(risks[name], self._chance(name, known.served))
-                     for name, known in self.risks.items()}  # fmt: skip
+        following = {
+            name: known.after(risks[name], self._chance(name, known.served))
+            if name in risks
+            else known
+            for name, known in self.risks.items()
+        }
         moved = self.model_copy(update={"risks": following})
         first = moved.served if moved.capital >= LEVEL else None
         return moved.model_copy(update={

@@ -12,7 +12,7 @@ Sees: the numbers of `features`. Does not see: text.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -26,7 +26,7 @@ from gatling_guard.energy.attribution import Attribution, Latents
 from gatling_guard.energy.facts import EnergyFacts
 from gatling_guard.energy.features import FEATURES, risk_features
 from gatling_guard.energy.heads import Head, HeadsFile
-from gatling_guard.energy.risk import RiskDefault, group_of
+from gatling_guard.energy.risk import EnergyOfRisk, RiskDefault, group_of
 from gatling_guard.energy.types import Energy, Share
 from gatling_guard.errors import ConfigurationError, InputError
 from gatling_guard.plan import parse_json
@@ -35,9 +35,6 @@ from gatling_guard.policy import EnergyBounds
 HEADS = "heads-1"
 FILE = "heads.json"
 CALM, SENSITIVE = "calm", "sensitive"
-
-EnergyOfRisk = Callable[[str, float, str, EnergyBounds], float]
-"""Name of the risk, the risk, group of the call, levels of the policy -> energy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +64,10 @@ class Residual:
         """Ids of the scorers whose numbers it knows; empty where any will do."""
         self.id = f"{HEADS}-{found.digest[:8]}"
         """Changes with the weights."""
+        self.defaults: Mapping[str, RiskDefault] = MappingProxyType(
+            {name: head.default for name, head in self._file.heads.items()}
+        )
+        """Thresholds of each risk where nothing is calibrated."""
         self._delegation = np.asarray(self._file.delegation.weights, np.float32)
 
     @classmethod
@@ -77,11 +78,6 @@ class Residual:
             ConfigurationError: there are none, or they are damaged.
         """
         return cls(shipped(HEADS) if folder is None else folder)
-
-    @property
-    def defaults(self) -> dict[str, RiskDefault]:
-        """Thresholds of each risk where nothing is calibrated."""
-        return {name: head.default for name, head in self._file.heads.items()}
 
     def delegation(self, rows: NDArray[np.float32]) -> float:
         """How likely one of the user's messages leaves to a text what is to be done, as a logit.
@@ -121,7 +117,7 @@ class Residual:
             structure: its structural energy, as it is without learned parts.
             latents: not used by these heads.
             bounds: levels of the policy in force.
-            energy_of: a user's calibration; None: what ships.
+            energy_of: asked for each risk that counts for the call; None: what ships.
         """
         found = self.risks(facts, attribution, structure)
         if found is None or attribution is None:
@@ -134,7 +130,7 @@ class Residual:
             energy = (
                 energy_of(name, risk, group, bounds)
                 if energy_of is not None
-                else self._file.heads[name].default.energy(risk, bounds)
+                else self.defaults[name].energy(risk, bounds)
             )
             if energy > best:
                 best, head = energy, self._file.heads[name]

@@ -8,7 +8,7 @@ see: how a risk is computed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
@@ -33,6 +33,8 @@ _TOP = 1.5
 
 Level = Annotated[FiniteFloat, Field(ge=1e-9, le=1e9)]
 Risk = Annotated[FiniteFloat, Field(ge=0)]
+EnergyOfRisk = Callable[[str, float, str, EnergyBounds], float]
+"""Name of the risk, the risk, group of the call, levels of the policy -> energy."""
 
 
 class Frozen(BaseModel):

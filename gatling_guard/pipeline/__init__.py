@@ -1,5 +1,6 @@
 """One check: its stages, its deadline, its receipt, and the state of a session."""
 
+from gatling_guard.pipeline.calibrated import Calibrated
 from gatling_guard.pipeline.deadline import DeadlineExceeded, DeadlineRunner, Ticket
 from gatling_guard.pipeline.grants import GrantBook, answered_grant, grant_body
 from gatling_guard.pipeline.holds import answered, is_late
@@ -33,6 +34,7 @@ __all__ = [
     "STAGES",
     "VERSION",
     "Approval",
+    "Calibrated",
     "DeadlineExceeded",
     "DeadlineRunner",
     "GrantBook",

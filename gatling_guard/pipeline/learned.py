@@ -11,7 +11,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +22,11 @@ from gatling_guard.energy import CAPS, Energy, EnergyFacts, Share
 from gatling_guard.energy.attribution import Attribution, Latents, LearnedEnergy
 from gatling_guard.errors import ConfigurationError
 from gatling_guard.ledger import shown_path
+from gatling_guard.policy import EnergyBounds
 
 if TYPE_CHECKING:
     from gatling_guard.encoders.bundle import Encoders
+    from gatling_guard.energy.risk import RiskDefault
     from gatling_guard.pipeline.latents import PlanLatents
     from gatling_guard.pipeline.rivals import Embedder, RivalIndex
     from gatling_guard.pipeline.stages import Work
@@ -33,6 +35,8 @@ PRETRAINED = Path(__file__).parents[1] / "pretrained"
 _TEXT, _STATIC, _HEADS, _PRECISE = "text-1", "scorer-1", "heads-1", "precise-2"
 _NEEDED = (_TEXT, _STATIC, _HEADS)
 """Without one of these nothing is learned."""
+MAX_RISK = 1e9
+"""The highest risk that is recorded."""
 SPARE = 0.4
 """Share of a check's time that is left to the other stages: later, no text is read precisely."""
 
@@ -70,6 +74,16 @@ class LearnedParts:
         encoders = (self.encoders.execution.id,) if self.encoders is not None else ()
         forms = ("windows",) if self.windows else ()
         return (self.scorer.id, *precise, *encoders, self.residual.id, *forms)
+
+    @property
+    def defaults(self) -> Mapping[str, RiskDefault]:
+        """Shipped thresholds of the risks, by name."""
+        return self.residual.defaults
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Id of the weights behind each risk."""
+        return dict.fromkeys(self.defaults, self.residual.id)
 
     def rivals(self) -> RivalIndex:
         """The empty index of a new session."""
@@ -113,6 +127,11 @@ class Learned:
         if wanted not in ("auto", "off") and not isinstance(wanted, LearnedParts):
             raise ConfigurationError(f"learned is 'auto', 'off' or LearnedParts, not {wanted!r}")
         self._wanted = wanted
+
+    @property
+    def off(self) -> bool:
+        """Whether no learned part is wanted."""
+        return self._wanted == "off"
 
     @cached_property
     def missing(self) -> str:
@@ -264,11 +283,25 @@ def with_learned(work: Work, facts: EnergyFacts, structure: Energy) -> Energy:
     """
     if work.learned is None:
         return structure
-    residual, found = work.learned.residual, work.attribution
+    residual, found, calibration = work.learned.residual, work.attribution, work.calibration
+
+    def energy_of(name: str, risk: float, group: str, bounds: EnergyBounds) -> float:
+        work.risks[name] = _noted(risk)
+        if calibration is not None:
+            return calibration.energy(name, risk, group, bounds)
+        return residual.defaults[name].energy(risk, bounds)
+
     compared = found is not None and found.rival is not None
     floor = structure.scaled(residual.factors) if compared else structure
-    shares = residual(facts, found, structure, latents(work), bounds=work.policy.energy)
+    shares = residual(
+        facts, found, structure, latents(work), bounds=work.policy.energy, energy_of=energy_of
+    )
     return floor + _bounded(shares, floor)
+
+
+def _noted(risk: float) -> float:
+    """A risk for receipts and calibrations; what is no finite number is the highest there is."""
+    return round(max(0.0, risk), 6) if risk < MAX_RISK else MAX_RISK
 
 
 def _bounded(shares: Iterable[Share], structure: Energy) -> Energy:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gatling_guard.catalog import Catalog, ToolSpec, declare, infer_profile
 from gatling_guard.decision import Allowed, Blocked, Decision, Held
 from gatling_guard.energy import Composite
+from gatling_guard.pipeline.calibrated import Calibrated
 from gatling_guard.pipeline.deadline import DeadlineRunner
 from gatling_guard.pipeline.learned import Learned
 from gatling_guard.pipeline.notary import Notary
@@ -53,12 +54,24 @@ class Monitor:
     """Where a newer policy may be found."""
     learned: Learned = field(default_factory=Learned)
     """Loaded by the first session."""
+    calibrated: Calibrated = field(default_factory=Calibrated)
+    """The user's own thresholds for them."""
     _specs: dict[tuple[int, str, str], ToolSpec | None] = field(default_factory=dict)
 
     @property
     def deadline(self) -> float:
         """Seconds one check may take."""
         return self.policy.limits.deadline_ms / 1000
+
+    @property
+    def mode(self) -> str:
+        """For people: which parts decide.
+
+        Raises:
+            ConfigurationError: a file of a learned part is damaged, or the calibration is of
+                others.
+        """
+        return self.calibrated.mode(self.policy.digest, self.catalog)
 
     def refresh(self) -> None:
         """Take over the watched policy where it has changed. Never raises.
@@ -121,11 +134,14 @@ class Monitor:
         It uses one policy from start to end, whatever is put in force meanwhile.
         """
         policy = policy or self.policy
+        named = policy.digest, self.catalog
         return Work(
             name, arguments, call_id, run_id, role or policy.default_role, policy,
             self.spec(name, policy), authority, index, self.composite,
             inside=policy.boundary.inside, bind=self.notary.ledger.bind,
-            learned=self.learned.parts, unlearned=self.learned.missing, **counts,
+            learned=self.learned.parts, unlearned=self.learned.missing,
+            calibration=self.calibrated.serving(*named),
+            uncalibrated=self.calibrated.unused(*named), **counts,
         )  # fmt: skip
 
     def in_mode(self, decision: Decision, policy: Policy) -> Decision:
@@ -187,7 +203,7 @@ def recast(
     return kind(
         **{
             "decision_id": decision.decision_id, "call": decision.call, "plan": decision.plan,
-            "energy": decision.energy, "findings": decision.findings,
+            "energy": decision.energy, "risks": decision.risks, "findings": decision.findings,
             "lineage": decision.lineage, "policy_digest": decision.policy_digest,
             "parts": decision.parts, "mode": decision.mode,
             "reasons": (why, *decision.reasons) if why else decision.reasons, **fields,

@@ -81,9 +81,13 @@ def decision_body(decision: Decision, *, role: str | None, work: Work | None = N
             [shown_path(about), source, hide(shown(said))]
             for about, source, said in grounds(work.authority, decision.lineage, spec)
         ]
-        body["models"] = list(work.learned.ids) if work.learned else []
+        body["models"] = list(work.models)
         if work.unlearned:
             body["unlearned"] = work.unlearned
+        if work.uncalibrated:
+            body["uncalibrated"] = work.uncalibrated
+        if work.risks:
+            body["risks"] = dict(work.risks)
         if work.attribution is not None:
             body["attribution"] = attribution_body(work.attribution, work.hurried)
         if work.grant is not None:

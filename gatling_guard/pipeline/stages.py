@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from gatling_guard.catalog import ToolSpec
@@ -27,6 +28,7 @@ from gatling_guard.trace import Authority, Lineage, LineageIndex
 
 if TYPE_CHECKING:
     from gatling_guard.energy.attribution import Attribution
+    from gatling_guard.energy.calibration import ToolsetCalibration
     from gatling_guard.pipeline.latents import PlanLatents
     from gatling_guard.pipeline.rivals import RivalIndex
 
@@ -77,6 +79,10 @@ class Work:
     """The session's plan as the encoders have it, where they are on."""
     unlearned: str = ""
     """Why there are no learned parts, where some were wanted."""
+    calibration: ToolsetCalibration | None = None
+    """The user's own thresholds of learned risks; None: the shipped ones."""
+    uncalibrated: str = ""
+    """Why a calibration that was given is not in use."""
     until: float = inf
     """By `time.monotonic`: from then on nothing that takes long is begun."""
     # filled in by the stages
@@ -96,6 +102,8 @@ class Work:
     hurried: bool = False
     """The precise scorer was wanted, and there was no time for it."""
     energy: Energy = field(default_factory=Energy)
+    risks: dict[str, float] = field(default_factory=dict)
+    """What the learned heads said, by name: the risks that became energy."""
     asked: bool = True
     """The user asked for such an effect on such a thing, or delegated."""
     undoable: bool = False
@@ -122,11 +130,16 @@ class Work:
         return self.bind("\0".join(parts))[:32]
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """Ids of the learned parts, and of the calibration in use."""
+        learned = self.learned.ids if self.learned is not None else ()
+        return learned if self.calibration is None else (*learned, self.calibration.id)
+
+    @property
     def decision_id(self) -> str:
         """Deterministic: which decision of which call, under which policy and version."""
-        parts = [self.run_id, self.call_id, self.revision, self.policy.digest, VERSION]
-        if self.learned is not None:
-            parts += self.learned.ids
+        parts = [self.run_id, self.call_id, self.revision, self.policy.digest, VERSION,
+                 *self.models]  # fmt: skip
         return digest(["decision", *parts])[:32]
 
 
@@ -231,7 +244,8 @@ def decide(work: Work) -> None:
     action, why = verdict_of(work)
     common: dict[str, Any] = {
         "decision_id": work.decision_id, "call": work.call, "energy": work.energy,
-        "findings": work.findings, "lineage": work.lineage, "reasons": reasons_of(work, why),
+        "risks": MappingProxyType(work.risks), "findings": work.findings,
+        "lineage": work.lineage, "reasons": reasons_of(work, why),
         "policy_digest": work.policy.digest,
     }  # fmt: skip
     if action == "allow":

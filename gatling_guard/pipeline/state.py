@@ -114,6 +114,8 @@ class SessionState:
     visited: set[str] = field(default_factory=set)
     """Hosts that allowed calls turned to."""
     grants: GrantBook = field(default_factory=GrantBook)
+    peaks: dict[str, float] = field(default_factory=dict)
+    """Highest risk so far under the calibration in use, by name."""
     blind: str = ""
     """Why an output could not be indexed. Lineage is then incomplete and nothing may act."""
     _span_id: int = 0

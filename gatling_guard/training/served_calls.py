@@ -20,6 +20,7 @@ from gatling_guard.encoders.scorer import RivalScorer
 from gatling_guard.energy.attribution import Attribution, Latents
 from gatling_guard.energy.facts import EnergyFacts
 from gatling_guard.energy.features import risk_features
+from gatling_guard.energy.risk import RiskDefault
 from gatling_guard.energy.types import Energy, Share
 from gatling_guard.guard import Guard
 from gatling_guard.pipeline import LearnedParts, ToolRequest
@@ -70,6 +71,7 @@ class Notes:
 
     id = "notes"
     factors: Mapping[str, float] = {}
+    defaults: Mapping[str, RiskDefault] = {}
 
     def __init__(self, weights: NDArray[np.float32] | None = None, bias: float = 0.0) -> None:
         """With the direction of delegation, where it is known already."""

@@ -1,17 +1,25 @@
-"""`gatling-guard calibrate`, through the command line, on runs written here."""
+"""`gatling-guard calibrate`, through the command line, on runs written here.
+
+The heads are made by hand: a party that untrusted text alone gives makes the risk high.
+"""
 
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from gatling_guard import Guard, ToolRequest
 from gatling_guard.cli import app
 from gatling_guard.energy.calibration import read_calibration
+from gatling_guard.pipeline import learned as room
 from gatling_guard.policy import load_policy
+from tests.pipeline.learned_parts import heads_file, write_heads
 
 SEND = {
     "name": "send_email",
@@ -45,6 +53,30 @@ def run(*arguments: object) -> Any:
     return CliRunner().invoke(app, ["calibrate", *map(str, arguments)])
 
 
+def threshold(default: float, lowest: float, highest: float) -> dict[str, float]:
+    return {"default": default, "lowest": lowest, "highest": highest}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def heads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An installation whose heads are made by hand: its folder of models."""
+    folder = tmp_path_factory.mktemp("pretrained")
+    for name in ("text-1", "scorer-1"):
+        shutil.copytree(room.PRETRAINED / name, folder / name)
+    curves = {
+        "margin": {"points": [[-1.0, 0.0], [1.0, 0.5]]},
+        "decisive": {"points": [[0.0, 0.0], [1.0, 4.0]]},
+    }
+    default = {"hold": threshold(1.0, 0.25, 2.0), "block": threshold(4.0, 2.5, 8.0)}
+    head = {"bias": -1.0, "curves": curves, "default": default}
+    held = {**head, "default": {**default, "may_block": False}}
+    write_heads(folder / "heads-1", heads_file(calm=head, sensitive=held))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room, "PRETRAINED", folder)
+        patch.setattr(room, "_kept", {})
+        yield folder
+
+
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [row(i) for i in range(60)] + [row(100 + i, to=None) for i in range(3)]
@@ -61,7 +93,7 @@ def test_calibrate_then_check(honest: Path, tmp_path: Path) -> None:
     kept = read_calibration(to.read_text())
     assert kept.digest == said["digest"]
     assert kept.policy == load_policy("standard").digest
-    group = said["risks"]["structure"]["send"]
+    group = said["risks"]["calm"]["send"]
     assert (group["hold"]["tasks"], group["hold"]["basis"]) == (60, "own")
     assert group["block"]["basis"] == "default"  # 60 tasks have no 99 % quantile
     assert group["hold"]["coverage"]["inside"]
@@ -85,13 +117,13 @@ def test_other_runs_have_drifted(honest: Path, tmp_path: Path) -> None:
     done = run(strange, "--check", "--calibration", to)
     assert done.exit_code == 1, done.output
     assert "DRIFT since task" in done.stdout
-    assert "structure higher than in the calibration" in " ".join(done.stdout.split())
+    assert "calm higher, sensitive higher than in the calibration" in " ".join(done.stdout.split())
 
 
 def test_the_table_shows_coverage_with_its_spread(honest: Path, tmp_path: Path) -> None:
     done = run(honest, "--out", tmp_path / "c.json")
     shown = " ".join(done.stdout.split())
-    for words in ("63 benign runs", "3 without a call that acts", " ok ", "+-", "too few",
+    for words in ("63 benign runs", "3 without a call to judge", " ok ", "+-", "too few",
                   "shipped", "over a threshold in use", "is no draw from your runs"):  # fmt: skip
         assert words in shown
 
@@ -117,7 +149,7 @@ def test_unreadable_lines_are_named_and_few_rows_warned_of(tmp_path: Path) -> No
     assert done.exit_code == 3
     assert f"{traces}:2" in done.stderr
     assert f"{traces}:4" in done.stderr
-    assert "2 tasks only" in done.stdout
+    assert "calm: 2 tasks only" in done.stdout
 
 
 def test_wrong_use_is_told(honest: Path, tmp_path: Path) -> None:
@@ -134,7 +166,9 @@ def test_wrong_use_is_told(honest: Path, tmp_path: Path) -> None:
         assert done.exit_code == 2, arguments
         assert words in " ".join(done.stderr.split())
     quiet = written(tmp_path / "q.jsonl", [row(0, to=None)])
-    assert "no task has a call that acts" in " ".join(run(quiet, "--out", to).stderr.split())
+    assert "no task has a call that the learned heads judged" in " ".join(
+        run(quiet, "--out", to).stderr.split()
+    )
     assert not to.exists()
 
 
@@ -142,8 +176,8 @@ def test_a_calibration_of_other_weights_is_refused(honest: Path, tmp_path: Path)
     to = tmp_path / "c.json"
     assert run(honest, "--out", to).exit_code == 0
     kept = read_calibration(to.read_text())
-    other = kept.risks["structure"].model_copy(update={"model": "heads-9"})
-    to.write_text(kept.model_copy(update={"risks": {"structure": other}}).to_text())
+    other = kept.risks["calm"].model_copy(update={"model": "heads-9"})
+    to.write_text(kept.model_copy(update={"risks": {**kept.risks, "calm": other}}).to_text())
     done = run(honest, "--check", "--calibration", to)
     assert done.exit_code == 2
     assert "calibrated was 'heads-9'" in " ".join(done.stderr.split())
@@ -154,3 +188,44 @@ def test_another_policy_makes_it_stale(honest: Path, tmp_path: Path) -> None:
     assert run(honest, "--out", to).exit_code == 0
     done = run(honest, "--check", "--calibration", to, "--policy", "strict")
     assert "STALE: the policy changed" in " ".join(done.stdout.split())
+
+
+def test_the_file_serves_in_a_guard(honest: Path, tmp_path: Path) -> None:
+    """R44, end to end: what the verb writes, a guard with the same policy and tools uses."""
+    to = tmp_path / "c.json"
+    assert run(honest, "--out", to).exit_code == 0
+    guard = Guard(calibration=to, learned="auto")
+    for tool in (SEND, READ):
+        guard.register(tool)
+    assert read_calibration(to.read_text()).id in guard.mode
+    with guard.session(instruction="mail ann@x.org about topic 7") as session:
+        session.check(ToolRequest("get_note", {"id": "1"}, "a"))
+        session.settle("a", "Please mail ann@x.org at once.")
+        assert session.check(ToolRequest("send_email", {"to": "ann@x.org"}, "b")).risks
+    assert guard.drift is not None
+    assert guard.drift.served == 1
+
+
+def test_doctor_says_whether_it_would_be_in_use(
+    honest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = tmp_path / "c.json"
+    assert run(honest, "--out", to).exit_code == 0
+    (tmp_path / "calibrated_target.py").write_text("def tool(x: str) -> str:\n    return x\n")
+    monkeypatch.chdir(tmp_path)
+    for policy, words in (("standard", f"+ {read_calibration(to.read_text()).id}"),
+                          ("strict", "stale, the shipped thresholds decide")):  # fmt: skip
+        asked = ["doctor", "calibrated_target:tool", "-c", str(to), "--policy", policy, "--json"]
+        done = CliRunner().invoke(app, asked)
+        assert words in json.loads(done.stdout)["decides"]
+
+
+def test_without_heads_there_is_nothing_to_calibrate(
+    honest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "PRETRAINED", tmp_path / "empty")
+    to = tmp_path / "c.json"
+    done = run(honest, "--out", to)
+    assert done.exit_code == 2
+    assert "no learned heads (text-1/manifest.json is missing)" in " ".join(done.stderr.split())
+    assert not to.exists()

@@ -180,7 +180,8 @@ def test_one_row_moves_nothing() -> None:
 
 
 def test_no_task_that_acts_is_an_error() -> None:
-    with pytest.raises(ConfigurationError, match="no task has a call that acts"):
+    why = "no task has a call that the learned heads judged"
+    with pytest.raises(ConfigurationError, match=why):
         made([task(0), task(1)])
     with pytest.raises(ConfigurationError, match="no task"):
         made([])

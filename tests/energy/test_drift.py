@@ -122,7 +122,7 @@ def test_what_cannot_be_a_state_is_refused() -> None:
     row["risks"]["calm"]["stakes"] = [-1.0, 0, 0, 0]
     with pytest.raises(InputError, match="/risks/calm/stakes/0"):
         read_drift(json.dumps(row), made)
-    with pytest.raises(ConfigurationError, match="needs the risks calm, not other"):
+    with pytest.raises(ConfigurationError, match="knows the risks calm, not other"):
         Drift.start(made).after({"other": 1.0})
 
 

@@ -17,6 +17,7 @@ from gatling_guard.encoders.scorer_folder import read_scorer_folder
 from gatling_guard.energy import TERMS, Energy, EnergyFacts, Share
 from gatling_guard.energy.attribution import Attribution, Latents
 from gatling_guard.energy.residual import FILE, Residual
+from gatling_guard.energy.risk import RiskDefault
 from gatling_guard.pipeline import LearnedParts
 from gatling_guard.pipeline import learned as room
 from gatling_guard.policy import EnergyBounds
@@ -70,6 +71,7 @@ class AnyHead:
         self.seen: list[Attribution | None] = []
         self.latents: list[Latents | None] = []
         self.factors: Mapping[str, float] = {}
+        self.defaults: Mapping[str, RiskDefault] = {}
 
     def delegation(self, rows: NDArray[np.float32]) -> float:
         """Nothing."""
@@ -77,7 +79,7 @@ class AnyHead:
 
     def __call__(
         self, facts: EnergyFacts, attribution: Attribution | None, structure: Energy,
-        latents: Latents | None = None, *, bounds: EnergyBounds,
+        latents: Latents | None = None, *, bounds: EnergyBounds, **_: object,
     ) -> tuple[Share, ...]:  # fmt: skip
         """What it was told to say."""
         self.seen.append(attribution)
