@@ -10,7 +10,7 @@ from gatling_guard.bench.outcomes import Outcome, RowTruth, StepTruth, StepVerdi
 from gatling_guard.bench.person import PERSONS, Person, person_named
 from gatling_guard.bench.replay import Replay, Verdict, find_toolsets, open_lines, replay_trace
 from gatling_guard.bench.subject import GuardSubject, Judge, Subject, Toolset
-from gatling_guard.bench.task_grants import TaskGrants, read_task_grants
+from gatling_guard.bench.task_grants import TaskGrants, instruction_sha256, read_task_grants
 
 __all__ = [
     "PERSONS",
@@ -37,6 +37,7 @@ __all__ = [
     "has_side_effect",
     "judge",
     "open_lines",
+    "instruction_sha256",
     "person_named",
     "read_task_grants",
     "read_verdicts",

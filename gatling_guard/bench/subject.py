@@ -84,7 +84,7 @@ class GuardSubject:
         if deadline_ms is not None:
             limits = self.policy.limits.model_copy(update={"deadline_ms": deadline_ms})
             self.policy = _changed(self.policy, limits=limits)
-        self._grants = grants if grants is not None else TaskGrants({})
+        self._grants = grants if grants is not None else TaskGrants()
         self._granted = {
             _ids(found): _changed(self.policy, grants=(*self.policy.grants, *found))
             for found in self._grants

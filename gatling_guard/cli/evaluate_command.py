@@ -87,7 +87,10 @@ def evaluate(
     ] = "nobody",
     grants: Annotated[
         Path | None,
-        typer.Option(help="Grants by instruction, YAML: `tasks: [{instruction, grants}]`."),
+        typer.Option(
+            help="Grants by instruction, YAML: `tasks: [{instruction, grants}]`, or, by its digest,"
+            " `{instruction_sha256, about, grants}`."
+        ),
     ] = None,
     toolsets: ToolsetsOption = None,
     limit: LimitOption = None,

@@ -21,6 +21,7 @@ from gatling_guard.trace import (
     name_words,
     word_set,
 )
+from gatling_guard.trace.grants import lists
 
 CAPS: Mapping[TermName, float] = MappingProxyType(
     {"hierarchy": 12.0, "provenance": 7.5, "scope": 6.0, "flow": 7.5}
@@ -144,8 +145,9 @@ class EnergyFacts:
         return not forms.isdisjoint(self.authority.words)
 
     def granted(self, leaf: Lineage) -> bool:
-        """Whether a grant lets this value come from where it comes from."""
-        return self.grant is not None and leaf.tier > Provenance.INTERNAL
+        """Whether a grant lets this value come from where it comes from, or gives it itself."""
+        grant = self.grant
+        return grant is not None and (leaf.tier > Provenance.INTERNAL or lists(grant, leaf))
 
     def argument(self, name: str) -> Any:
         """Value of a top-level argument, or None."""

@@ -56,7 +56,7 @@ def _arguments(value: object) -> Any:
     raise ValueError("; ".join(f"{'.'.join(map(str, f.path))}: {f.message}" for f in faults[:5]))
 
 
-_ONE_OR_MORE = {
+ONE_OR_MORE = {
     "anyOf": [
         {"type": "string", "minLength": 1, "maxLength": 256},
         {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 256}},
@@ -98,21 +98,21 @@ Glob: TypeAlias = Annotated[
     str, Strict(), Field(min_length=1, max_length=256), AfterValidator(check_glob)
 ]
 Globs: TypeAlias = Annotated[
-    tuple[Glob, ...], BeforeValidator(_listed), WithJsonSchema(_ONE_OR_MORE)
+    tuple[Glob, ...], BeforeValidator(_listed), WithJsonSchema(ONE_OR_MORE)
 ]
 Names: TypeAlias = Annotated[
-    tuple[Text, ...], BeforeValidator(_listed), WithJsonSchema(_ONE_OR_MORE)
+    tuple[Text, ...], BeforeValidator(_listed), WithJsonSchema(ONE_OR_MORE)
 ]
 ThirdParty: TypeAlias = Annotated[
     tuple[Text, ...],
     BeforeValidator(_third_party),
-    WithJsonSchema({"anyOf": [{"type": "boolean"}, *_ONE_OR_MORE["anyOf"]]}),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, *ONE_OR_MORE["anyOf"]]}),
 ]
 Origins: TypeAlias = Annotated[
     tuple[Annotated[str, Strict(), AfterValidator(check_origin)], ...],
     BeforeValidator(_listed),
     Field(min_length=1),
-    WithJsonSchema(_ONE_OR_MORE),
+    WithJsonSchema(ONE_OR_MORE),
 ]
 FlowField: TypeAlias = Annotated[
     Flow, PlainValidator(parse_flow), PlainSerializer(str), WithJsonSchema(_FLOW_SCHEMA)

@@ -27,11 +27,16 @@ from pydantic import (
 from gatling_guard.catalog.types import Effect
 from gatling_guard.plan import digest
 from gatling_guard.policy.boundary import Boundary
-from gatling_guard.policy.fields import Globs, Names, Number, Text
+from gatling_guard.policy.fields import ONE_OR_MORE, Globs, Names, Number, Text
 from gatling_guard.policy.patterns import check_glob, glob_match
 
 MAX_VALUE = 4096
 """Longer values are nobody's name or address."""
+BELOW = "/**"
+"""Ends a `where` pattern that means a folder or site and all below it."""
+_ESCAPED = re.compile(r"[\\]|%(?:2e|2f|5c|00)", re.IGNORECASE)
+"""Characters that may lead out of a folder, or end a path, where they are decoded later."""
+_NO_ROOT = re.compile(r"(?:[A-Za-z][\w+.-]*:)?/*\Z")
 _PARTS = re.compile(r"[/\\@:?#]")
 """Where the wildcard of a `where` pattern ends: `bill-*.txt` is no path out of the folder."""
 _MAIL = re.compile(r"[a-z0-9._%+'-]{1,64}@([a-z0-9.-]{1,253})\Z")
@@ -71,6 +76,27 @@ Parties = Annotated[
 ]
 
 
+def check_where(pattern: str) -> str:
+    """One pattern for the value of an argument, or a ValueError that says what is wrong."""
+    check_glob(pattern)
+    root = pattern.removesuffix(BELOW)
+    if "**" in root or (root != pattern and set("*?") & set(root)):
+        raise ValueError("`**` stands only at the end, behind `/`, and beside no other wildcard")
+    if root != pattern and _NO_ROOT.match(root):
+        raise ValueError("`/**` needs a folder or host before it")
+    return pattern
+
+
+Values = Annotated[
+    tuple[Annotated[Text, AfterValidator(check_where)], ...],
+    BeforeValidator(_listed),
+    Field(min_length=1),
+    WithJsonSchema(ONE_OR_MORE),
+]
+Patterns = dict[Text, Values]
+"""Arguments, each with the values it may have."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -79,18 +105,12 @@ class GrantSource(_Section):
     """Whose output directs: the output of these tools, called so, of a record like this."""
 
     tool: Annotated[Globs, Field(min_length=1)]
-    where: dict[Text, Annotated[Names, Field(min_length=1)]] = Field(default_factory=dict)
-    """Arguments of that call, each with the values it may have. `*` stops at `/ @ : ? #`."""
+    where: Patterns = Field(default_factory=dict)
+    """Arguments of that call, each with the values it may have. `*` stops at `/ @ : ? #`; `/**`
+    at the end is all below it, and what it stands behind."""
     fields: dict[Text, Parties] = Field(default_factory=dict)
     """Fields of the same output record (a mail's `sender`), each with the values it may have.
     Only believed where the tool returns objects or JSON."""
-
-    @field_validator("where")
-    @classmethod
-    def _patterns(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        for pattern in (item for items in value.values() for item in items):
-            check_glob(pattern)
-        return value
 
 
 SourceField = Annotated[
@@ -137,6 +157,9 @@ class Grant(_Section):
     """All that is given must hold. It clears scores only: a rule that vetoes stays a veto."""
 
     source: SourceField
+    also: tuple[SourceField, ...] = ()
+    """More sources: one call may take its values from several of them (the site from a page, the
+    code for it from a mail). Without, all of them come from `source`."""
     effects: tuple[Effect, ...] | None = None
     tools: Globs | None = None
     to: Parties | None = None
@@ -144,6 +167,9 @@ class Grant(_Section):
     that domain) or `*.domain` (boundary-like, with subdomains). Left out: any the source names."""
     limits: dict[Text, Number] = Field(default_factory=dict)
     """Argument -> largest number, per call. A call without that argument is not covered."""
+    only: Patterns = Field(default_factory=dict)
+    """Argument of the granted call -> the values it may have, whoever gave them; patterns as in
+    `where`. A call without that argument is not covered."""
     calls: Uses | None = None
     """Most calls in one session."""
     expires_s: Seconds | None = None
@@ -163,6 +189,11 @@ class Grant(_Section):
     def basis(self) -> Basis:
         """Who gave it."""
         return "policy"
+
+    @property
+    def sources(self) -> tuple[GrantSource, ...]:
+        """All that may direct."""
+        return (self.source, *self.also)
 
     @cached_property
     def grant_id(self) -> str:
@@ -289,6 +320,8 @@ def where_match(patterns: tuple[str, ...], value: object) -> bool:
 
 def _anchored(pattern: str, text: str) -> bool:
     """Part by part, so that no wildcard reaches into another folder, host or query."""
+    if pattern.endswith(BELOW):
+        return _below(pattern[: -len(BELOW)], text)
     if not set("*?") & set(pattern):
         return False
     parts, wanted = _PARTS.split(text), _PARTS.split(pattern.replace("?", "\x00"))
@@ -300,10 +333,18 @@ def _anchored(pattern: str, text: str) -> bool:
     )
 
 
+def _below(root: str, text: str) -> bool:
+    """Whether a text is a folder or site itself, or an address below it."""
+    rest = text.removeprefix(root)
+    if not text.startswith(root) or (rest and rest[0] not in "/?#"):
+        return False
+    return ".." not in _PARTS.split(rest) and _ESCAPED.search(rest) is None
+
+
 def as_receipt(grant: Grant) -> dict[str, Any]:
     """What a receipt says of the grant that was used."""
     by = grant.by if isinstance(grant, AnsweredGrant) else None
     return {
         "id": grant.grant_id, "basis": grant.basis, "by": by, "reason": grant.reason,
-        "source": list(grant.source.tool),
+        "source": [tool for source in grant.sources for tool in source.tool],
     }  # fmt: skip

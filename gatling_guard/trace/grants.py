@@ -1,6 +1,6 @@
 """Whether a grant covers a call: exact facts of its lineage against what was granted (P5).
 
-A grant covers a call when every value of it that only untrusted text gives was first seen in the
+A grant covers a call when every value of it that only untrusted text gives was first seen in a
 granted source, and effect, tool, amounts, recipients, uses, time and role hold. Whatever is not
 certain is not covered. Sees: values. Does not see: which sentence made the model act; a source
 that may direct payments directs them with whatever values it states.
@@ -17,7 +17,14 @@ from typing import Any
 
 from gatling_guard.catalog.types import ToolSpec
 from gatling_guard.plan import Provenance, digest
-from gatling_guard.policy import AnsweredGrant, Grant, match_any, party_match, where_match
+from gatling_guard.policy import (
+    AnsweredGrant,
+    Grant,
+    GrantSource,
+    match_any,
+    party_match,
+    where_match,
+)
 from gatling_guard.trace.amounts import currencies_of, names_party, number
 from gatling_guard.trace.authority import scalar_text, sole_identity
 from gatling_guard.trace.canonical import canonical, find_bounded, trimmed
@@ -146,6 +153,7 @@ def _covers(grant: Grant, directed: Sequence[Lineage], facts: GrantFacts) -> boo
 
     return (
         _within(grant.limits, facts.lineage)
+        and _only(grant.only, facts.lineage)
         and _addressed(grant, facts)
         and all(_given_by(leaf, facts, granted) for leaf in directed)
         and _switched_as_held(grant, facts)
@@ -216,7 +224,10 @@ def _is_source(grant: Grant, call: SourceCall | None, at: int, index: LineageInd
         return False
     if isinstance(grant, AnsweredGrant):
         return call.digest in grant.digests
-    source = grant.source
+    return any(_is_output_of(source, call, at, index) for source in grant.sources)
+
+
+def _is_output_of(source: GrantSource, call: SourceCall, at: int, index: LineageIndex) -> bool:
     if not match_any(source.tool, (call.tool,)):
         return False
     if any(
@@ -261,6 +272,21 @@ def _within(limits: Mapping[str, float], lineage: Sequence[Lineage]) -> bool:
         (total := amount_called(name, lineage)) is not None and total <= most
         for name, most in limits.items()
     )
+
+
+def _only(allowed: Mapping[str, tuple[str, ...]], lineage: Sequence[Lineage]) -> bool:
+    """Every bound argument is there, and each value under its name is one of those listed."""
+    for name, patterns in allowed.items():
+        values = [leaf.value for leaf in lineage if _is_called(name, leaf)]
+        if not values or not all(where_match(patterns, value) for value in values):
+            return False
+    return True
+
+
+def lists(grant: Grant, leaf: Lineage) -> bool:
+    """Whether `only` gives this very value for its argument; a wildcard gives none."""
+    text = scalar_text(leaf.value)
+    return any(text in values and _is_called(name, leaf) for name, values in grant.only.items())
 
 
 def amount_called(name: str, lineage: Iterable[Lineage]) -> float | None:
@@ -335,14 +361,15 @@ def _is_choice(value: object) -> bool:
 def _addressed(grant: Grant, facts: GrantFacts) -> bool:
     """Whether all identity values of the call may be used under this grant.
 
-    Amounts with a limit are judged by it, and what the trusted side gave needs no grant. A value
-    that stands nowhere has nobody behind it: only a grant that lists it allows it.
+    Amounts with a limit are judged by it, and what the trusted side or the grant itself gave needs
+    no more. A value that stands nowhere has nobody behind it: only a grant that lists it allows it.
     """
     judged = [
         leaf
         for leaf in facts.lineage
         if leaf.argument in facts.identity
         and not leaf.trivial
+        and not lists(grant, leaf)
         and not any(_is_called(name, leaf) for name in grant.limits)
     ]
     if grant.addressed:  # a currency is no recipient: an answer fixes it, or a source states it

@@ -12,6 +12,7 @@ from gatling_guard import ConfigurationError, PolicyError
 from gatling_guard.bench import (
     GuardSubject,
     Toolset,
+    instruction_sha256,
     person_named,
     read_task_grants,
     replay_trace,
@@ -33,6 +34,7 @@ PAY = {
 }
 BILL = "Please pay 98.70 to DE89370400440532013000. Please pay 12.00 to DE89370400440532013000 too."
 TASK = "Pay the bill in bill-12.txt."
+SHA = instruction_sha256(TASK)
 GRANTS = """
 tasks:
   - instruction: |
@@ -109,6 +111,21 @@ def test_grants_count_for_their_instruction_only(tmp_path: Path) -> None:
     assert actions(subject, run(pay(98.7))) == ["allow", "allow"]
 
 
+def test_an_instruction_may_be_named_by_its_digest(tmp_path: Path) -> None:
+    """For instructions that may not be published; `printf '%s' TEXT | sha256sum`."""
+    file = tmp_path / "grants.yaml"
+    head = GRANTS.index("  - instruction"), GRANTS.index("    grants:")
+    digest = "d3299286da01"
+    named = f"  - instruction_sha256: {SHA}\n    about: one bill\n"
+    file.write_text(GRANTS[: head[0]] + named + GRANTS[head[1] :])
+    grants = read_task_grants(file)
+    assert SHA.startswith(digest)
+    assert list(grants.unmet) == ["one bill"]
+    padded = replace(run(pay(98.7)), instruction=f"\n {TASK} ")
+    assert actions(GuardSubject(grants=grants), padded) == ["allow", "allow"]
+    assert list(grants.unmet) == []
+
+
 @pytest.mark.parametrize(
     ("text", "where", "line"),
     [
@@ -124,6 +141,18 @@ def test_grants_count_for_their_instruction_only(tmp_path: Path) -> None:
         ("tasks:\n- instruction: a\n  grants:\n  - source: t\n    effects: [pay]",
          "tasks[0].grants[0].reason", 4),
         ("tasks:\n- instruction: a\n  grants: []\n  note: x", "tasks[0].note", 4),
+        ("tasks:\n- instruction_sha256: ab\n  about: b\n  grants: []",
+         "tasks[0].instruction_sha256", 2),
+        (f"tasks:\n- instruction_sha256: {SHA.upper()}\n  about: b\n  grants: []",
+         "tasks[0].instruction_sha256", 2),
+        (f"tasks:\n- instruction_sha256: {SHA}\n  grants: []", "tasks[0].about", 2),
+        (f"tasks:\n- instruction_sha256: {SHA}\n  about: 1 2 3 4 5 6 7 8 9\n  grants: []",
+         "tasks[0].about", 3),
+        (f"tasks:\n- instruction: a\n  instruction_sha256: {SHA}\n  grants: []",
+         "tasks[0].instruction_sha256", 3),
+        (f"tasks:\n- {{instruction: {TASK}, grants: []}}\n"
+         f"- {{instruction_sha256: {SHA}, about: b, grants: []}}", "tasks[1].instruction_sha256",
+         3),
     ],
 )  # fmt: skip
 def test_a_fault_in_a_grant_file_is_named_with_its_line(

@@ -365,7 +365,7 @@ def test_the_faults_of_grants_are_named_with_line_and_key() -> None:
         (7, "grants[0].limits.amount"),
         (10, "grants[1].reason"),
         (11, "grants[2].source"),
-        (13, "grants[3].source.where"),
+        (13, "grants[3].source.where.p"),
         (15, "grants[3].calls"),
         (16, "grants[3].expires_s"),
     }

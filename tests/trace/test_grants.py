@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatling_guard import PolicyError
 from gatling_guard.catalog import Effect, ToolProfile, ToolSpec
 from gatling_guard.plan import Provenance
 from gatling_guard.policy import Grant, load_policy, party_match, where_match
@@ -158,6 +159,94 @@ def test_a_value_planted_in_another_spelling_is_not_the_sources(planted: Any) ->
     call = {"account": OTHER, "amount": 12.3}
     assert Seen().add(MAIL, mails()).covers(call, grant())
     assert not Seen().add(PAGE, [planted]).add(MAIL, mails()).covers(call, grant())
+
+
+def test_one_call_of_several_sources_needs_a_grant_that_names_them_all() -> None:
+    seen = Seen().add(MAIL, [f"The account is {IBAN}."]).add(PAGE, ["Sum 98765.50."], {"url": "a"})
+    call = {"account": IBAN, "amount": 98765.5}
+    page = {"tool": "get_page", "where": {"url": "a"}}
+    assert not seen.covers(call, grant())
+    assert not seen.covers(call, grant(source=page))
+    assert seen.covers(call, grant(also=[page]))
+    assert seen.covers(call, grant(source=page, also=["get_mail"]))
+    assert not seen.covers(call, grant(also=[{**page, "where": {"url": "b"}}]))
+
+
+@pytest.mark.parametrize(
+    ("more", "fits"),
+    [
+        ({"kind": "rent"}, True),
+        ({"kind": "rent-2026"}, True),
+        ({"kind": ["rent", "rent-2026"]}, True),
+        ({"kind": ["rent", "bribe"]}, False),
+        ({"lines": [{"kind": "rent"}, {"kind": "bribe"}]}, False),
+        ({"kind": "Rent"}, False),
+        ({"kind": "rent\u200b"}, False),
+        ({"kind": True}, False),
+        ({"kind": None}, False),
+        ({}, False),
+    ],
+)
+def test_only_binds_an_argument_whoever_gave_it(more: dict[str, Any], fits: bool) -> None:
+    seen = Seen().add(MAIL, mails())
+    assert seen.covers({**DUE, **more}, grant(only={"kind": ["rent", "rent-*"]})) is fits
+
+
+def test_a_value_that_only_lists_needs_nobody_else_to_give_it() -> None:
+    """A wildcard lists none: then the value must stand somewhere."""
+    seen = Seen().add(MAIL, ["Please pay 98.70 for the car."])
+    assert seen.covers(DUE, grant(only={"account": IBAN}))
+    assert seen.covers(DUE, grant(only={"account": IBAN}, limits={"amount": 100}))
+    assert not seen.covers({**DUE, "account": OTHER}, grant(only={"account": IBAN}))
+    assert not seen.covers(DUE, grant(only={"account": "DE*"}))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "inside"),
+    [
+        ("www.a.example/**", "www.a.example", True),
+        ("www.a.example/**", "www.a.example/", True),
+        ("www.a.example/**", "www.a.example/b/c?d=e&f=g@h#i", True),
+        ("www.a.example/**", "www.a.example?d=e", True),
+        ("www.a.example/**", "www.a.example.evil.example/b", False),
+        ("www.a.example/**", "www.a.example:8080/b", False),
+        ("www.a.example/**", "www.a.example@evil.example/b", False),
+        ("www.a.example/**", "https://www.a.example/b", False),
+        ("www.a.example/**", "evil.example/www.a.example/b", False),
+        ("https://a.example/b/**", "https://a.example/b/c", True),
+        ("https://a.example/b/**", "https://a.example/c", False),
+        ("https://a.example/b/**", "https://a.example/b/../c", False),
+        ("https://a.example/b/**", "https://a.example/b/%2e%2E/c", False),
+        ("https://a.example/b/**", "https://a.example/b/..%2fc", False),
+        ("https://a.example/b/**", "https://a.example/b\\..\\c", False),
+        ("https://a.example/b/**", "https://a.example/b/c\\d", False),
+        ("/documents/**", "/documents/2026/cv.pdf", True),
+        ("/documents/**", "/documents2/cv.pdf", False),
+        ("/documents/**", "/documents/../etc/passwd", False),
+    ],
+)
+def test_all_below_a_folder_or_site(pattern: str, value: str, inside: bool) -> None:
+    assert where_match((pattern,), value) is inside
+
+
+@given(st.text(max_size=12), st.text(alphabet="/\\.@:?#%2eabc", max_size=12))
+def test_nothing_leaves_the_folder(rest: str, odd: str) -> None:
+    import posixpath
+    from urllib.parse import unquote
+
+    for path in (f"/safe/{rest}{odd}", f"/safe{odd}{rest}"):
+        if where_match(("/safe/**",), path):
+            plain = posixpath.normpath(unquote(path.replace("\\", "/")).split("?")[0].split("#")[0])
+            assert plain == "/safe" or plain.startswith("/safe/")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["/**", "//**", "https://**", "https:///**", "a**", "a/**/b", "a*/**", "a?/**"]
+)
+def test_a_wildcard_for_everything_is_refused(pattern: str) -> None:
+    for keys in ({"source": {"tool": "t", "where": {"url": pattern}}}, {"only": {"url": pattern}}):
+        with pytest.raises(PolicyError, match=r"\*\*"):
+            grant(**keys)
 
 
 def test_nothing_to_grant_is_no_grant() -> None:
