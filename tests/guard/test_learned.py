@@ -243,7 +243,7 @@ def test_adopted_outputs_are_rivals_too() -> None:
 def test_missing_files_mean_structure_only_and_it_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P7: a guard works with every model file deleted, and decides as the structure does."""
+    """R84, P7: a guard works with every model file deleted, and decides as the structure does."""
     monkeypatch.setattr(room, "PRETRAINED", tmp_path)
     guard = guarded("auto", shadow=True)
     assert [d.action for d in run(guard)] == [d.action for d in PLAIN]
