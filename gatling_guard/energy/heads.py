@@ -83,8 +83,11 @@ class HeadsFile(Frozen):
     factors: dict[str, Annotated[FiniteFloat, Field(ge=0, le=1)]] = {}
     """What shares of the structure count beside the heads, by kind."""
     restored: Curve | None = None
-    """By the feature "judged": how much of what `factors` take off comes back, 0..1. What the
-    structure suspects counts as far as the judge finds the call foreign, too."""
+    """By `restored_by`: how much of what `factors` take off comes back, 0..1."""
+    restored_by: Literal["own", "judged"] = "own"
+    """`own`: where the user leaves nothing to others, circumstantial shares say as much as without
+    heads. `judged`: what the structure suspects counts as far as the judge agrees; calmer in
+    delegated work, and weaker elsewhere."""
     fitted_on: tuple[str, ...] = ()
     delegation: Delegation = Delegation()
     heads: Annotated[dict[str, Head], Field(min_length=1, max_length=8)]

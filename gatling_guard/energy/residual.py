@@ -135,20 +135,22 @@ class Residual:
             if energy > best:
                 best, head = energy, self._file.heads[name]
         learned = _shares(facts, attribution, head, found.features, best) if head else []
-        return (*learned, *self._restored(structure, attribution))
+        return (*learned, *self._restored(structure, attribution, found.features["own"]))
 
-    def _restored(self, structure: Energy, attribution: Attribution) -> list[Share]:
-        """What the factors take off comes back as far as the judge agrees with the structure.
-
-        Where it could not be asked (no weights, no time), all of it.
-        """
-        if self._file.restored is None or attribution.margin < self.grey[0]:
+    def _restored(self, structure: Energy, attribution: Attribution, own: float) -> list[Share]:
+        """What the factors take off, as far as it comes back (`HeadsFile.restored_by`)."""
+        if (curve := self._file.restored) is None:
             return []
-        judged = attribution.judged
-        part = 1.0 if judged is None else min(1.0, self._file.restored.of(judged))
+        if self._file.restored_by == "own":
+            part = curve.of(own)
+        elif attribution.margin < self.grey[0]:
+            return []
+        else:  # a judge that could not be asked (no weights, no time) takes nothing off
+            part = 1.0 if attribution.judged is None else curve.of(attribution.judged)
+        part = min(1.0, part)
         return [
             replace(share, value=share.value * (1 - self.factors[share.kind]) * part,
-                    reason=f"and read together: {share.reason}", kind="restored")
+                    reason=f"not set off by delegation: {share.reason}", kind="restored")
             for share in structure.shares
             if share.kind in self.factors
         ]  # fmt: skip

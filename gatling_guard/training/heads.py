@@ -1,6 +1,6 @@
 """Fits the heads of the learned residual: small, monotone, on calls that no scorer was trained on.
 
-    python -m gatling_guard.training.heads --data ../shared/data/train --out heads-1 --report
+    python -m gatling_guard.training.heads --data ../shared/data/train --out heads-1
 
 Rows: the held-out worlds of the scenarios, the held-out recorded suite, and the half of the benign
 sources that the judge never saw. A head is a logistic regression on rising steps of its features,
@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -49,13 +49,16 @@ DECAY = 2e-3
 STEPS = 600
 NEVER = -60.0
 """Logit of a run without a call that counts."""
-FACTORS = dict.fromkeys(("steering", "unasked", "follow-up", "trust-gap", "carried"), 0.1)
+FACTORS = dict.fromkeys(("steering", "unasked", "follow-up", "trust-gap", "carried"), 0.15)
 """What circumstantial shares of the structure count beside the heads: in delegated work they are
 as frequent in honest calls as in an attacker's."""
-RESTORED = Curve(points=((-2.0, 0.0), (1.0, 1.0)))
-"""See `HeadsFile.restored`: two thirds of the honest calls of tasks that delegate nothing lie below
--2, half of the malicious ones above 1."""
-GREY_SHARE = 0.005
+RESTORED = {
+    "own": Curve(points=((0.2, 0.0), (0.8, 1.0))),
+    "judged": Curve(points=((-2.0, 0.0), (1.0, 1.0))),
+}
+"""See `HeadsFile.restored`. Of the honest runs of delegated scenarios nearly all lie below 0.2; two
+thirds of the honest calls of the others are judged below -2, half of the malicious ones above 1."""
+GREY_SHARE = 0.02
 """Of malicious calls whose static margin is below the grey band."""
 HEADS: Mapping[str, tuple[str, ...]] = {
     CALM: ("margin", "judged", "own", "steering", "decisive", "unasked"),
@@ -231,13 +234,17 @@ def thresholds(
     )
 
 
-def fitted(runs: Sequence[ServedRun], direction: Delegation, ids: Sequence[str]) -> HeadsFile:
+def fitted(
+    runs: Sequence[ServedRun], direction: Delegation, ids: Sequence[str],
+    restored_by: Literal["own", "judged"] = "own",
+) -> HeadsFile:  # fmt: skip
     """Both heads with their thresholds.
 
     Args:
         runs: calls that no scorer was trained on.
         direction: of delegation, with which the runs were served.
         ids: of the scorers.
+        restored_by: see `HeadsFile`.
     """
     heads = {}
     for name, features in HEADS.items():
@@ -248,7 +255,8 @@ def fitted(runs: Sequence[ServedRun], direction: Delegation, ids: Sequence[str])
     margins = [c.features["margin"] for r in runs for c in r.calls if c.malicious]
     low = round(float(np.quantile(margins, GREY_SHARE)), 3)
     return HeadsFile(
-        grey=(low, 2.0), factors=FACTORS, restored=RESTORED, fitted_on=tuple(ids),
+        grey=(low, 2.0), factors=FACTORS, restored=RESTORED[restored_by],
+        restored_by=restored_by, fitted_on=tuple(ids),
         delegation=direction, heads=heads,
     )  # fmt: skip
 
@@ -269,6 +277,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--every", type=int, default=2, help="of the scenario rows; a sample")
+    parser.add_argument("--restored-by", choices=("own", "judged"), default="own")
     options = parser.parse_args(argv)
     scorer, judge = RivalScorer.from_pretrained(), PreciseScorer.from_pretrained()
     rows = head_rows(options.data, options.seed)
@@ -276,11 +285,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = sampled(rows, options.every)
     notes = Notes(np.asarray(direction.weights, np.float32), direction.bias)
     runs = list(served_runs(rows, scorer, judge, notes))
-    file = fitted(runs, direction, (scorer.id, judge.id))
+    file = fitted(runs, direction, (scorer.id, judge.id), options.restored_by)
     raw = (json.dumps(file.model_dump(mode="json"), indent=1) + "\n").encode()
     manifest = {
         "command": "python -m gatling_guard.training.heads --data ../shared/data/train"
-                   f" --seed {options.seed} --every {options.every}",
+                   f" --seed {options.seed} --every {options.every}"
+                   f" --restored-by {options.restored_by}",
         "runs": len(runs), "calls": sum(len(run.calls) for run in runs),
         "data_sha256": runs_digest(runs), "fitted_on": list(file.fitted_on),
         "held_out_worlds": sorted(HELD_WORLDS), "held_out_suite": HELD_SUITE,
