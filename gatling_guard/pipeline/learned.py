@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from gatling_guard.catalog import ToolSpec
-from gatling_guard.energy import CAPS, Energy, EnergyFacts, Share
+from gatling_guard.energy import CAPS, TERMS, Energy, EnergyFacts, Share
 from gatling_guard.energy.attribution import Attribution, Latents, LearnedEnergy
 from gatling_guard.errors import ConfigurationError
 from gatling_guard.ledger import shown_path
@@ -305,13 +305,20 @@ def _noted(risk: float) -> float:
 
 
 def _bounded(shares: Iterable[Share], structure: Energy) -> Energy:
+    """The shares as far as there is room below the caps.
+
+    What a full term cannot take counts in another: else a head that is surer, and so puts more of
+    its energy into that term, would add less.
+    """
     kept: list[Share] = []
     room = {term: max(0.0, CAPS[term] - value) for term, value in structure.terms.items()}
     for share in shares:
         raw = float(share.value)
-        value = min(max(raw, 0.0) if math.isfinite(raw) else CAPS[share.term], room[share.term])
-        room[share.term] -= value
-        kept.append(replace(share, value=value))
+        left = max(raw, 0.0) if math.isfinite(raw) else CAPS[share.term]
+        for term in (share.term, *(other for other in TERMS if other != share.term)):
+            value = min(left, room[term])
+            left, room[term] = left - value, room[term] - value
+            kept.append(replace(share, term=term, value=value))
     return Energy.of(kept)
 
 

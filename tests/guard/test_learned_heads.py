@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from gatling_guard import Allowed, Blocked, Decision, Guard, Held, ToolRequest
@@ -77,6 +77,8 @@ def verdict(decision: Decision) -> str:
 
 # ------------------------------------------------------------------ whatever the file says
 
+SOBER = settings(deadline=None, phases=(Phase.explicit, Phase.generate))
+"""Whole sessions are slow to shrink, and what falsifies them is small as it is."""
 heads = st.builds(
     lambda points, bias, hold, above: (points, bias, hold, hold + above),
     st.dictionaries(st.sampled_from(sorted(FEATURES)), rising(), min_size=1, max_size=5),
@@ -105,7 +107,7 @@ def files(draw: st.DrawFn) -> dict[str, Any]:
 anything = st.floats(allow_nan=True, allow_infinity=True)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(SOBER, max_examples=30)
 @given(content=files(), seed=st.integers(0, 10_000), judged=anything)
 def test_whatever_the_file_no_learned_part_lowers_the_structure(
     content: dict[str, Any], seed: int, judged: float
@@ -162,7 +164,7 @@ def test_where_nothing_is_compared_the_structure_counts_in_full() -> None:
 RULED = run(guarded("off", policy=RULES, shadow=True))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(SOBER, max_examples=30)
 @given(content=files(), seed=st.integers(0, 10_000), judged=anything)
 def test_whatever_the_file_no_rule_is_cleared(
     content: dict[str, Any], seed: int, judged: float
@@ -177,7 +179,7 @@ def test_whatever_the_file_no_rule_is_cleared(
             assert decision.action == plain.action != "allow"
 
 
-@settings(max_examples=15, deadline=None)
+@settings(SOBER, max_examples=15)
 @given(content=files(), seed=st.integers(0, 100))
 def test_no_number_from_the_judge_is_never_milder(content: dict[str, Any], seed: int) -> None:
     """Fail closed: a judge that breaks lets nothing through that a number would stop."""
@@ -223,7 +225,7 @@ def after_mail(content: dict[str, Any], tool: str, **policy: Any) -> Decision:
     return session.check(ToolRequest(tool, arguments, "b"))
 
 
-OFF = {"factors": dict.fromkeys(FACTORS, 0.0)}
+OFF: dict[str, Any] = {"factors": dict.fromkeys(FACTORS, 0.0)}
 """No structure to speak of, so that a decision is the heads' own."""
 
 
