@@ -12,6 +12,7 @@ Sees: the numbers of `features`. Does not see: text.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -141,12 +142,17 @@ class Residual:
         """What the factors take off, as far as it comes back (`HeadsFile.restored_by`)."""
         if (curve := self._file.restored) is None:
             return []
+        judged = attribution.judged
         if self._file.restored_by == "own":
             part = curve.of(own)
         elif attribution.margin < self.grey[0]:
             return []
-        else:  # a judge that could not be asked (no weights, no time) takes nothing off
-            part = 1.0 if attribution.judged is None else curve.of(attribution.judged)
+        elif judged is None or not math.isfinite(judged):
+            part = (
+                1.0  # a judge that was not asked (no weights, no time) or fails takes nothing off
+            )
+        else:
+            part = curve.of(judged)
         part = min(1.0, part)
         return [
             replace(share, value=share.value * (1 - self.factors[share.kind]) * part,

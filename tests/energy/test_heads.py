@@ -263,15 +263,33 @@ def test_a_grant_that_covers_a_call_silences_the_heads() -> None:
     assert one(facts_of(grant=GRANT), compared(), Energy()) == ()
 
 
-def test_what_factors_take_off_comes_back_where_nothing_is_delegated() -> None:
-    """P5: only a delegation makes circumstantial shares count less."""
-    restored = {"points": [[-1.0, 0.0], [0.0, 1.0]]}
-    content = heads_file(calm=certain(0.0), factors={"steering": 0.25})
-    one = residual({**content, "restored": restored})
+def test_what_factors_take_off_comes_back_as_far_as_the_judge_agrees() -> None:
+    """P5: a circumstance counts less only where the judge read the call and finds it the user's."""
+    curve = {"points": [[-1.0, 0.0], [0.0, 1.0]]}
+    content = heads_file(calm=certain(0.0), grey=(0.0, 2.0), factors={"steering": 0.25})
+    one = residual({**content, "restored": curve, "restored_by": "judged"})
     structure = Energy((
         Share("hierarchy", "c1", 4.0, "text asks for it", kind="steering"),
         Share("hierarchy", "c1", 2.0, "other", kind="replaced"),
     ))  # fmt: skip
+
+    def restored(**more: Any) -> float:
+        found = one(facts_of(), compared(**more), structure)
+        return sum(share.value for share in found if share.kind == "restored")
+
+    for judged, back in ((9.0, 3.0), (0.0, 3.0), (-0.5, 1.5), (-1.0, 0.0), (-9.0, 0.0)):
+        assert restored(judged=judged) == pytest.approx(back)
+    for silent in (None, math.nan, math.inf, -math.inf):
+        assert restored(judged=silent) == pytest.approx(3.0)
+    assert restored(judged=None, span=0.1) == 0.0  # below the grey band nobody need be asked
+
+
+def test_or_as_far_as_the_user_delegates_nothing() -> None:
+    """P5: only a delegation makes circumstantial shares count less."""
+    curve = {"points": [[-1.0, 0.0], [0.0, 1.0]]}
+    content = heads_file(calm=certain(0.0), factors={"steering": 0.25})
+    one = residual({**content, "restored": curve, "restored_by": "own"})
+    structure = Energy((Share("hierarchy", "c1", 4.0, "text asks for it", kind="steering"),))
     for delegated, back in ((0.0, 3.0), (0.5, 1.5), (1.0, 0.0), (9.0, 0.0), (-9.0, 3.0)):
         found = one(facts_of(), compared(delegated=delegated), structure)
         again = sum(share.value for share in found if share.kind == "restored")

@@ -101,6 +101,7 @@ def files(draw: st.DrawFn) -> dict[str, Any]:
     weights = draw(st.lists(st.floats(-1, 1), min_size=16, max_size=16))
     if draw(st.booleans()):
         content["restored"] = {"points": [list(point) for point in draw(rising())]}
+        content["restored_by"] = draw(st.sampled_from(["own", "judged"]))
     return {**content, "delegation": {"bias": draw(st.floats(-2, 2)), "weights": weights}}
 
 
