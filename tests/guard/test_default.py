@@ -13,10 +13,7 @@ import pytest
 
 from gatling_guard import Guard
 from gatling_guard.pipeline import Learned
-from gatling_guard.pipeline.learned import _NEEDED, missing_file
 from tests.guard.test_learned import guarded, run
-
-SHIPPED = all(missing_file(name) is None for name in _NEEDED)
 
 
 def test_everywhere_else_a_plain_guard_is_the_structure_alone() -> None:
@@ -30,11 +27,10 @@ def test_a_plain_guard_uses_what_ships() -> None:
     assert inspect.signature(Guard).parameters["learned"].default == "auto"
     mode = Guard().mode
     assert mode == Learned("auto").mode
-    assert mode.startswith("structure + scorer-1-" if SHIPPED else "structure only: ")
+    assert mode.startswith("structure + scorer-1-")
 
 
 @pytest.mark.usefixtures("as_shipped")
-@pytest.mark.skipif(not SHIPPED, reason="no heads ship with this version")
 def test_what_ships_decides_and_is_named_in_receipts() -> None:
     """P9: scorer, judge and heads stand in every receipt, and the numbers are numbers."""
     guard = guarded("auto", shadow=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gatling_guard.errors import InputError
-from gatling_guard.training.scenario_files import FOLDER, read_world, read_worlds
+from gatling_guard.training.scenario_files import read_world, read_worlds
 from gatling_guard.training.scenario_types import MARKER
 
 WORLD = Path(__file__).with_name("worlds") / "tea-room.yaml"
@@ -91,7 +91,6 @@ def test_a_folder_without_files_is_an_error(tmp_path: Path) -> None:
         read_worlds(tmp_path)
 
 
-@pytest.mark.skipif(not FOLDER.is_dir(), reason="no scenario files are shipped yet")
 def test_the_shipped_files_are_whole() -> None:
     """Read without a fault, most of the work delegated, several kinds of attack each."""
     scenarios = [scenario for world in read_worlds() for scenario in world.scenarios]
