@@ -142,17 +142,13 @@ class Residual:
         """What the factors take off, as far as it comes back (`HeadsFile.restored_by`)."""
         if (curve := self._file.restored) is None:
             return []
-        judged = attribution.judged
-        if self._file.restored_by == "own":
+        judged, grey = attribution.judged, attribution.margin >= self.grey[0]
+        if grey and (judged is None or not math.isfinite(judged)):
+            part = 1.0  # a judge that was not asked (no weights, no time) or fails sets nothing off
+        elif self._file.restored_by == "own":
             part = curve.of(own)
-        elif attribution.margin < self.grey[0]:
-            return []
-        elif judged is None or not math.isfinite(judged):
-            part = (
-                1.0  # a judge that was not asked (no weights, no time) or fails takes nothing off
-            )
         else:
-            part = curve.of(judged)
+            part = curve.of(judged) if grey and judged is not None else 0.0
         part = min(1.0, part)
         return [
             replace(share, value=share.value * (1 - self.factors[share.kind]) * part,

@@ -296,6 +296,18 @@ def test_or_as_far_as_the_user_delegates_nothing() -> None:
         assert again == pytest.approx(back)
 
 
+def test_a_judge_that_could_not_read_leaves_the_structure_in_full() -> None:
+    """Fail closed: an attacker who makes a check slow gains nothing, delegated or not."""
+    curve = {"points": [[-1.0, 0.0], [0.0, 1.0]]}
+    content = heads_file(calm=certain(0.0), grey=(0.0, 2.0), factors={"steering": 0.25})
+    one = residual({**content, "restored": curve, "restored_by": "own"})
+    structure = Energy((Share("hierarchy", "c1", 4.0, "text asks for it", kind="steering"),))
+    for judged, back in ((None, 3.0), (math.nan, 3.0), (-3.0, 0.0)):
+        found = one(facts_of(), compared(delegated=9.0, judged=judged), structure)
+        again = sum(share.value for share in found if share.kind == "restored")
+        assert again == pytest.approx(back)
+
+
 def test_delegation_is_a_direction_in_the_scorers_space() -> None:
     """Deliverable 2: the largest over the user's messages; rows of another scorer say nothing."""
     scorer = RandomScorer()
