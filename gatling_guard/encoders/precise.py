@@ -78,8 +78,6 @@ class PreciseScorer:
         self._kinds = np.concatenate([np.zeros((1, DIM), np.float32), offsets])
         self._judge = require_array(tensors, "judge", (2 * DIM,), "float32", where)
         self._bias = float(require_array(tensors, "judge_bias", (1,), "float32", where)[0])
-        self._leaves = require_array(tensors, "delegation", (2, 2 * DIM), "float32", where)
-        self._leaves_bias = require_array(tensors, "delegation_bias", (2,), "float32", where)
         self._pieces = WordPiece({token: i for i, token in enumerate(tokens)})
         self._first = len(tokens)
         self._graph = _graph_of(found.files[GRAPH], str(found.path / GRAPH))
@@ -87,7 +85,7 @@ class PreciseScorer:
         """Changes with the weights: thresholds fitted on another id do not hold."""
         self._row = lru_cache(maxsize=KEPT)(self._read)
         self._judged = lru_cache(maxsize=KEPT)(self._read_jointly)
-        self._told = lru_cache(maxsize=KEPT)(self._read_message)
+        self._heard = lru_cache(maxsize=KEPT)(self._hear)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path | None = None) -> PreciseScorer:
@@ -140,23 +138,20 @@ class PreciseScorer:
         """
         return self._judged(instruction[:MAX_TEXT], call[:MAX_TEXT], rival[:MAX_TEXT])
 
-    def delegation(self, message: str) -> tuple[float, float]:
-        """How far a message leaves it to texts of others what is to be done.
+    def reading(self, message: str) -> Floats:
+        """What the judge's network makes of one message alone, `[2 * DIM]`.
 
         Args:
-            message: one message of the user, cut to `MAX_TOKENS` sub-words.
-
-        Returns:
-            Two logits: that somebody's text gives parties, amounts or things, and that it gives
-            what is to be done itself.
+            message: of the user, cut to `MAX_TOKENS` sub-words.
         """
-        return self._told(message[:MAX_TEXT])
+        return self._heard(message[:MAX_TEXT])
 
-    def _read_message(self, message: str) -> tuple[float, float]:
+    def _hear(self, message: str) -> Floats:
         ids = pieces_of(message, self._pieces, self._first, MAX_TOKENS)
         mean, first = self._graph(self._words[ids] * self._scale[ids])
-        values, effects = self._leaves @ np.concatenate([first, mean]) + self._leaves_bias
-        return round(float(values), 5), round(float(effects), 5)
+        found: Floats = np.concatenate([first, mean])
+        found.flags.writeable = False  # it is kept
+        return found
 
     def _read_jointly(self, instruction: str, call: str, rival: str) -> float:
         ids, kinds = joint_ids(parts_of((instruction, call, rival), self._pieces), self._first)

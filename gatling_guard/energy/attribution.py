@@ -46,7 +46,10 @@ class Attribution:
     tool_said: float
     """Of the tool's name and description with the user's nearest sentence."""
     delegated: float = 0.0
-    """A logit: above 0 the user's words more likely leave it to some text what is to be done."""
+    """A logit: above 0 the user's words more likely let somebody's text give parties, amounts or
+    things."""
+    entrusted: float = 0.0
+    """A logit: above 0 they more likely let somebody's text say what is to be done itself."""
     judged: float | None = None
     """A logit: above 0 the judge, which read message, call and rival together, takes the call for
     somebody else's. None where it was not asked: outside the grey band, or no time was left."""
@@ -109,8 +112,15 @@ class LearnedEnergy(Protocol):
         """Shipped thresholds of every risk; a user's calibration replaces them."""
         ...
 
-    def delegation(self, rows: NDArray[np.float32]) -> float:
-        """`Attribution.delegated` of the user's messages, `[n, D]`."""
+    def delegation(
+        self, row: NDArray[np.float32], reading: NDArray[np.float32]
+    ) -> tuple[float, float]:
+        """`Attribution.delegated` and `.entrusted` of one message of the user.
+
+        Args:
+            row: of the message by the static scorer.
+            reading: of the message by the judge.
+        """
         ...
 
     def __call__(
@@ -148,9 +158,11 @@ class Silent:
     factors: Mapping[str, float] = field(default_factory=dict)
     defaults: Mapping[str, RiskDefault] = field(default_factory=dict)
 
-    def delegation(self, rows: NDArray[np.float32]) -> float:
-        """Nothing is known."""
-        return 0.0
+    def delegation(
+        self, row: NDArray[np.float32], reading: NDArray[np.float32]
+    ) -> tuple[float, float]:
+        """Nobody knows."""
+        return 0.0, 0.0
 
     def __call__(
         self,

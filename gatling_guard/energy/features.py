@@ -82,6 +82,10 @@ FEATURES: Mapping[str, Feature] = MappingProxyType({
     "own": Feature(
         "hierarchy", "the user leaves nothing to others", lambda facts, a, kinds: -a.delegated,
     ),
+    "own-effects": Feature(
+        "hierarchy", "the user says himself what is to be done",
+        lambda facts, a, kinds: -a.entrusted,
+    ),
     "unasked": Feature(
         "hierarchy", "the user's words ask for no such effect",
         lambda facts, a, kinds: float(not facts.asked_itself),

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, FiniteFloat, ValidatorFunctionWrapHandler, WrapValidator
 
 from gatling_guard.energy.risk import Frozen, RiskDefault
@@ -67,11 +69,41 @@ class Head(Frozen):
         return softplus(self.bias + sum(c.of(features[name]) for name, c in self.curves.items()))
 
 
-class Delegation(Frozen):
-    """A direction in the static scorer's space: instructions that leave it to a text what to do."""
+class Direction(Frozen):
+    """A logit of one message: a bias and weights of its row, then of the judge's reading of it."""
 
-    bias: FiniteFloat = 0.0
-    weights: Annotated[tuple[FiniteFloat, ...], Field(max_length=4096)] = ()
+    bias: FiniteFloat
+    weights: Annotated[tuple[FiniteFloat, ...], Field(min_length=1, max_length=8192)]
+
+
+class Delegation(Frozen):
+    """What tells that a message leaves things to texts of others."""
+
+    values: Direction
+    """Parties, amounts or things."""
+    effects: Direction
+    """What is to be done itself."""
+
+
+class Restored(Frozen):
+    """Which circumstantial shares come back, and how far: the product of curves within 0..1."""
+
+    kinds: Annotated[tuple[str, ...], Field(min_length=1, max_length=32)]
+    by: Annotated[dict[str, Curve], Field(min_length=1, max_length=8)]
+    """By feature. A judge that need not be asked (below the grey band) counts as 1."""
+
+    def part(self, features: Mapping[str, float], *, judged: bool) -> float:
+        """0..1, rising with every feature.
+
+        Args:
+            features: a value for every curve.
+            judged: whether the judge was asked and said something.
+        """
+        found = 1.0
+        for name, curve in self.by.items():
+            if judged or name != "judged":
+                found *= min(1.0, curve.of(features[name]))
+        return found
 
 
 class HeadsFile(Frozen):
@@ -82,17 +114,43 @@ class HeadsFile(Frozen):
     """Static margins between which the judge is asked."""
     factors: dict[str, Annotated[FiniteFloat, Field(ge=0, le=1)]] = {}
     """What shares of the structure count beside the heads, by kind."""
-    restored: Curve | None = None
-    """By `restored_by`: how much of what `factors` take off comes back, 0..1."""
-    restored_by: Literal["own", "judged"] = "own"
-    """`own`: where the user leaves nothing to others, circumstantial shares say as much as without
-    heads. `judged`: what the structure suspects counts as far as the judge agrees; calmer in
-    delegated work, and weaker elsewhere."""
+    restored: Annotated[tuple[Restored, ...], Field(max_length=8)] = ()
+    """What comes back of what `factors` take off; where several name a kind, the most."""
     fitted_on: tuple[str, ...] = ()
-    delegation: Delegation = Delegation()
+    delegation: Delegation | None = None
     heads: Annotated[dict[str, Head], Field(min_length=1, max_length=8)]
 
 
 def softplus(logit: float) -> float:
     """log(1 + exp(logit)): a logit as a risk >= 0."""
     return max(logit, 0.0) + math.log1p(math.exp(-abs(logit)))
+
+
+Directions = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Weights `[2, n]` and bias `[2]`."""
+
+
+def directions(found: Delegation | None) -> Directions | None:
+    """A delegation as arrays."""
+    if found is None:
+        return None
+    both = found.values, found.effects
+    return np.array([d.weights for d in both]), np.array([d.bias for d in both])
+
+
+def delegated(
+    found: Directions | None, row: NDArray[np.float32], reading: NDArray[np.float32]
+) -> tuple[float, float]:
+    """Two logits of one message; 0 where there is nothing to tell by.
+
+    Raises:
+        ConfigurationError: the directions are of scorers of another width.
+    """
+    if found is None:
+        return 0.0, 0.0
+    weights, bias = found
+    both = np.concatenate([row, reading])
+    if len(both) != weights.shape[1]:
+        raise ConfigurationError(f"delegation: {weights.shape[1]} weights for {len(both)} numbers")
+    values, effects = (weights @ both + bias).tolist()
+    return round(values, 4), round(effects, 4)

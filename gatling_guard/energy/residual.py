@@ -26,7 +26,7 @@ from gatling_guard.encoders.scorer_folder import read_scorer_folder, shipped
 from gatling_guard.energy.attribution import Attribution, Latents
 from gatling_guard.energy.facts import EnergyFacts
 from gatling_guard.energy.features import FEATURES, risk_features
-from gatling_guard.energy.heads import Head, HeadsFile
+from gatling_guard.energy.heads import Head, HeadsFile, delegated, directions
 from gatling_guard.energy.risk import EnergyOfRisk, RiskDefault, group_of
 from gatling_guard.energy.types import Energy, Share
 from gatling_guard.errors import ConfigurationError, InputError
@@ -63,13 +63,13 @@ class Residual:
         self.factors: Mapping[str, float] = MappingProxyType(dict(self._file.factors))
         self.fitted_on = self._file.fitted_on
         """Ids of the scorers whose numbers it knows; empty where any will do."""
+        self._left = directions(self._file.delegation)
         self.id = f"{HEADS}-{found.digest[:8]}"
         """Changes with the weights."""
         self.defaults: Mapping[str, RiskDefault] = MappingProxyType(
             {name: head.default for name, head in self._file.heads.items()}
         )
         """Thresholds of each risk where nothing is calibrated."""
-        self._delegation = np.asarray(self._file.delegation.weights, np.float32)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path | None = None) -> Residual:
@@ -80,15 +80,15 @@ class Residual:
         """
         return cls(shipped(HEADS) if folder is None else folder)
 
-    def delegation(self, rows: NDArray[np.float32]) -> float:
-        """How likely one of the user's messages leaves to a text what is to be done, as a logit.
+    def delegation(
+        self, row: NDArray[np.float32], reading: NDArray[np.float32]
+    ) -> tuple[float, float]:
+        """What one message leaves to others, as two logits (`LearnedEnergy.delegation`).
 
-        Args:
-            rows: of whole messages, `[n, D]`.
+        Raises:
+            ConfigurationError: the heads were fitted on scorers of another width.
         """
-        if not len(rows) or rows.shape[1] != len(self._delegation):
-            return 0.0
-        return float((rows @ self._delegation).max()) + self._file.delegation.bias
+        return delegated(self._left, row, reading)
 
     def risks(
         self, facts: EnergyFacts, attribution: Attribution | None, structure: Energy
@@ -136,25 +136,25 @@ class Residual:
             if energy > best:
                 best, head = energy, self._file.heads[name]
         learned = _shares(facts, attribution, head, found.features, best) if head else []
-        return (*learned, *self._restored(structure, attribution, found.features["own"]))
+        return (*learned, *self._restored(structure, attribution, found.features))
 
-    def _restored(self, structure: Energy, attribution: Attribution, own: float) -> list[Share]:
-        """What the factors take off, as far as it comes back (`HeadsFile.restored_by`)."""
-        if (curve := self._file.restored) is None:
-            return []
-        judged, grey = attribution.judged, attribution.margin >= self.grey[0]
-        if grey and (judged is None or not math.isfinite(judged)):
-            part = 1.0  # a judge that was not asked (no weights, no time) or fails sets nothing off
-        elif self._file.restored_by == "own":
-            part = curve.of(own)
-        else:
-            part = curve.of(judged) if grey and judged is not None else 0.0
-        part = min(1.0, part)
+    def _restored(
+        self, structure: Energy, attribution: Attribution, features: Mapping[str, float]
+    ) -> list[Share]:
+        """What the factors take off, as far as it comes back (`HeadsFile.restored`)."""
+        judged = attribution.judged is not None and math.isfinite(attribution.judged)
+        # A judge that was wanted and is not there (no weights, no time) or fails sets nothing off.
+        silent = attribution.margin >= self.grey[0] and not judged
+        parts: dict[str, float] = {}
+        for entry in self._file.restored:
+            part = 1.0 if silent else entry.part(features, judged=judged)
+            for kind in entry.kinds:
+                parts[kind] = max(part, parts.get(kind, 0.0))
         return [
-            replace(share, value=share.value * (1 - self.factors[share.kind]) * part,
+            replace(share, value=share.value * (1 - self.factors[share.kind]) * parts[share.kind],
                     reason=f"not set off by delegation: {share.reason}", kind="restored")
             for share in structure.shares
-            if share.kind in self.factors
+            if share.kind in self.factors and parts.get(share.kind)
         ]  # fmt: skip
 
 
@@ -191,9 +191,12 @@ def _read(data: bytes, where: Path) -> HeadsFile:
         raise ConfigurationError(f"{where}: {place}: {first['msg']}") from None
     if SENSITIVE in found.heads and found.heads[SENSITIVE].default.may_block:
         raise ConfigurationError(f"{where}: heads.{SENSITIVE}.default.may_block: must be false")
-    unknown = sorted(
-        {name for head in found.heads.values() for name in head.curves} - set(FEATURES)
-    )
+    used = {name for head in found.heads.values() for name in head.curves}
+    used |= {name for entry in found.restored for name in entry.by}
+    left = found.delegation
+    if left is not None and len(left.values.weights) != len(left.effects.weights):
+        raise ConfigurationError(f"{where}: delegation: of two lengths")
+    unknown = sorted(used - set(FEATURES))
     if unknown:
         raise ConfigurationError(f"{where}: no feature is called {unknown[0]!r}")
     return found

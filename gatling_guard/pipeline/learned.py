@@ -25,6 +25,9 @@ from gatling_guard.ledger import shown_path
 from gatling_guard.policy import EnergyBounds
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from gatling_guard.encoders.bundle import Encoders
     from gatling_guard.energy.risk import RiskDefault
     from gatling_guard.pipeline.latents import PlanLatents
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from gatling_guard.pipeline.stages import Work
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
-_TEXT, _STATIC, _HEADS, _PRECISE = "text-1", "scorer-1", "heads-1", "precise-2"
+_TEXT, _STATIC, _HEADS, _PRECISE = "text-1", "scorer-1", "heads-1", "precise-3"
 _NEEDED = (_TEXT, _STATIC, _HEADS)
 """Without one of these nothing is learned."""
 MAX_RISK = 1e9
@@ -48,6 +51,10 @@ class Judge(Protocol):
 
     def judge(self, instruction: str, call: str, rival: str = "") -> float:
         """See `encoders.precise.PreciseScorer.judge`."""
+        ...
+
+    def reading(self, message: str) -> NDArray[np.float32]:
+        """See `encoders.precise.PreciseScorer.reading`."""
         ...
 
 
@@ -89,7 +96,15 @@ class LearnedParts:
         """The empty index of a new session."""
         from gatling_guard.pipeline.rivals import RivalIndex
 
-        return RivalIndex(self.scorer, windows=self.windows)
+        if self.precise is None:
+            return RivalIndex(self.scorer, windows=self.windows)
+        return RivalIndex(self.scorer, windows=self.windows, leaves=self.leaves)
+
+    def leaves(self, message: str) -> tuple[float, float]:
+        """What a message leaves to others: see `Attribution.delegated` and `.entrusted`."""
+        assert self.precise is not None
+        row, reading = self.scorer.embed_texts([message])[0], self.precise.reading(message)
+        return self.residual.delegation(row, reading)
 
     def latents(self) -> PlanLatents | None:
         """The empty plan of a new session, where the encoders are on."""
@@ -245,14 +260,13 @@ def attribution(work: Work) -> None:
     call, tool = call_text(work.call), tool_text(spec)
     found = rivals.attribution(call, tool)
     low, high = parts.residual.grey
-    message, rows = rivals.messages(call)
     judged = None
     if parts.precise is not None and found.rival is not None and low <= found.margin <= high:
         work.hurried = time.monotonic() >= work.until
         if not work.hurried:
-            judged = parts.precise.judge(message, call, found.rival.text)
-    delegated = round(parts.residual.delegation(rows), 5)
-    work.attribution = replace(found, judged=judged, delegated=delegated)
+            judged = parts.precise.judge(rivals.message(call), call, found.rival.text)
+    delegated, entrusted = rivals.left
+    work.attribution = replace(found, judged=judged, delegated=delegated, entrusted=entrusted)
 
 
 def _can_harm(spec: ToolSpec | None) -> bool:
@@ -326,7 +340,8 @@ def attribution_body(found: Attribution, hurried: bool) -> dict[str, object]:
     """An attribution for a receipt: its numbers, and where the nearest text stands."""
     names = ("said", "span", "directive", "share", "rank", "lead", "sponsor", "tool_said")
     body: dict[str, object] = {name: getattr(found, name) for name in names}
-    body |= {"delegated": found.delegated, "judged": "no time" if hurried else found.judged}
+    body |= {"delegated": found.delegated, "entrusted": found.entrusted}
+    body |= {"judged": "no time" if hurried else found.judged}
     if (rival := found.rival) is not None:
         body |= {"call": rival.call_id, "tool": rival.tool, "path": shown_path(rival.path)}
     return body

@@ -9,6 +9,7 @@ anything goes first), or a goal spread over several sentences, unless `windows` 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
@@ -32,6 +33,12 @@ _FIRST = 64
 
 T = TypeVar("T")
 Floats = NDArray[np.float32]
+
+
+Leaves = Callable[[str], tuple[float, float]]
+"""What a message leaves to others, see `LearnedEnergy.delegation`."""
+NOTHING = (-60.0, -60.0)
+"""Logits of a message that leaves nothing to others."""
 
 
 class Embedder(Protocol):
@@ -89,15 +96,18 @@ class RivalIndex:
     """The texts of one session as rows. Not thread-safe: a session serialises its calls."""
 
     def __init__(
-        self, scorer: Embedder, *, windows: bool = False, max_rows: int = MAX_ROWS
-    ) -> None:
+        self, scorer: Embedder, *, windows: bool = False, max_rows: int = MAX_ROWS,
+        leaves: Leaves = lambda message: (0.0, 0.0),
+    ) -> None:  # fmt: skip
         """An empty index.
 
         Args:
             scorer: embeds texts and calls.
             windows: see `rival_texts`.
             max_rows: untrusted texts held.
+            leaves: asked once for every message, when it is heard.
         """
+        self._leaves = leaves
         self._scorer, self._windows, self._max = scorer, windows, max_rows
         self._known: dict[str, int] = {}
         """Place of each text held."""
@@ -106,8 +116,8 @@ class RivalIndex:
         self._directive = np.zeros(0, np.bool_)
         self._rows: Floats = np.zeros((0, 0), np.float32)
         self._said: dict[str, None] = {}
-        self._whole: dict[str, None] = {}
-        """Which of them are whole messages."""
+        self._whole: dict[str, tuple[float, float]] = {}
+        """Whole messages, and what they leave to others."""
         self._said_rows: Floats = np.zeros((0, 0), np.float32)
         self._tools: dict[str, Floats] = {}
         self._last: tuple[str, Floats] | None = None
@@ -124,7 +134,9 @@ class RivalIndex:
     def hear(self, messages: Sequence[str]) -> None:
         """Take over what the user said; what is known already costs nothing."""
         texts = dict.fromkeys(text for message in messages for text in instruction_texts(message))
-        self._whole.update(dict.fromkeys(message.strip()[:MAX_TEXT] for message in messages))
+        for message in messages:
+            if (text := message.strip()[:MAX_TEXT]) and text not in self._whole:
+                self._whole[text] = self._left_by(text)
         new = [text for text in list(texts)[-MAX_SAID:] if text not in self._said]
         if not new:
             return
@@ -133,6 +145,22 @@ class RivalIndex:
         known = self._said_rows.reshape(-1, rows.shape[1])
         self._said_rows = np.concatenate([known, rows])[-MAX_SAID:]
         self._said = dict.fromkeys(list(self._said)[-MAX_SAID:])
+
+    def _left_by(self, message: str) -> tuple[float, float]:
+        try:
+            values, effects = self._leaves(message)
+        except Exception:  # a part that fails sets nothing off
+            return NOTHING
+        both = math.isfinite(values) and math.isfinite(effects)
+        return (values, effects) if both else NOTHING
+
+    @property
+    def left(self) -> tuple[float, float]:
+        """Two logits: of the message that leaves most to others; 0 where none was heard."""
+        if not self._whole:
+            return 0.0, 0.0
+        values, effects = zip(*self._whole.values(), strict=True)
+        return max(values), max(effects)
 
     def add(self, spans: Iterable[Span]) -> None:
         """Embed the untrusted texts among the spans of one output."""
@@ -207,18 +235,13 @@ class RivalIndex:
             self._tools[text] = self._scorer.embed_calls([text])[0]
         return self._tools[text]
 
-    def messages(self, call: str) -> tuple[str, Floats]:
-        """The user's message that is nearest to a call, and the rows of all his messages.
-
-        Returns:
-            "" and no rows where he said nothing.
-        """
+    def message(self, call: str) -> str:
+        """The user's message that is nearest to a call, "" where he said nothing."""
         places = [at for at, text in enumerate(self._said) if text in self._whole]
         if not places:
-            return "", self._said_rows[:0]
-        rows = self._said_rows[places]
-        best = int((rows @ self._call(call)).argmax())
-        return list(self._said)[places[best]], rows
+            return ""
+        best = int((self._said_rows[places] @ self._call(call)).argmax())
+        return list(self._said)[places[best]]
 
 
 def _kept(items: list[T], count: int, first: Callable[[T], bool]) -> list[T]:

@@ -19,7 +19,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -30,11 +29,12 @@ from gatling_guard.encoders.folder import write_folder
 from gatling_guard.encoders.precise import PreciseScorer
 from gatling_guard.encoders.scorer import RivalScorer
 from gatling_guard.encoders.scorer_folder import MANIFEST
-from gatling_guard.energy.heads import Curve, Delegation, Head, HeadsFile, softplus
+from gatling_guard.energy.heads import Curve, Delegation, Head, HeadsFile, Restored, softplus
 from gatling_guard.energy.residual import CALM, FILE, SENSITIVE
 from gatling_guard.energy.risk import Limit, RiskDefault
+from gatling_guard.training.delegation import delegation_auc, fit_delegation, message_rows
+from gatling_guard.training.instructions import told
 from gatling_guard.training.pairs import HELD_WORLDS, trained_on
-from gatling_guard.training.scenario_files import read_worlds
 from gatling_guard.training.scenario_pairs import scenario_labelled
 from gatling_guard.training.served_calls import Notes, ServedCall, ServedRun, served_runs
 from gatling_guard.training.traces import BENIGN, LabelledTrace, read_labelled
@@ -48,15 +48,20 @@ DECAY = 2e-3
 STEPS = 600
 NEVER = -60.0
 """Logit of a run without a call that counts."""
-FACTORS = dict.fromkeys(("steering", "unasked", "follow-up", "trust-gap", "carried"), 0.15)
+FACTORS = dict.fromkeys(("steering", "unasked", "follow-up", "trust-gap", "carried"), 0.1)
 """What circumstantial shares of the structure count beside the heads: in delegated work they are
 as frequent in honest calls as in an attacker's."""
-RESTORED = {
-    "own": Curve(points=((0.2, 0.0), (0.8, 1.0))),
-    "judged": Curve(points=((-2.0, 0.0), (1.0, 1.0))),
-}
-"""See `HeadsFile.restored`. Of the honest runs of delegated scenarios nearly all lie below 0.2; two
-thirds of the honest calls of the others are judged below -2, half of the malicious ones above 1."""
+RESTORED = (
+    Restored(
+        kinds=tuple(FACTORS),
+        by={
+            "own": Curve(points=((-1.0, 0.0), (0.5, 1.0))),
+            "judged": Curve(points=((-3.0, 0.0), (-1.0, 1.0))),
+        },
+    ),
+)
+"""See `HeadsFile.restored`. Of the delegated scenarios kept out nine in ten lie below 1.4 by `own`,
+of the others nine in ten above 1.2; of all attacks' calls few are judged below -3."""
 GREY_SHARE = 0.02
 """Of malicious calls whose static margin is below the grey band."""
 HEADS: Mapping[str, tuple[str, ...]] = {
@@ -76,7 +81,7 @@ class Share:
     block: float
 
 
-SHARES: Mapping[str, Share] = {CALM: Share(0.15, 0.01), SENSITIVE: Share(0.12, 0.01)}
+SHARES: Mapping[str, Share] = {CALM: Share(0.1, 0.005), SENSITIVE: Share(0.1, 0.005)}
 
 
 @dataclass(frozen=True)
@@ -101,35 +106,6 @@ def head_rows(data: Path, seed: int, *, most: int = 3) -> list[LabelledTrace]:
     rows += [row for row in recorded if row.suite == HELD_SUITE]
     rows += [row for row in read_labelled(data, BENIGN, per_pair=1) if not trained_on(row.trace.id)]
     return rows
-
-
-def delegation(scorer: RivalScorer, rows: Iterable[LabelledTrace]) -> Delegation:
-    """Which way instructions point that leave it to a text what is to be done.
-
-    Positive are the delegated scenarios, negative the others and, with a tenth of their weight, the
-    instructions of benign recorded rows, in which hardly anybody delegates.
-    """
-    worlds = [world for world in read_worlds() if world.name not in HELD_WORLDS]
-    said = {s.instruction.strip(): float(s.delegated) for w in worlds for s in w.scenarios}
-    other = dict.fromkeys(r.trace.instruction.strip() for r in rows if r.source in BENIGN)
-    texts = [*said, *(text for text in other if text and text not in said)]
-    truth = torch.tensor([said.get(text, 0.0) for text in texts])
-    weight = torch.tensor([1.0 if text in said else 0.1 for text in texts])
-    x = torch.from_numpy(scorer.embed_texts(texts))
-    w = torch.zeros(x.shape[1], requires_grad=True)
-    b = torch.zeros(1, requires_grad=True)
-    optimizer = torch.optim.LBFGS([w, b], max_iter=200)
-
-    def loss() -> Any:
-        optimizer.zero_grad()
-        losses = F.binary_cross_entropy_with_logits(x @ w + b, truth, reduction="none")
-        found = (losses * weight).sum() + 0.5 * (w**2).sum()
-        found.backward()  # type: ignore[no-untyped-call]
-        return found
-
-    optimizer.step(loss)  # type: ignore[no-untyped-call]
-    weights = tuple(round(float(v), 5) for v in w.detach())
-    return Delegation(bias=round(float(b.detach()), 5), weights=weights)
 
 
 def fit_head(runs: Sequence[ServedRun], names: Sequence[str]) -> Fitted:
@@ -233,17 +209,13 @@ def thresholds(
     )
 
 
-def fitted(
-    runs: Sequence[ServedRun], direction: Delegation, ids: Sequence[str],
-    restored_by: Literal["own", "judged"] = "own",
-) -> HeadsFile:  # fmt: skip
+def fitted(runs: Sequence[ServedRun], left: Delegation, ids: Sequence[str]) -> HeadsFile:
     """Both heads with their thresholds.
 
     Args:
         runs: calls that no scorer was trained on.
-        direction: of delegation, with which the runs were served.
+        left: what tells that messages delegate, with which the runs were served.
         ids: of the scorers.
-        restored_by: see `HeadsFile`.
     """
     heads = {}
     for name, features in HEADS.items():
@@ -254,10 +226,13 @@ def fitted(
     margins = [c.features["margin"] for r in runs for c in r.calls if c.malicious]
     low = round(float(np.quantile(margins, GREY_SHARE)), 3)
     return HeadsFile(
-        grey=(low, 2.0), factors=FACTORS, restored=RESTORED[restored_by],
-        restored_by=restored_by, fitted_on=tuple(ids),
-        delegation=direction, heads=heads,
-    )  # fmt: skip
+        grey=(low, 2.0),
+        factors=FACTORS,
+        restored=RESTORED,
+        fitted_on=tuple(ids),
+        delegation=left,
+        heads=heads,
+    )
 
 
 def runs_digest(runs: Iterable[ServedRun]) -> str:
@@ -276,21 +251,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--every", type=int, default=2, help="of the scenario rows; a sample")
-    parser.add_argument("--restored-by", choices=("own", "judged"), default="own")
     options = parser.parse_args(argv)
     scorer, judge = RivalScorer.from_pretrained(), PreciseScorer.from_pretrained()
     rows = head_rows(options.data, options.seed)
-    direction = delegation(scorer, rows)
-    rows = sampled(rows, options.every)
-    notes = Notes(np.asarray(direction.weights, np.float32), direction.bias)
-    runs = list(served_runs(rows, scorer, judge, notes))
-    file = fitted(runs, direction, (scorer.id, judge.id), options.restored_by)
+    messages = told(row.trace.instruction for row in rows if row.source in BENIGN)
+    read = message_rows(messages, scorer, judge)
+    left = fit_delegation(messages, read)
+    runs = list(served_runs(sampled(rows, options.every), scorer, judge, Notes(left)))
+    file = fitted(runs, left, (scorer.id, judge.id))
     raw = (json.dumps(file.model_dump(mode="json"), indent=1) + "\n").encode()
     manifest = {
         "command": "python -m gatling_guard.training.heads --data ../shared/data/train"
-                   f" --seed {options.seed} --every {options.every}"
-                   f" --restored-by {options.restored_by}",
+                   f" --seed {options.seed} --every {options.every}",
         "runs": len(runs), "calls": sum(len(run.calls) for run in runs),
+        "messages": len(messages), "delegation_auc": delegation_auc(messages, read, left),
         "data_sha256": runs_digest(runs), "fitted_on": list(file.fitted_on),
         "held_out_worlds": sorted(HELD_WORLDS), "held_out_suite": HELD_SUITE,
         "sha256": {FILE: hashlib.sha256(raw).hexdigest()},

@@ -1,7 +1,7 @@
 """Messages of users, and how far each leaves it to texts of others what is to be done.
 
 Hand-written lists (`instructions/*.yaml`: `own`, `values`, `open`), the instructions of the
-scenarios, and, with little weight, those of benign recorded runs, in which hardly anybody delegates.
+scenarios, and, with little weight, those of benign recorded runs: hardly anybody delegates there.
 Does not see: tools and outputs.
 """
 

@@ -6,9 +6,10 @@
 
 The last one writes the untrained model.
 
-Trained are the judge, which reads instruction, call and rival together (`training.pairs`), and what
-tells how far a message leaves it to others what is to be done (`training.instructions`). The rows
-of single texts come from the same network and have no loss of their own. Word and position rows
+Trained is the judge, which reads instruction, call and rival together (`training.pairs`). Beside
+it the network learns to tell how far a message leaves it to others what is to be done
+(`training.instructions`); the heads read that out of it anew (`training.heads`). The rows of single
+texts come from the same network and have no loss of their own. Word and position rows
 stay as they are, and what was learnt can be drawn back towards the untrained weights on request
 (`blend`, WiSE-FT). The same seed and number of threads give the same bytes on one machine. Needs
 the extras `train` and `distill`, and no network.
@@ -223,8 +224,6 @@ def scorer_files(
                 "kinds": weights["kinds"],
                 "judge": weights["judge.weight"][0],
                 "judge_bias": weights["judge.bias"],
-                "delegation": weights["leaves.weight"],
-                "delegation_bias": weights["leaves.bias"],
             }
         ),
         VOCABULARY: "\n".join(source.tokens).encode(),

@@ -124,9 +124,7 @@ class Layer(nn.Module):
 
 
 class MiniLM(nn.Module):
-    """One network, three tasks: a text as a row, a judgement of three texts read together, and how far
-    a message leaves to others what is to be done.
-    """
+    """One network: a text as a row, a judgement of three texts, what a message leaves to others."""
 
     def __init__(self, weights: dict[str, Tensor]) -> None:
         """Starts from these weights (`Upstream.weights`, or a trained state)."""
@@ -158,7 +156,7 @@ class MiniLM(nn.Module):
         return found[:, 0]
 
     def delegated(self, words: Tensor, sizes: Tensor) -> Tensor:
-        """Logits `[n, 2]` of messages `[n, t, DIM]`, see `PreciseScorer.delegation`."""
+        """Logits `[n, 2]` of messages `[n, t, DIM]`: others give values, others give what to do."""
         found: Tensor = self.leaves(torch.cat(self.read(words, sizes), dim=-1))
         return found
 

@@ -20,6 +20,7 @@ from gatling_guard.encoders.scorer import RivalScorer
 from gatling_guard.energy.attribution import Attribution, Latents
 from gatling_guard.energy.facts import EnergyFacts
 from gatling_guard.energy.features import risk_features
+from gatling_guard.energy.heads import Delegation, delegated, directions
 from gatling_guard.energy.risk import RiskDefault
 from gatling_guard.energy.types import Energy, Share
 from gatling_guard.guard import Guard
@@ -73,17 +74,17 @@ class Notes:
     factors: Mapping[str, float] = {}
     defaults: Mapping[str, RiskDefault] = {}
 
-    def __init__(self, weights: NDArray[np.float32] | None = None, bias: float = 0.0) -> None:
-        """With the direction of delegation, where it is known already."""
+    def __init__(self, left: Delegation | None = None) -> None:
+        """With what tells that messages delegate, where that is known already."""
         self.grey = EVERYWHERE
-        self._weights, self._bias = weights, bias
+        self._left = directions(left)
         self.last: tuple[EnergyFacts, Attribution | None, Energy] | None = None
 
-    def delegation(self, rows: NDArray[np.float32]) -> float:
-        """See `Residual.delegation`."""
-        if self._weights is None or not len(rows):
-            return 0.0
-        return float((rows @ self._weights).max()) + self._bias
+    def delegation(
+        self, row: NDArray[np.float32], reading: NDArray[np.float32]
+    ) -> tuple[float, float]:
+        """As the heads will have it."""
+        return delegated(self._left, row, reading)
 
     def __call__(
         self,

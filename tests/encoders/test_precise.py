@@ -57,7 +57,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def test_a_call_that_a_span_asked_for_has_a_margin_above_zero(precise: PreciseScorer) -> None:
-    assert precise.margin(CALL, SAID, SPANS) > 0.1
+    assert precise.margin(CALL, SAID, SPANS) > 0
     assert precise.margin(CALL, [*SAID, RIVAL], SPANS[::2]) < -0.1, "the user said it"
     assert precise.margin(CALL, [*SAID, RIVAL], SPANS) == pytest.approx(0, abs=1e-5)
 
@@ -294,11 +294,12 @@ def graph_of(*outputs: int, places: int = PLACES) -> bytes:
 @pytest.mark.parametrize(
     ("graph", "fault"),
     [(graph_of(384), "two rows"), (graph_of(384, 200), "two rows"),
-     (graph_of(384, 384, 384), "two rows"), (graph_of(384, 384, places=128), "160 word rows")],
+     (graph_of(384, 384, 384), "two rows"),
+     (graph_of(384, 384, places=128), f"{PLACES} word rows")],
     ids=["one output", "narrow", "three outputs", "few places"],
 )  # fmt: skip
 def test_a_graph_of_another_shape_is_refused(copy: Path, graph: bytes, fault: str) -> None:
-    """The format of precise-1 had one output and 128 places."""
+    """Earlier formats had one output, or fewer places."""
     with pytest.raises(ConfigurationError, match=f"{GRAPH}: .*{fault}"):
         PreciseScorer(replaced(copy, GRAPH, graph))
 
@@ -313,10 +314,15 @@ NAN = np.full(768, np.nan, np.float32)
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [(name, None) for name in ("kinds", "judge", "judge_bias", "words", "scale", "ngram_share")]
+    [(name, None) for name in (
+        "kinds", "judge", "judge_bias", "delegation", "delegation_bias", "words", "scale",
+        "ngram_share",
+    )]
     + [("kinds", np.zeros((3, 384), np.float32)), ("kinds", np.zeros((2, 384), np.float64)),
        ("judge", np.zeros(384, np.float32)), ("judge", NAN), ("judge_bias", NAN[:1]),
-       ("kinds", NAN.reshape(2, 384)), ("ngram_share", np.full(1, 1.5, np.float32))],
+       ("kinds", NAN.reshape(2, 384)), ("delegation", np.zeros((1, 768), np.float32)),
+       ("delegation_bias", np.full(2, np.inf, np.float32)),
+       ("ngram_share", np.full(1, 1.5, np.float32))],
 )  # fmt: skip
 def test_word_rows_that_are_not_those_of_the_format_are_refused(
     copy: Path, name: str, value: np.ndarray | None

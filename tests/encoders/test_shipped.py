@@ -25,7 +25,7 @@ from tests.encoders.shipped_pairs import exfiltrating, honest
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL_MB, RELEASE_MB = 36, 60
-SCORERS = ("precise-2", "scorer-1")
+SCORERS = ("precise-3", "scorer-1")
 
 
 @pytest.fixture(scope="module")

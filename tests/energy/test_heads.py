@@ -22,7 +22,7 @@ from gatling_guard.energy.risk import Limit, RiskDefault
 from gatling_guard.plan import Provenance, ToolCall
 from gatling_guard.policy import EnergyBounds, load_policy
 from gatling_guard.trace import Authority, Span
-from tests.pipeline.learned_parts import DIM, RandomScorer, head, heads_file, residual, write_heads
+from tests.pipeline.learned_parts import head, heads_file, residual, write_heads
 
 finite = st.floats(-50, 50, allow_nan=False)
 anything = st.floats(allow_nan=True, allow_infinity=True)
@@ -263,60 +263,73 @@ def test_a_grant_that_covers_a_call_silences_the_heads() -> None:
     assert one(facts_of(grant=GRANT), compared(), Energy()) == ()
 
 
+STEERED = Energy((
+    Share("hierarchy", "c1", 4.0, "text asks for it", kind="steering"),
+    Share("hierarchy", "c1", 2.0, "nobody asked", kind="unasked"),
+    Share("hierarchy", "c1", 2.0, "other", kind="replaced"),
+))  # fmt: skip
+RISING = {"points": [[-1.0, 0.0], [0.0, 1.0]]}
+
+
+def restored(one: Residual, **more: Any) -> float:
+    found = one(facts_of(), compared(**more), STEERED)
+    return sum(share.value for share in found if share.kind == "restored")
+
+
+def restoring(*entries: tuple[list[str], list[str]], **more: Any) -> Residual:
+    """A head that takes off three quarters and lets come back what these kinds and features say."""
+    content = heads_file(
+        calm=certain(0.0), grey=(0.0, 2.0), factors={"steering": 0.25, "unasked": 0.25}
+    )
+    found = [{"kinds": kinds, "by": dict.fromkeys(names, RISING)} for kinds, names in entries]
+    return residual({**content, "restored": found, **more})
+
+
 def test_what_factors_take_off_comes_back_as_far_as_the_judge_agrees() -> None:
     """P5: a circumstance counts less only where the judge read the call and finds it the user's."""
-    curve = {"points": [[-1.0, 0.0], [0.0, 1.0]]}
-    content = heads_file(calm=certain(0.0), grey=(0.0, 2.0), factors={"steering": 0.25})
-    one = residual({**content, "restored": curve, "restored_by": "judged"})
-    structure = Energy((
-        Share("hierarchy", "c1", 4.0, "text asks for it", kind="steering"),
-        Share("hierarchy", "c1", 2.0, "other", kind="replaced"),
-    ))  # fmt: skip
-
-    def restored(**more: Any) -> float:
-        found = one(facts_of(), compared(**more), structure)
-        return sum(share.value for share in found if share.kind == "restored")
-
+    one = restoring((["steering"], ["judged"]))
     for judged, back in ((9.0, 3.0), (0.0, 3.0), (-0.5, 1.5), (-1.0, 0.0), (-9.0, 0.0)):
-        assert restored(judged=judged) == pytest.approx(back)
+        assert restored(one, judged=judged) == pytest.approx(back)
     for silent in (None, math.nan, math.inf, -math.inf):
-        assert restored(judged=silent) == pytest.approx(3.0)
-    assert restored(judged=None, span=0.1) == 0.0  # below the grey band nobody need be asked
+        assert restored(one, judged=silent) == pytest.approx(3.0)
+
+
+def test_below_the_grey_band_the_judge_need_not_agree() -> None:
+    """What keeps the judge from being asked sets nothing off."""
+    one = restoring((["steering"], ["judged", "own"]))
+    assert restored(one, judged=None, span=0.1) == pytest.approx(3.0)
+    assert restored(one, judged=None, span=0.1, delegated=9.0) == 0.0
 
 
 def test_or_as_far_as_the_user_delegates_nothing() -> None:
     """P5: only a delegation makes circumstantial shares count less."""
-    curve = {"points": [[-1.0, 0.0], [0.0, 1.0]]}
-    content = heads_file(calm=certain(0.0), factors={"steering": 0.25})
-    one = residual({**content, "restored": curve, "restored_by": "own"})
-    structure = Energy((Share("hierarchy", "c1", 4.0, "text asks for it", kind="steering"),))
+    one = restoring((["steering"], ["own"]))
     for delegated, back in ((0.0, 3.0), (0.5, 1.5), (1.0, 0.0), (9.0, 0.0), (-9.0, 3.0)):
-        found = one(facts_of(), compared(delegated=delegated), structure)
-        again = sum(share.value for share in found if share.kind == "restored")
-        assert again == pytest.approx(back)
+        assert restored(one, delegated=delegated, judged=1.0) == pytest.approx(back)
+
+
+def test_who_asks_for_the_effect_leaves_the_unasked_one_unasked() -> None:
+    """Values that a text gives are no leave to do other things than the user said."""
+    one = restoring((["steering"], ["own"]), (["unasked"], ["own-effects"]))
+    values_only = {"judged": 1.0, "delegated": 9.0, "entrusted": -9.0}
+    assert restored(one, **values_only) == pytest.approx(1.5)
+    assert restored(one, **values_only | {"entrusted": 9.0}) == 0.0
+    assert restored(one, **values_only | {"delegated": -9.0}) == pytest.approx(4.5)
+
+
+def test_of_several_entries_the_one_that_gives_back_most_counts() -> None:
+    one = restoring((["steering"], ["own"]), (["steering", "unasked"], ["judged"]))
+    assert restored(one, judged=-9.0, delegated=-9.0) == pytest.approx(3.0)
+    assert restored(one, judged=9.0, delegated=9.0) == pytest.approx(4.5)
 
 
 def test_a_judge_that_could_not_read_leaves_the_structure_in_full() -> None:
     """Fail closed: an attacker who makes a check slow gains nothing, delegated or not."""
-    curve = {"points": [[-1.0, 0.0], [0.0, 1.0]]}
-    content = heads_file(calm=certain(0.0), grey=(0.0, 2.0), factors={"steering": 0.25})
-    one = residual({**content, "restored": curve, "restored_by": "own"})
-    structure = Energy((Share("hierarchy", "c1", 4.0, "text asks for it", kind="steering"),))
+    one = restoring((["steering"], ["own"]))
     for judged, back in ((None, 3.0), (math.nan, 3.0), (-3.0, 0.0)):
-        found = one(facts_of(), compared(delegated=9.0, judged=judged), structure)
-        again = sum(share.value for share in found if share.kind == "restored")
-        assert again == pytest.approx(back)
+        assert restored(one, delegated=9.0, judged=judged) == pytest.approx(back)
 
 
-def test_delegation_is_a_direction_in_the_scorers_space() -> None:
-    """Deliverable 2: the largest over the user's messages; rows of another scorer say nothing."""
-    scorer = RandomScorer()
-    rows = scorer.embed_texts(["Do what the mail says.", "Pay Ann."])
-    content = heads_file(calm=FLAT)
-    weights = [float(x) for x in rows[0]]
-    one = residual({**content, "delegation": {"bias": -0.25, "weights": weights}})
-    assert one.delegation(rows) == pytest.approx(1.0 - 0.25, abs=1e-5)
-    assert one.delegation(rows[1:]) < one.delegation(rows)
-    assert one.delegation(rows[:0]) == 0.0
-    assert one.delegation(rows[:, : DIM - 1]) == 0.0
-    assert residual(content).delegation(rows) == 0.0
+def test_a_restored_feature_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="'mine'"):
+        restoring((["steering"], ["mine"]))

@@ -40,7 +40,7 @@ def test_what_ships_decides_and_is_named_in_receipts() -> None:
     assert bodies
     for body in bodies:
         names = [name.rsplit("-", 1)[0] for name in body["models"]]
-        assert names == ["scorer-1", "precise-2", "heads-1"]
+        assert names == ["scorer-1", "precise-3", "heads-1"]
         assert isinstance(body["attribution"]["delegated"], float)
 
 

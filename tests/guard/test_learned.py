@@ -283,7 +283,7 @@ def test_without_the_precise_scorer_the_static_one_decides_alone(
 ) -> None:
     installed(tmp_path, monkeypatch, grey=(-2.0, 2.0))
     guard = guarded("auto")
-    assert "precise-2/manifest.json is missing" in guard.mode
+    assert "precise-3/manifest.json is missing" in guard.mode
     run(guard)
 
 

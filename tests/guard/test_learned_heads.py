@@ -98,11 +98,12 @@ def files(draw: st.DrawFn) -> dict[str, Any]:
     grey = draw(st.sampled_from([EVERYWHERE, (0.0, 1.0), (1.0, -1.0)]))
     factors = draw(st.dictionaries(st.sampled_from(FACTORS), st.floats(0, 1)))
     content = heads_file(grey=grey, factors=factors, **{name: found[name] for name in named})
-    weights = draw(st.lists(st.floats(-1, 1), min_size=16, max_size=16))
     if draw(st.booleans()):
-        content["restored"] = {"points": [list(point) for point in draw(rising())]}
-        content["restored_by"] = draw(st.sampled_from(["own", "judged"]))
-    return {**content, "delegation": {"bias": draw(st.floats(-2, 2)), "weights": weights}}
+        by = draw(st.sets(st.sampled_from(["own", "own-effects", "judged"]), min_size=1))
+        curve = {"points": [list(point) for point in draw(rising())]}
+        kinds = draw(st.sampled_from([list(FACTORS), list(FACTORS[:1])]))
+        content["restored"] = [{"kinds": kinds, "by": dict.fromkeys(sorted(by), curve)}]
+    return content
 
 
 anything = st.floats(allow_nan=True, allow_infinity=True)
@@ -324,7 +325,7 @@ def test_without_the_judge_the_heads_decide_and_the_guard_says_so(
     """P7: `judged` is None for every call, the mode names the file, no receipt names a judge."""
     install(tmp_path, monkeypatch, heads_file(grey=EVERYWHERE, **OFF, calm=certain(40.0)))
     guard = guarded("auto")
-    assert "precise-2/manifest.json is missing" in guard.mode
+    assert "precise-3/manifest.json is missing" in guard.mode
     assert guard.mode.startswith("structure + scorer-1-")
     session = session_of(guard)
     session.check(ToolRequest("read_inbox", {"folder": "x"}, "a"))
@@ -371,8 +372,8 @@ def fingerprint() -> list[Any]:
         grey=EVERYWHERE, factors={"steering": 0.3, "unasked": 0.7},
         calm=head(curves, bias=-2.0), sensitive=head(curves, bias=-1.0, may_block=False),
     )  # fmt: skip
-    content["delegation"] = {"bias": 0.1, "weights": [0.1 * n for n in range(16)]}
-    content["restored"] = {"points": [[-1.0, 0.0], [1.0, 1.0]]}
+    curve = {"points": [[-1.0, 0.0], [1.0, 1.0]]}
+    content["restored"] = [{"kinds": ["steering", "unasked"], "by": {"own": curve}}]
     judge = AnyJudge(lambda said, call, rival: float(len(rival) % 5))
     return [
         [d.decision_id, d.action, d.energy.as_dict(), d.energy.kinds(), d.reasons]

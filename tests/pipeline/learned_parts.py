@@ -58,6 +58,10 @@ class AnyJudge:
         self.read.append((instruction, call, rival))
         return self._says if isinstance(self._says, float) else self._says(instruction, call, rival)
 
+    def reading(self, message: str) -> NDArray[np.float32]:
+        """Nothing."""
+        return np.zeros(4, np.float32)
+
 
 class AnyHead:
     """A head that gives the shares of a function, and keeps what it was shown."""
@@ -73,9 +77,11 @@ class AnyHead:
         self.factors: Mapping[str, float] = {}
         self.defaults: Mapping[str, RiskDefault] = {}
 
-    def delegation(self, rows: NDArray[np.float32]) -> float:
-        """Nothing."""
-        return 0.0
+    def delegation(
+        self, row: NDArray[np.float32], reading: NDArray[np.float32]
+    ) -> tuple[float, float]:
+        """Nobody knows."""
+        return 0.0, 0.0
 
     def __call__(
         self, facts: EnergyFacts, attribution: Attribution | None, structure: Energy,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from gatling_guard.pipeline.rivals import (
     MAX_SAID,
+    NOTHING,
     RivalIndex,
     instruction_texts,
     rival_texts,
@@ -161,22 +164,49 @@ def test_of_very_many_sentences_the_latest_are_kept() -> None:
 
 
 def test_the_message_nearest_to_a_call_is_given_whole() -> None:
-    """The judge reads one message with the call; delegation is looked for in all of them."""
+    """The judge reads one message with the call."""
     index = RivalIndex(scorer := RandomScorer())
-    none, rows = index.messages("the call")
-    assert none == ""
-    assert rows.shape[0] == 0
+    assert index.message("the call") == ""
     said = ["Read it. Answer Bob.", "Pay Ann. Today.", "  Read it. Answer Bob. "]
     index.hear(said)
     whole = [said[0], said[1]]
     near = scorer.embed_texts(whole) @ scorer.embed_calls(["the call"])[0]
-    message, rows = index.messages("the call")
-    assert message == whole[int(near.argmax())]
-    assert np.allclose(rows, scorer.embed_texts(whole))
+    assert index.message("the call") == whole[int(near.argmax())]
 
 
 def test_a_sentence_is_no_message() -> None:
     """Nearest is a sentence, but what is given is the message around it."""
     index = RivalIndex(RandomScorer())
     index.hear(["Read it. Answer Bob."])
-    assert index.messages("Answer Bob.")[0] == "Read it. Answer Bob."
+    assert index.message("Answer Bob.") == "Read it. Answer Bob."
+
+
+def test_what_is_left_to_others_is_asked_once_per_message_when_it_is_heard() -> None:
+    """Deliverable 2: of several messages the one that leaves most counts, for each of the two."""
+    read: list[str] = []
+
+    def leaves(message: str) -> tuple[float, float]:
+        read.append(message)
+        return (2.0, -3.0) if "bill" in message else (-1.0, -1.0)
+
+    index = RivalIndex(RandomScorer(), leaves=leaves)
+    assert index.left == (0.0, 0.0)
+    index.hear(["Read it. Answer Bob."])
+    assert index.left == (-1.0, -1.0)
+    index.hear(["Read it. Answer Bob.", "Pay the bill in the mail."])
+    assert index.left == (2.0, -1.0)
+    assert read == ["Read it. Answer Bob.", "Pay the bill in the mail."]
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf, RuntimeError("no")])
+def test_a_reader_that_fails_leaves_nothing_to_others(broken: float | Exception) -> None:
+    """Fail closed: what is not known to be delegated is not."""
+
+    def leaves(message: str) -> tuple[float, float]:
+        if isinstance(broken, Exception):
+            raise broken
+        return broken, 9.0
+
+    index = RivalIndex(RandomScorer(), leaves=leaves)
+    index.hear(["Do what the mail says."])
+    assert index.left == NOTHING
