@@ -14,18 +14,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from gatling_guard.catalog import ToolSpec
-from gatling_guard.catalog.names import name_words
 from gatling_guard.decision import Decision, Repair
 from gatling_guard.pipeline.deadline import DeadlineExceeded, DeadlineRunner, Ticket
 from gatling_guard.plan import ExecutionPlan, ToolCall
 from gatling_guard.policy import RepairVerdict
-from gatling_guard.repair import Draft, Edit, Judge, Judgement, Problem, Scene
+from gatling_guard.repair import Draft, Edit, Judge, Problem, Scene
 from gatling_guard.repair.lattice import violations
 from gatling_guard.repair.memory import RepairMemory
 from gatling_guard.repair.propose import propose
 from gatling_guard.repair.search import Limits, Outcome, search
 from gatling_guard.repair.similarity import similarity
-from gatling_guard.trace import word_set
+from gatling_guard.trace import name_words, word_set
 from gatling_guard.trace.amounts import names_amount
 
 RESERVE = 0.15
@@ -179,10 +178,3 @@ def changes_identity(spec: ToolSpec | None, where: str) -> bool:
         not _COMMAND.isdisjoint(name_words(part)) or (acts and names_amount(part))
         for part in parts
     )
-
-
-def judgement(
-    problems: Iterable[Problem], levels: Iterable[float], energies: Iterable[float]
-) -> Judgement:
-    """One judgement from those of the calls."""
-    return Judgement(tuple(problems), sum(energies), sum(levels))
