@@ -1,5 +1,15 @@
 """Repair: the smallest edit that makes a plan safe (design.md, section 6)."""
 
+from gatling_guard.repair.edits import (
+    Drop,
+    Hold,
+    Narrow,
+    Redact,
+    Resource,
+    Split,
+    Swap,
+    edit_from_data,
+)
 from gatling_guard.repair.types import (
     KINDS,
     VETO,
@@ -18,12 +28,20 @@ __all__ = [
     "KINDS",
     "VETO",
     "Draft",
+    "Drop",
     "Edit",
     "EditError",
     "EditKind",
+    "Hold",
     "Judge",
     "Judgement",
+    "Narrow",
     "Problem",
     "Proposer",
+    "Redact",
+    "Resource",
     "Scene",
+    "Split",
+    "Swap",
+    "edit_from_data",
 ]
