@@ -10,6 +10,7 @@ from gatling_guard.repair.edits import (
     Swap,
     edit_from_data,
 )
+from gatling_guard.repair.propose import PROPOSERS, propose
 from gatling_guard.repair.types import (
     KINDS,
     VETO,
@@ -26,6 +27,7 @@ from gatling_guard.repair.types import (
 
 __all__ = [
     "KINDS",
+    "PROPOSERS",
     "VETO",
     "Draft",
     "Drop",
@@ -44,4 +46,5 @@ __all__ = [
     "Split",
     "Swap",
     "edit_from_data",
+    "propose",
 ]
