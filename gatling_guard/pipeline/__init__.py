@@ -9,6 +9,7 @@ from gatling_guard.pipeline.monitor import Monitor, recast
 from gatling_guard.pipeline.notary import Notary
 from gatling_guard.pipeline.outputs import error_text, output_value
 from gatling_guard.pipeline.receipt import decision_body, outcome_body, plan_body, trimmed
+from gatling_guard.pipeline.repairing import RESERVE
 from gatling_guard.pipeline.repair_step import Result, repaired_step
 from gatling_guard.pipeline.stages import (
     STAGES,
@@ -31,6 +32,7 @@ from gatling_guard.pipeline.warm import warm_up
 from gatling_guard.pipeline.whole import check_plan
 
 __all__ = [
+    "RESERVE",
     "SPARE",
     "STAGES",
     "VERSION",

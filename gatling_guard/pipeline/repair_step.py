@@ -129,8 +129,7 @@ class _Attempt:
 
     def _judge(self, drafts: Sequence[Draft]) -> Sequence[Judgement]:
         return [
-            self._first if draft.digest == self._start.digest else self._judged(draft)
-            for draft in drafts
+            self._first if draft is self._start else self._judged(draft) for draft in drafts
         ]
 
     def _judged(self, draft: Draft) -> Judgement:
