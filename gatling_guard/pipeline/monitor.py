@@ -19,10 +19,10 @@ from gatling_guard.pipeline.stages import Stage, Work, opaque_code
 from gatling_guard.pipeline.state import ToolRequest
 from gatling_guard.plan import ExecutionPlan, Provenance, ToolCall, digest
 from gatling_guard.policy import Policy, PolicyFile
-from gatling_guard.repair.memory import RepairMemory
 from gatling_guard.trace import Authority, LineageIndex, ObjectTaint
 
 if TYPE_CHECKING:
+    from gatling_guard.repair.memory import RepairMemory
     from gatling_guard.session import Session
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from gatling_guard.catalog import ToolSpec
 from gatling_guard.decision import Decision, Repair
@@ -20,12 +21,14 @@ from gatling_guard.plan import ExecutionPlan, ToolCall
 from gatling_guard.policy import RepairVerdict
 from gatling_guard.repair import Draft, Edit, Judge, Problem, Scene
 from gatling_guard.repair.lattice import violations
-from gatling_guard.repair.memory import RepairMemory
 from gatling_guard.repair.propose import propose
 from gatling_guard.repair.search import Limits, Outcome, search
 from gatling_guard.repair.similarity import similarity
 from gatling_guard.trace import name_words, word_set
 from gatling_guard.trace.amounts import names_amount
+
+if TYPE_CHECKING:
+    from gatling_guard.repair.memory import RepairMemory
 
 RESERVE = 0.15
 """Share of a check's time that is left to write the receipt once the repair is given up."""

@@ -43,7 +43,7 @@ def check_plan(
     decision = monitor.in_mode(joined if instead else found, policy, instead)
     if not ticket.claim():
         raise DeadlineExceeded("abandoned before the receipt was written")
-    body = plan_body(decision, works, role=role)
+    body = plan_body(decision, works, role=role, bind=monitor.notary.ledger.bind)
     if note:
         body["unrepaired"] = note
     monitor.notary.write("plan", run_id=run_id, call_id=None, body=body, trim=trimmed)

