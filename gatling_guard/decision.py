@@ -143,14 +143,7 @@ class Repaired(_Base):
         return self.repair.message if self.repair else f"{self.tool_name}: ran with changes."
 
     def unwrap(self) -> ToolCall | ExecutionPlan:
-        """The call (or whole plan) to run.
-
-        Raises:
-            HeldError: calls of the repaired plan wait for a person.
-        """
-        for part in self.parts:
-            if isinstance(part, Held):
-                part.unwrap()
+        """The call (or whole plan) to run."""
         return _subject(self)
 
 

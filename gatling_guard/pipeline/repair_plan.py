@@ -1,6 +1,6 @@
 """Repair of a whole plan ahead of time: any edit, and calls that wait for a person.
 
-Where nothing helps but to wait, nothing is repaired: the plan is held as it is.
+A repair that has a call wait is never made silently: the plan is held, and the repair offered.
 Sees: one plan and its checks. Does not see: what the tools will return.
 """
 
@@ -39,10 +39,10 @@ def repaired_plan(
     ends = min(ends, time.monotonic() + checks.monitor.deadline)
     attempt = _Attempt(checks, plan, works)
     found, note = in_time(checks.monitor.runner, lambda: attempt.best(ends), ends)
-    if found is None or all(edit.kind == "hold" for edit in found.edits):
+    if found is None:
         return joined, note
     repair = found.repair
-    if found.silent:
+    if found.silent and not repair.holds:
         return recast(
             Repaired, joined, why=f"repaired: {'; '.join(repair.edits)}", plan=found.draft.plan,
             parts=found.decision.parts, edits=repair.edits, repair=repair,
