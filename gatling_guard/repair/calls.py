@@ -141,8 +141,8 @@ class Split:
     @property
     def sentence(self) -> str:
         """For people."""
-        name, count = shown(self.where[1:]), len(self.moved)
-        return f"{count} of the values in {name} of {shown(self.node_id)} wait for a person"
+        many = "a value waits" if len(self.moved) == 1 else f"{len(self.moved)} values wait"
+        return f"{shown(self.node_id)}: {many} for a person, out of {shown(self.where[1:])}"
 
     @property
     def data(self) -> dict[str, Any]:

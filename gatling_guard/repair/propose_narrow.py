@@ -26,11 +26,11 @@ from gatling_guard.trace import name_words, word_set
 _UNKNOWN = frozenset(("schema.extra", "schema.additionalProperties", "argument.extra",
                       "argument.additionalProperties", "argument.twice"))  # fmt: skip
 _ADDS = word_set(
-    "cc bcc attachment attachments attendee attendees participant participants guest guests invitee "
-    "invitees reply_to replyto recipients headers metadata tags link links url webhook callback "
-    "callback_url notify notification note notes footer signature"
+    "cc bcc attachment attachments attendee attendees participant participants guest guests "
+    "invitee invitees replyto recipients headers metadata tags link links url webhook callback "
+    "callbackurl notify notification note notes footer signature"
 )
-"""Arguments that only add to what a call reaches or carries, as one word."""
+"""Arguments that only add to what a call reaches or carries, as `same_name` has them."""
 
 
 def narrow(scene: Scene, draft: Draft, problem: Problem) -> Iterator[Edit]:
@@ -58,7 +58,9 @@ def _lower(case: Case, where: str) -> Iterator[bool | int | float]:
         return
     if not isinstance(value, (int, float)):
         return
-    found = {v for v in (_bounded(case, where, value), *_budgets(case, where)) if v is not None}
+    bound = _bounded(case, where, value)
+    found = {v for v in (bound, *_budgets(case, where)) if v is not None}
+    found = {v for v in found if bound is None or v <= bound}
     whole = isinstance(value, int)
     exact = {math.floor(v) if whole or float(v).is_integer() else v for v in found}
     yield from sorted((v for v in exact if v != value), reverse=True)
@@ -100,13 +102,11 @@ def _left_out(case: Case, where: str, places: frozenset[int]) -> Iterator[frozen
     """Elements to leave out of a list: what is wrong, what nobody named, what is too many."""
     count = len(case.given(where) or ())
     named, every = case.named(where), frozenset(range(count))
-    least = max(
-        (int(s["minItems"]) for s in case.schemas(where) if _count(s, "minItems")), default=1
-    )
+    least = max(_counts(case, where, "minItems"), default=0)
     choices = [places]
-    if named and pointer_of(parts_of(where)[:1])[1:] in case.identities:
+    if named and parts_of(where)[0] in case.identities:
         choices.append(every - named)
-    most = [int(s["maxItems"]) for s in case.schemas(where) if _count(s, "maxItems")]
+    most = _counts(case, where, "maxItems")
     most += [RECIPIENTS] if parts_of(where)[0] in case.identities else []
     if most and count > min(most):
         first = sorted(every, key=lambda i: (i not in named, i in places, i))
@@ -139,8 +139,7 @@ def _removable(case: Case) -> Iterator[str]:
 
 def _adds(case: Case, name: str) -> bool:
     profile = case.view.profile or case.spec.profile
-    words = {same_name(word) for word in _ADDS}
-    return same_name(name) in words or name in (*profile.notifies, *profile.content_args)
+    return same_name(name) in _ADDS or name in (*profile.notifies, *profile.content_args)
 
 
 def _allowed(schema: Any) -> list[Any]:
@@ -158,5 +157,6 @@ def _finite(schema: Any, key: str) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def _count(schema: Any, key: str) -> bool:
-    return _number(schema.get(key), -1.0) >= 0
+def _counts(case: Case, where: str, key: str) -> list[int]:
+    found = (_number(schema.get(key), -1.0) for schema in case.schemas(where))
+    return [int(count) for count in found if count >= 0]

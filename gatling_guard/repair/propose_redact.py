@@ -63,12 +63,14 @@ def _is_content(case: Case, leaf: Lineage) -> bool:
 
 def _choices(case: Case, leaf: Lineage, text: str) -> Iterator[Pieces]:
     secret = frozenset(sensitive_pieces(text)) if sensitive_text(text) else frozenset()
-    secret |= _copies(text, (s.text for s in leaf.spans if s.sensitive))
+    # In a plan no output is known yet, and a span stands for all that may come.
+    seen = [span for span in leaf.spans if not span.rest]
+    secret |= _copies(text, (s.text for s in seen if s.sensitive))
     asked = _directives(leaf, text)
     led = _addresses(case, leaf, text)
-    copied = _copies(text, (s.text for s in leaf.spans if s.tier > Provenance.INTERNAL))
+    copied = _copies(text, (s.text for s in seen if s.tier > Provenance.INTERNAL))
     yield from (secret, led, asked | led, secret | asked | led, secret | asked | led | copied)
-    yield secret | asked | led | _copies(text, (s.text for s in leaf.spans))
+    yield secret | asked | led | _copies(text, (s.text for s in seen))
 
 
 def _directives(leaf: Lineage, text: str) -> Pieces:

@@ -53,12 +53,13 @@ class Narrow:
     @property
     def sentence(self) -> str:
         """For people."""
-        name = shown(self.where[1:])
+        name, node = shown(self.where[1:]), shown(self.node_id)
         if self.how == "set":
-            return f"{name} of {shown(self.node_id)} becomes {shown(self.value)}"
+            return f"{node}: {name} becomes {shown(self.value)}"
         if self.how == "leave":
-            return f"{len(self.left_out)} of the values in {name} of {shown(self.node_id)} left out"
-        return f"{name} of {shown(self.node_id)} is left out"
+            many = "a value is" if len(self.left_out) == 1 else f"{len(self.left_out)} values are"
+            return f"{node}: {many} left out of {name}"
+        return f"{node}: {name} is left out"
 
     @property
     def data(self) -> dict[str, Any]:
@@ -115,7 +116,7 @@ class Resource:
     @property
     def sentence(self) -> str:
         """For people."""
-        return f"{shown(self.where[1:])} of {shown(self.node_id)} becomes {quote(self.value)}"
+        return f"{shown(self.node_id)}: {shown(self.where[1:])} becomes {quote(self.value)}"
 
     @property
     def data(self) -> dict[str, Any]:
@@ -158,8 +159,9 @@ class Redact:
     @property
     def sentence(self) -> str:
         """For people."""
-        many = "a piece" if len(self.spans) == 1 else f"{len(self.spans)} pieces"
-        return f"{many} of {shown(self.where[1:])} of {shown(self.node_id)} redacted"
+        pieces = "a piece is" if len(self.spans) == 1 else f"{len(self.spans)} pieces are"
+        what = "all of it is" if self._whole else pieces
+        return f"{shown(self.node_id)}: of {shown(self.where[1:])} {what} redacted"
 
     @property
     def data(self) -> dict[str, Any]:
