@@ -126,12 +126,15 @@ class Space:
 
     def accepts(self, step: Step, draft: Draft) -> bool:
         """Whether a judged draft may follow: the level falls and it is safe."""
-        if not self._known[draft.digest].level < step.judgement.level:
+        return self._known[draft.digest].level < step.judgement.level and self.is_safe(draft)
+
+    def is_safe(self, draft: Draft | None) -> bool:
+        """Whether there is a draft, and it is no worse than the original."""
+        if draft is None:
             return False
-        safe = self._is_safe.get(draft.digest)
-        if safe is None:
-            safe = self._is_safe[draft.digest] = self._safe(draft)
-        return safe
+        if draft.digest not in self._is_safe:
+            self._is_safe[draft.digest] = self._safe(draft)
+        return self._is_safe[draft.digest]
 
     def follow(self, step: Step, edit: Edit, draft: Draft) -> Step:
         """The step after an accepted edit."""
@@ -150,27 +153,30 @@ class Space:
             found[problem.node_id] = tuple(edit for _, edit in ranked)
         return found
 
-    def chain(self, step: Step, edits: Sequence[Edit]) -> Step:
+    def chain(self, step: Step, edits: Sequence[Edit]) -> tuple[Step, Sequence[Edit]]:
         """As many of the edits, from the first, as are accepted; judged in one batch.
 
         Edits that no longer fit, because an earlier one took their call away, are left out.
+
+        Returns:
+            What was reached, and the edits after the one that was not accepted.
         """
-        made: list[tuple[Edit, Draft]] = []
+        made: list[tuple[int, Draft]] = []
         draft = step.draft
-        for edit in edits:
+        for place, edit in enumerate(edits):
             after = applied(edit, draft)
             if after is not None:
-                made.append((edit, after))
+                made.append((place, after))
                 draft = after
         with suppress(_Cut):  # what was judged before is as good
             self.judged([draft for _, draft in made[: self.room()]])
-        for edit, draft in made:
+        for place, draft in made:
             if step.judgement.passes or draft.digest not in self._known:
                 break
             if not self.accepts(step, draft):
-                break
-            step = self.follow(step, edit, draft)
-        return step
+                return step, edits[place + 1 :]
+            step = self.follow(step, edits[place], draft)
+        return step, ()
 
 
 def key(edit: Edit) -> str:
@@ -242,7 +248,7 @@ def _seeded(space: Space, root: Step, seeds: Sequence[Sequence[Edit]]) -> Step |
     best: Step | None = None
     for seed in seeds:
         if all(space.allowed(edit) for edit in seed):
-            end = space.chain(root, seed)
+            end, _ = space.chain(root, seed)
             best = _cheaper(best, end if end.judgement.passes else None)
     return best
 
@@ -251,43 +257,43 @@ def _greedy(space: Space, root: Step) -> Step | None:
     """Round by round, for each problem the cheapest edit that removes it, all of them together."""
     step = root
     while not step.judgement.passes:
-        after = space.chain(step, _picks(space, step))
-        if after is step:
+        before = step
+        rest: Sequence[Edit] = _picks(space, step)
+        while rest:
+            step, rest = space.chain(step, rest)
+        if step is before:
             return None
-        step = after
     return step
 
 
 def _picks(space: Space, step: Step) -> list[Edit]:
-    """Edits that together remove every problem that one edit removes; else the best there is."""
-    wanted = {problem.node_id for problem in step.judgement.problems}
-    last = space.limits.width - 1
-    tries: list[tuple[Edit, Draft]] = []
-    for edits in space.proposals(step).values():
-        for edit in (*edits[:last], *edits[last:][-1:]):  # the dearest is the surest
-            draft = applied(edit, step.draft)
-            if draft is not None:
-                tries.append((edit, draft))
-    tries = sorted(tries, key=lambda pair: (pair[0].cost, key(pair[0])))[: space.room()]
-    judgements = space.judged([draft for _, draft in tries])
-    good: list[tuple[Edit, frozenset[str], float]] = []
-    for (edit, draft), judgement in zip(tries, judgements, strict=True):
-        left = {problem.node_id for problem in judgement.problems}
-        if space.accepts(step, draft):
-            good.append((edit, frozenset(wanted - left), judgement.level))
-    if not any(removed for _, removed, _ in good):
-        return [min(good, key=lambda one: one[2])[0]] if good else []
-    # The first that removes a problem is its cheapest. What is dear and needed anyway comes first:
-    # it often removes other problems too.
-    first = {node: next((one for one in good if node in one[1]), None) for node in sorted(wanted)}
-    needed = sorted((one for one in first.values() if one), key=lambda one: -one[0].cost)
+    """For each problem the cheapest edit that seems to remove it, or the surest.
+
+    The first edits against all problems are tried together, then the second ones, and so on: so
+    many problems take no more drafts than one. What is really removed, the chain will show.
+    """
+    table = space.proposals(step)
+    width = space.limits.width
+    rows = {node: (*e[: width - 1], *e[width - 1 :][-1:]) for node, e in table.items()}
+    columns: list[Draft] = []
+    for place in range(max(map(len, rows.values()), default=0)):
+        draft = step.draft
+        for edits in rows.values():
+            if place < len(edits):
+                draft = applied(edits[place], draft) or draft
+        columns.append(draft)
+    columns = columns[: space.room()] if columns else []
+    open_after = [
+        {problem.node_id for problem in judgement.problems} for judgement in space.judged(columns)
+    ]
     picks: list[Edit] = []
-    gone: set[str] = set()
-    for edit, removed, _ in needed:
-        if not removed <= gone:
-            picks.append(edit)
-            gone |= removed
-    return picks
+    for node, edits in rows.items():
+        fit = [space.is_safe(applied(edit, step.draft)) for edit in edits]
+        tried = zip(edits, fit, open_after, strict=False)
+        good = [edit for edit, safe, left in tried if safe and node not in left]
+        picks += good[:1] or [edit for edit, safe in zip(edits, fit, strict=True) if safe][-1:]
+    # What is dear and needed anyway comes first: it often makes others needless.
+    return sorted(picks, key=lambda edit: (-edit.cost, key(edit)))
 
 
 def _best_first(

@@ -81,6 +81,8 @@ class World:
     wide: bool
     """A call is judged by the whole plan; else by itself and what ran before it."""
     with_drop: bool
+    mixed: int = 30
+    """Calls in a hundred that are not judged by themselves alone."""
 
     def judge(self, drafts: Sequence[Draft]) -> list[Judgement]:
         """One judgement per draft."""
@@ -89,9 +91,9 @@ class World:
     def judged(self, draft: Draft) -> Judgement:
         numbers = [(n, draft.plan.calls[n].arguments["n"]) for n in draft.plan.order]
         problems = []
-        for place, (node, _) in enumerate(numbers):
+        for place, (node, number) in enumerate(numbers):
             seen = numbers if self.wide else numbers[: place + 1]
-            energy = chance(self.seed, node, seen[-1] if chance(self.seed, node) < 70 else seen)
+            energy = chance(self.seed, node, seen if chance(self.seed, node) < self.mixed else (node, number))
             if energy >= 45:
                 share = Share("scope", node, energy / 10, "made up")
                 problems.append(Problem(node, "block", energy=Energy.of([share])))
