@@ -53,7 +53,8 @@ TOOLS = {
                 "exclude": LIST,
                 "score": {"type": "number", "minimum": 0, "maximum": 9},
             },
-            effect="read", tier=1, privilege=3, scope=4, content_args=["query"], identity_args=["folder"],
+            effect="read", tier=1, privilege=3, scope=4,
+            content_args=["query"], identity_args=["folder"],
         ),
         tool(
             "send_mail",
