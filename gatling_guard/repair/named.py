@@ -40,7 +40,8 @@ _NAMES = tuple(
     for pattern in (
         r"[\"“'‘`]([^\"”'’`\n]{1,80})[\"”'’`]",
         r"(?<!\w)[#@][\w-]{1,60}",
-        r"\b[A-Z][\w'-]{1,40}(?: [A-Z][\w'-]{1,40}){0,3}\b",
+        # Not at the start of a sentence, where any word has a capital.
+        r"(?<!^)\b[A-Z][\w'-]{1,40}(?: [A-Z][\w'-]{1,40}){0,3}\b",
     )
 )
 _END = ".,;:!?"
