@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gatling_guard.errors import InputError
 from gatling_guard.plan import Edge, ExecutionPlan
+from gatling_guard.plan.model import EdgeKind
 from gatling_guard.repair import (
     KINDS,
     Draft,
@@ -236,7 +237,7 @@ def drafts(draw: st.DrawFn) -> Draft:
     nodes = [call(i, draw(st.sampled_from(["send", "read"])), **draw(bags)) for i in ids]
     pairs = [(a, b) for i, a in enumerate(ids) for b in ids[i + 1 :]]
     chosen = draw(st.lists(st.sampled_from(pairs), max_size=6)) if pairs else []
-    kinds = st.sampled_from(["data", "control", "temporal"])
+    kinds: st.SearchStrategy[EdgeKind] = st.sampled_from(get_args(EdgeKind))
     edges = [
         Edge(source=a, target=b, kind=draw(kinds), argument=draw(st.none() | pointers))
         for a, b in chosen
@@ -269,7 +270,7 @@ def test_an_edit_never_touches_another_call(before: Draft, edit: Edit) -> None:
     finally:
         assert before.digest == kept
     gone = {edit.node_id, *edit.also} if isinstance(edit, Drop) else set()
-    own = {edit.node_id, f"{edit.node_id}-rest"} if not gone else gone
+    own = gone or {edit.node_id, f"{edit.node_id}-rest"}
     for node, old in before.plan.calls.items():
         assert node in gone or node in after.plan.calls
         if node not in own and node in after.plan.calls:
