@@ -11,11 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
+from gatling_guard.catalog.types import Effect
 from gatling_guard.policy.constraints import constants
 from gatling_guard.repair.culprits import Case
 from gatling_guard.repair.values import Scalar
-from gatling_guard.trace import as_number, canonical, identity, name_words, words_of
+from gatling_guard.trace import Authority, as_number, canonical, identity, name_words, words_of
 from gatling_guard.trace.given import kind_of
 
 MOST_FOUND = 200
@@ -40,7 +42,8 @@ _NAMES = tuple(
     for pattern in (
         r"[\"“'‘`]([^\"”'’`\n]{1,80})[\"”'’`]",
         r"(?<!\w)[#@][\w-]{1,60}",
-        r"\b[A-Z][\w'-]{1,40}(?: [A-Z][\w'-]{1,40}){0,3}\b",
+        # Not at the start of a sentence, where any word has a capital.
+        r"(?<!^)\b[A-Z][\w'-]{1,40}(?: [A-Z][\w'-]{1,40}){0,3}\b",
     )
 )
 _END = ".,;:!?"
@@ -66,7 +69,9 @@ def named_like(case: Case, where: str, argument: str) -> Iterator[Named]:
     if kind is None:
         return
     seen = {canonical(str(old))}
-    for found in (*_listed(case, where), *_said(case, names=kind == "name")):
+    effect = (case.view.profile or case.spec.profile).effect
+    said = _said(case.scene.authority, case.spec.name, effect, names=kind == "name")
+    for found in (*_listed(case, where), *said):
         value = _of_type(found.value, old)
         if value is None or _kind(value, argument) != kind:
             continue
@@ -84,21 +89,21 @@ def _listed(case: Case, where: str) -> Iterator[Named]:
             yield Named(text, True, 0, -1)
 
 
-def _said(case: Case, *, names: bool) -> Iterator[Named]:
-    """What the instruction says, sentence by sentence."""
-    effect = (case.view.profile or case.spec.profile).effect
-    asks = case.scene.authority.asked(effect)
+@lru_cache(maxsize=64)
+def _said(authority: Authority, tool: str, effect: Effect, *, names: bool) -> tuple[Named, ...]:
+    """What the instruction says, sentence by sentence. A search asks for it many times."""
+    found: list[Named] = []
+    asks = authority.asked(effect)
     patterns = (*_PATTERNS, *_NAMES) if names else _PATTERNS
-    count = 0
-    for sentence in case.scene.authority.sentences:
+    for sentence in authority.sentences:
         verbs = {ask.verb for ask in asks if ask.sentence == sentence}
-        near = verbs.union(name_words(case.spec.name))
+        near = verbs.union(name_words(tool))
         for match in (m for p in patterns for m in p.finditer(sentence[:4_000])):
             text = match.group(match.lastindex or 0).strip().rstrip(_END)
-            if text and count < MOST_FOUND:
-                count += 1
+            if text and len(found) < MOST_FOUND:
                 far = _distance(sentence, match.start(), near)
-                yield Named(text, bool(verbs), far, count)
+                found.append(Named(text, bool(verbs), far, len(found)))
+    return tuple(found)
 
 
 def _distance(sentence: str, at: int, near: set[str]) -> int:

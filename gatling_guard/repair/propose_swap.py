@@ -7,6 +7,7 @@ profile does not tell; the guard judges the new call like any other.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from gatling_guard.catalog.lexicon import PRIVILEGE
 from gatling_guard.catalog.types import ToolProfile, ToolSpec
@@ -63,6 +64,7 @@ def swap(scene: Scene, draft: Draft, problem: Problem) -> Iterator[Edit]:
     yield from (edit for _, _, edit in sorted(found, key=lambda item: item[:2])[:MOST])
 
 
+@lru_cache(maxsize=4096)
 def _softer(old: str, new: str) -> bool:
     """Whether the new name says less of the same about the same thing."""
     was, now = set(_words(old)), set(_words(new))

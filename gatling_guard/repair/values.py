@@ -6,6 +6,7 @@ one: the order stays, and no data flows any more.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -153,8 +154,10 @@ class Redact:
 
     @property
     def cost(self) -> float:
-        """By the number of pieces."""
-        return costs.with_values(costs.REDACT, len(self.spans))
+        """By the number of pieces, or by the share of the text where that is more."""
+        gone = sum(end - start for start, end in self.spans)
+        share = math.ceil(costs.MOST_VALUES * gone / self.length) if self.length else 1
+        return costs.with_values(costs.REDACT, max(len(self.spans), share))
 
     @property
     def sentence(self) -> str:

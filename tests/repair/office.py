@@ -8,7 +8,7 @@ from typing import Any
 
 from gatling_guard import Blocked, Decision, Guard, Held
 from gatling_guard.catalog import ToolSpec, spec_from_json_schema
-from gatling_guard.plan import Edge, ExecutionPlan, ToolCall
+from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall
 from gatling_guard.policy import load_policy
 from gatling_guard.repair import Draft, Edit, Judgement, Problem, Scene, propose
 from gatling_guard.trace import Authority
@@ -46,7 +46,12 @@ TOOLS = (
 
 def call(node_id: str, tool_name: str, **arguments: Any) -> ToolCall:
     """One call."""
-    return ToolCall(node_id=node_id, tool_name=tool_name, arguments=arguments, provenance_tier=1)
+    return ToolCall(
+        node_id=node_id,
+        tool_name=tool_name,
+        arguments=arguments,
+        provenance_tier=Provenance.INTERNAL,
+    )
 
 
 def plan(*nodes: ToolCall, edges: Sequence[Edge] = ()) -> ExecutionPlan:
@@ -106,5 +111,5 @@ def problem_of(decision: Decision) -> Problem | None:
     if decision.call is None or not isinstance(decision, (Held, Blocked)):
         return None
     findings = tuple(f for f in decision.findings if f.action != "note")
-    action = "hold" if isinstance(decision, Held) else "block"
-    return Problem(decision.call.node_id, action, findings, decision.energy, decision.lineage)
+    node, rest = decision.call.node_id, (findings, decision.energy, decision.lineage)
+    return Problem(node, "hold" if isinstance(decision, Held) else "block", *rest)
