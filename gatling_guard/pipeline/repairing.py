@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gatling_guard.catalog import ToolSpec
+from gatling_guard.catalog.arguments import argument_roles
 from gatling_guard.decision import Decision, Repair
 from gatling_guard.pipeline.deadline import DeadlineExceeded, DeadlineRunner, Ticket
 from gatling_guard.plan import ExecutionPlan, ToolCall
@@ -174,7 +175,9 @@ def changes_identity(spec: ToolSpec | None, where: str) -> bool:
     if spec is None:
         return True
     parts = [part for part in where.split("/") if part]
-    if {parts[0]} & {*spec.profile.identity_args, *spec.profile.url_args}:
+    roles = argument_roles({"properties": {parts[0]: {}}}, spec.profile.effect, ())
+    known = (*spec.profile.identity_args, *spec.profile.url_args, *roles.identity, *roles.url)
+    if parts[0] in known:  # the schema may not list it: then its name alone tells
         return True
     acts = spec.profile.effect.side_effect
     return any(
