@@ -301,7 +301,8 @@ class Session:
             return taken
         if work.hold_id in self._state.approvals:
             return Result(work, decision)  # a person let this very call run
-        return repaired_step(work, decision, self._monitor, began)
+        earlier = self._state.earlier(work.name, work.call_id)
+        return repaired_step(work, decision, self._monitor, began, earlier)
 
     def _remembered(self, work: Work) -> Decision | None:
         """The earlier answer to the same call, while it still holds."""

@@ -7,8 +7,7 @@ Sees: one check and the session's state, which it only reads.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gatling_guard.decision import Allowed, Decision, Held, Repair, Repaired
@@ -16,9 +15,9 @@ from gatling_guard.energy import Energy
 from gatling_guard.pipeline.monitor import Monitor, recast
 from gatling_guard.pipeline.repairing import RESERVE, Found, Repairing, in_time
 from gatling_guard.pipeline.stages import Work, verdict_of
-from gatling_guard.plan import ExecutionPlan, Provenance, ToolCall, digest
+from gatling_guard.plan import ExecutionPlan, Provenance, ToolCall
 from gatling_guard.policy import Policy
-from gatling_guard.repair import VETO, Draft, Judgement, Problem, Scene
+from gatling_guard.repair import VETO, Draft, Edit, Judgement, Problem, Scene
 from gatling_guard.trace import Authority, Lineage
 
 _FIXED = ("tool.", "role.", "limit.", "hold.", "rule.", "trace.", "scope.cap")
@@ -58,7 +57,10 @@ def may_repair(work: Work, decision: Decision) -> bool:
     return not any(finding.rule.startswith(_FIXED) for finding in vetoes)
 
 
-def repaired_step(work: Work, decision: Decision, monitor: Monitor, began: float) -> Result:
+def repaired_step(
+    work: Work, decision: Decision, monitor: Monitor, began: float,
+    earlier: Sequence[ToolCall] = (),
+) -> Result:  # fmt: skip
     """The decision, or what a repair makes of it: `Repaired`, or `Held` with an offer.
 
     Args:
@@ -66,11 +68,12 @@ def repaired_step(work: Work, decision: Decision, monitor: Monitor, began: float
         decision: what they decided.
         monitor: rules, energy and deadline.
         began: when the check did, by `time.monotonic`.
+        earlier: calls of the same tool that were let through: what they did is not done again.
     """
     if not may_repair(work, decision):
         return Result(work, decision)
     ends = began + (1 - RESERVE) * monitor.deadline
-    attempt = _Attempt(work, decision, monitor)
+    attempt = _Attempt(work, decision, monitor, earlier)
     found, note = in_time(monitor.runner, lambda: attempt.best(ends), ends)
     if found is None:
         return Result(work, decision, note)
@@ -96,6 +99,8 @@ def _offered(work: Work, decision: Decision, repair: Repair) -> Decision:
     """A hold that offers the repair; a block becomes one only where the repair lifts its cause."""
     if isinstance(decision, Held):
         return replace(decision, offer=repair)
+    if not work.asked:
+        return decision  # nobody wants this call in any form
     blocks = [finding for finding in work.findings if finding.action == "block"]
     if not all(finding.rule.startswith(_LIFTED) for finding in blocks):
         return decision
@@ -108,9 +113,11 @@ def _offered(work: Work, decision: Decision, repair: Repair) -> Decision:
 class _Attempt:
     """One call and the drafts of it."""
 
-    def __init__(self, work: Work, decision: Decision, monitor: Monitor) -> None:
+    def __init__(
+        self, work: Work, decision: Decision, monitor: Monitor, earlier: Sequence[ToolCall]
+    ) -> None:
         assert work.call is not None
-        self._work, self._monitor = work, monitor
+        self._work, self._monitor, self._earlier = work, monitor, earlier
         self._start = Draft(ExecutionPlan(nodes=(work.call,)))
         self._first = judged(work, decision.action)
         self.rechecked: Work | None = None
@@ -124,8 +131,19 @@ class _Attempt:
         )  # fmt: skip
         return Repairing(
             scene, self._start, self._judge, self._recheck, ends, subject=_the_call,
-            memory=self._monitor.repairs,
+            memory=self._monitor.repairs, fits=self._is_new,
         ).best()  # fmt: skip
+
+    def _is_new(self, edit: Edit) -> bool:
+        """Whether a value put in place of another is not one that an earlier call worked on.
+
+        Else what a stranger wanted would become a second payment to whom the user named.
+        """
+        if edit.kind != "resource":
+            return True
+        name = edit.where.split("/")[1]
+        value = _the_call(edit.apply(self._start)).arguments.get(name)
+        return all(call.arguments.get(name) != value for call in self._earlier)
 
     def _judge(self, drafts: Sequence[Draft]) -> Sequence[Judgement]:
         return [
@@ -143,7 +161,11 @@ class _Attempt:
         return judged(work, verdict_of(work)[0])
 
     def _recheck(self, draft: Draft) -> Decision | None:
-        work = again(self._work, _the_call(draft).arguments)
+        call = _the_call(draft)
+        acts = self._work.spec is not None and self._work.spec.profile.effect.side_effect
+        if acts and any(done.arguments == call.arguments for done in self._earlier):
+            return None
+        work = again(self._work, call.arguments)
         decided = decided_again(work, self._monitor)
         self.rechecked = work
         return decided if isinstance(decided, Allowed) else None

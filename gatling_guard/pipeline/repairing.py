@@ -66,6 +66,8 @@ class Repairing:
     """Whether anybody could be asked."""
     subject: Callable[[Draft], ToolCall | ExecutionPlan] = field(default=lambda draft: draft.plan)
     memory: RepairMemory | None = None
+    fits: Callable[[Edit], bool] = field(default=lambda edit: True)
+    """What else an edit of the draft as it came has to keep to."""
 
     def best(self) -> Found | None:
         """The cheapest repair that may be made silently, else the cheapest that may be offered."""
@@ -87,7 +89,8 @@ class Repairing:
         seeds = self._seeds(proposals)
         outcome = search(
             self.before, self.judge, proposals,
-            allowed=lambda edit: verdict_on(self.scene, self.before, edit) in verdicts,
+            allowed=lambda edit: verdict_on(self.scene, self.before, edit) in verdicts
+            and self.fits(edit),
             safe=lambda draft: not violations(self.before, draft, self.scene),
             limits=Limits(width=rules.width, depth=rules.depth, seconds=left), seeds=seeds,
         )  # fmt: skip

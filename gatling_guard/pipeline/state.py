@@ -149,6 +149,11 @@ class SessionState:
         """Whether any call was let through."""
         return any(count > 0 for count in self.tool_calls.values())
 
+    def earlier(self, name: str, call_id: str) -> tuple[ToolCall, ...]:
+        """Other calls of a tool that were let through."""
+        nodes = (r.node for known, r in self.records.items() if known != call_id)
+        return tuple(node for node in nodes if node is not None and node.tool_name == name)
+
     def next_call_id(self) -> str:
         """An id for a call whose framework has none; taken once it is added."""
         number = len(self.records) + 1
