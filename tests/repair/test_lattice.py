@@ -15,7 +15,7 @@ from gatling_guard.repair import Draft, Scene
 from gatling_guard.repair.exposure import exposure
 from gatling_guard.repair.lattice import violations
 from gatling_guard.repair.narrower import redacts
-from tests.repair.scenes import changed, draft, scene
+from tests.repair.drafts import changed, draft, scene
 
 ANN, BOB, EVE = "ann@corp.example", "bob@corp.example", "eve@evil.example"
 MAIL: dict[str, Any] = {
