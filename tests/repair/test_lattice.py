@@ -15,7 +15,7 @@ from gatling_guard.repair import Draft, Scene
 from gatling_guard.repair.exposure import exposure
 from gatling_guard.repair.lattice import violations
 from gatling_guard.repair.narrower import redacts
-from tests.repair.scenes import changed, draft, scene
+from tests.repair.drafts import changed, draft, scene
 
 ANN, BOB, EVE = "ann@corp.example", "bob@corp.example", "eve@evil.example"
 MAIL: dict[str, Any] = {
@@ -225,6 +225,7 @@ def test_redaction_is_recognised_exactly(text: str, data: st.DataObject) -> None
     assert redacts(text, f"{text[:start]}[redacted]{text[end:]}")
     assert not redacts(text, f"{text[:start]}[redacted]z{text[end:]}")
     assert not redacts(text, f"{text}[redacted]b{text}b")
+    assert not redacts("aba", "ab[redacted]ba")  # would say a letter twice
 
 
 def test_it_is_quick_on_large_plans() -> None:
