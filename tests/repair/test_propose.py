@@ -153,6 +153,20 @@ def test_an_identity_becomes_the_one_that_the_user_named() -> None:
     assert [edit["value"] for edit in found] == ["DE89370400440532013000"]
 
 
+def test_only_a_sum_takes_the_place_of_a_sum() -> None:
+    """A count, a year or a part of an account is no amount."""
+    world = World("Read the last 3 mails of 2024 and pay 50 to DE89370400440532013000")
+    draft = Draft(
+        plan(
+            call("r", "read_inbox"),
+            call("p", "transfer_money", account="DE89370400440532013000", amount=500),
+            edges=[fed("r", "p", "/amount")],
+        )
+    )
+    found = said(list(world.proposed(draft, "p")), "resource")
+    assert [(edit["where"], edit["value"]) for edit in found] == [("/amount", 50)]
+
+
 def test_of_several_the_one_that_no_other_call_uses_comes_first() -> None:
     """At most three, best first."""
     world = World(
