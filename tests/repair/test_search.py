@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
-from tests.repair.made_up import Drop, Put, World, worlds
 
 from gatling_guard.plan import ExecutionPlan
 from gatling_guard.repair import Draft, Edit, EditError, Judgement, Problem
 from gatling_guard.repair.bounds import Limits, Outcome
 from gatling_guard.repair.reference import exhaustive
 from gatling_guard.repair.search import search
+from tests.repair.made_up import Drop, Put, World, worlds
 
 PATIENT = Limits(depth=4, most=100_000, seconds=math.inf)
 MANY = settings(max_examples=100, deadline=None)
@@ -36,9 +36,7 @@ def replayed(world: World, outcome: Outcome) -> list[Judgement]:
 @given(worlds())
 def test_each_edit_lowers_the_level_and_the_last_draft_passes_r57(world: World) -> None:
     for limits in (Limits(seconds=math.inf), PATIENT, Limits(width=1, most=9, seconds=math.inf)):
-        outcome = search(
-            world.start, world.judge, world.propose, safe=world.safe, limits=limits
-        )
+        outcome = search(world.start, world.judge, world.propose, safe=world.safe, limits=limits)
         path = replayed(world, outcome)
         assert all(later.level < earlier.level for earlier, later in zip(path, path[1:]))  # noqa: B905
         assert path[-1].passes == (outcome.edits is not None)
@@ -190,9 +188,7 @@ def test_a_seed_that_helps_saves_the_search_and_one_that_does_not_is_ignored() -
         if not full.proven or not full.edits:
             continue
         tight = Limits(most=1 + len(full.edits), seconds=math.inf)
-        seeded = search(
-            world.start, world.judge, world.propose, limits=tight, seeds=[full.edits]
-        )
+        seeded = search(world.start, world.judge, world.propose, limits=tight, seeds=[full.edits])
         assert seeded.cost == pytest.approx(full.cost)
         bad = [[Put("c0", 99, 0.01)], [Put("gone", 1, 0.01)], []]
         again = search(world.start, world.judge, world.propose, limits=PATIENT, seeds=bad)
