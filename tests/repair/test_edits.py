@@ -26,11 +26,7 @@ from gatling_guard.repair import (
     Swap,
     edit_from_data,
 )
-<<<<<<< HEAD
-from tests.repair.office import call, fed, plan
-=======
 from tests.repair.worlds import call, fed, plan
->>>>>>> 624b5c7fe0d0f5b6c51233f9a913e27fb0e621bc
 
 START = Draft(
     plan(

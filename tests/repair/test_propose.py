@@ -14,11 +14,7 @@ from gatling_guard.plan import ExecutionPlan, ToolCall
 from gatling_guard.repair import Draft, Edit, Problem, Scene, propose
 from gatling_guard.repair.propose import STEP
 from gatling_guard.repair.propose_swap import swap
-<<<<<<< HEAD
-from tests.repair.office import LIST, TEXT, World, call, fed, plan, problem_of, tool
-=======
 from tests.repair.worlds import LIST, TEXT, World, call, fed, plan, problem_of, tool
->>>>>>> 624b5c7fe0d0f5b6c51233f9a913e27fb0e621bc
 
 COLLEAGUES = {"type": "array", "items": {"type": "string", "pattern": r".*@corp\.com"}}
 INBOX = "Please read my inbox and send a summary by email to ann@corp.com"
