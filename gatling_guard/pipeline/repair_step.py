@@ -14,7 +14,7 @@ from gatling_guard.decision import Allowed, Decision, Held, Repair, Repaired
 from gatling_guard.energy import Energy
 from gatling_guard.pipeline.monitor import Monitor, recast
 from gatling_guard.pipeline.repairing import RESERVE, Found, Repairing, in_time
-from gatling_guard.pipeline.stages import Work, verdict_of
+from gatling_guard.pipeline.stages import Work, steered, verdict_of
 from gatling_guard.plan import ExecutionPlan, Provenance, ToolCall
 from gatling_guard.policy import Policy
 from gatling_guard.repair import VETO, Draft, Edit, Judgement, Problem, Scene
@@ -99,8 +99,8 @@ def _offered(work: Work, decision: Decision, repair: Repair) -> Decision:
     """A hold that offers the repair; a block becomes one only where the repair lifts its cause."""
     if isinstance(decision, Held):
         return replace(decision, offer=repair)
-    if not work.asked:
-        return decision  # nobody wants this call in any form
+    if not work.asked or steered(work) >= 1.0:
+        return decision  # a stranger's call: the user wants it in no form
     blocks = [finding for finding in work.findings if finding.action == "block"]
     if not all(finding.rule.startswith(_LIFTED) for finding in blocks):
         return decision

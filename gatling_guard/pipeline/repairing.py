@@ -10,22 +10,22 @@ Sees: one draft and what was authorised. Does not see: sessions; it changes noth
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gatling_guard.catalog import ToolSpec
 from gatling_guard.catalog.arguments import argument_roles
 from gatling_guard.decision import Decision, Repair
 from gatling_guard.pipeline.deadline import DeadlineExceeded, DeadlineRunner, Ticket
-from gatling_guard.plan import ExecutionPlan, ToolCall
+from gatling_guard.plan import ExecutionPlan, ToolCall, leaves
 from gatling_guard.policy import RepairVerdict
 from gatling_guard.repair import Draft, Edit, Judge, Problem, Scene
 from gatling_guard.repair.lattice import violations
 from gatling_guard.repair.propose import propose
 from gatling_guard.repair.search import Limits, Outcome, search
 from gatling_guard.repair.similarity import similarity
-from gatling_guard.trace import name_words, word_set
+from gatling_guard.trace import identity, name_words, word_set
 from gatling_guard.trace.amounts import names_amount
 
 if TYPE_CHECKING:
@@ -167,23 +167,31 @@ def verdict_on(scene: Scene, before: Draft, edit: Edit) -> RepairVerdict:
     call = before.plan.calls.get(edit.node_id)
     spec = scene.specs(call.tool_name) if call is not None else None
     names = () if call is None else (call.tool_name, *((spec.name, *spec.aliases) if spec else ()))
-    identity = changes_identity(spec, edit.where)
-    return scene.policy.repair.verdict(names, edit.kind, edit.where, identity=identity)
+    named = call is None or changes_identity(spec, edit.where, call.arguments)
+    return scene.policy.repair.verdict(names, edit.kind, edit.where, identity=named)
 
 
-def changes_identity(spec: ToolSpec | None, where: str) -> bool:
-    """Whether a pointer is into an argument that says who, where, how much or what to run."""
+def changes_identity(
+    spec: ToolSpec | None, where: str, arguments: Mapping[str, Any]
+) -> bool:
+    """Whether a pointer is into an argument that says who, where, how much or what to run.
+
+    What the schema does not list may be anything: its name tells, or what it holds.
+    """
     if not where:
         return False
     if spec is None:
         return True
     parts = [part for part in where.split("/") if part]
-    roles = argument_roles({"properties": {parts[0]: {}}}, spec.profile.effect, ())
-    known = (*spec.profile.identity_args, *spec.profile.url_args, *roles.identity, *roles.url)
-    if parts[0] in known:  # the schema may not list it: then its name alone tells
+    top, effect = parts[0], spec.profile.effect
+    roles = argument_roles({"properties": {top: {}}}, effect, ())
+    if top in (*spec.profile.identity_args, *spec.profile.url_args, *roles.identity, *roles.url):
         return True
-    acts = spec.profile.effect.side_effect
+    if top not in (spec.parameters.get("properties") or {}):
+        held = leaves(arguments.get(top))
+        if any(isinstance(leaf.value, str) and identity(leaf.value) for leaf in held):
+            return True
     return any(
-        not _COMMAND.isdisjoint(name_words(part)) or (acts and names_amount(part))
+        not _COMMAND.isdisjoint(name_words(part)) or (effect.side_effect and names_amount(part))
         for part in parts
     )
