@@ -16,6 +16,7 @@ from gatling_guard.pipeline import (
     SPARE,
     Approval,
     DeadlineExceeded,
+    Lesson,
     Monitor,
     Record,
     Result,
@@ -107,6 +108,8 @@ class _Checked:
     decision: Decision
     fresh: bool = True
     """False: the answer to an earlier check."""
+    lesson: Lesson | None = None
+    """Of the repair that runs or is offered."""
 
 
 class Session:
@@ -168,6 +171,7 @@ class Session:
 
         Never raises, and forbids nothing: a session that goes on is still guarded.
         """
+        self._monitor.keep_lessons()
         with self._lock:
             if self._closed or not self._state.peaks:
                 return
@@ -292,7 +296,7 @@ class Session:
             ref=decision.hold_id if isinstance(decision, Held) else None, trim=trimmed,
         )  # fmt: skip
         runs = result.work if isinstance(decision, Repaired) else work
-        return _Checked(work, runs, decision)
+        return _Checked(work, runs, decision, lesson=result.lesson)
 
     def _tried(self, work: Work, decision: Decision, began: float) -> Result:
         """The decision with what a repair, or an offer that was taken, makes of it."""
@@ -356,9 +360,14 @@ class Session:
             self._remember_sent(work)
         if isinstance(decision, Held):
             state.pending[decision.hold_id] = decision
+            if checked.lesson is not None:
+                state.lessons[decision.hold_id] = checked.lesson
         elif state.pending or state.approvals:
             state.pending.pop(asked.hold_id, None)
             state.approvals.pop(asked.hold_id, None)
+            state.lessons.pop(asked.hold_id, None)
+        if isinstance(decision, Repaired):
+            self._monitor.lessons.learn(checked.lesson)
 
     def _output_floor(self, work: Work) -> Provenance:
         """What a call returns is no better than what it worked on, nor what it reads by name."""
@@ -480,6 +489,7 @@ class Session:
                     record.decision = blocked
             del self._state.pending[hold_id]
             self._state.approvals.pop(hold_id, None)
+            self._state.lessons.pop(hold_id, None)
 
     def _answer(self, kind: str, hold_id: str, by: str, taken: Repair | None = None) -> Held:
         held = self._state.pending.get(hold_id)

@@ -43,6 +43,7 @@ def repaired_plan(
         return joined, note
     repair = found.repair
     if found.silent and not repair.holds:
+        checks.monitor.lessons.learn(found.lesson)
         return recast(
             Repaired, joined, why=f"repaired: {'; '.join(repair.edits)}", plan=found.draft.plan,
             edits=repair.edits, repair=repair,
@@ -71,7 +72,7 @@ class _Attempt:
             lineages={work.call_id: work.lineage for work in self._works},
         )  # fmt: skip
         return Repairing(
-            scene, self._start, self._judge, self._recheck, ends, memory=checks.monitor.repairs
+            scene, self._start, self._judge, self._recheck, ends, lessons=checks.monitor.lessons
         ).best()
 
     def _judge(self, drafts: Sequence[Draft]) -> Sequence[Judgement]:

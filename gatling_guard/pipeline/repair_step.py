@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from gatling_guard.decision import Allowed, Decision, Held, Repair, Repaired
 from gatling_guard.energy import Energy
+from gatling_guard.pipeline.lessons import Lesson
 from gatling_guard.pipeline.monitor import Monitor, recast
 from gatling_guard.pipeline.repairing import RESERVE, Found, Repairing, in_time
 from gatling_guard.pipeline.stages import Work, steered, verdict_of
@@ -34,6 +35,8 @@ class Result:
     decision: Decision
     note: str = ""
     """Why there is no repair although one was looked for."""
+    lesson: Lesson | None = None
+    """What can be learned where the repair runs."""
 
 
 def scene_of(
@@ -79,8 +82,8 @@ def repaired_step(
         return Result(work, decision, note)
     assert attempt.rechecked is not None
     if found.silent:
-        return Result(attempt.rechecked, as_repaired(decision, found.repair))
-    return Result(work, _offered(work, decision, found.repair))
+        return Result(attempt.rechecked, as_repaired(decision, found.repair), "", found.lesson)
+    return Result(work, _offered(work, decision, found.repair), "", found.lesson)
 
 
 def as_repaired(decision: Decision, repair: Repair, *, by: str | None = None) -> Repaired:
@@ -131,7 +134,7 @@ class _Attempt:
         )  # fmt: skip
         return Repairing(
             scene, self._start, self._judge, self._recheck, ends, subject=_the_call,
-            memory=self._monitor.repairs, fits=self._is_new,
+            lessons=self._monitor.lessons, fits=self._is_new,
         ).best()  # fmt: skip
 
     def _is_new(self, edit: Edit) -> bool:
