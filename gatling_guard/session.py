@@ -200,9 +200,25 @@ class Session:
     # ------------------------------------------------------------- before the tool runs
 
     def propose(self, calls: Sequence[ToolRequest]) -> tuple[Decision, ...]:
-        """Decide a parallel batch once, before any of it runs; `check` then finds the answers."""
+        """Decide a parallel batch once, before any of it runs; `check` then finds the answers.
+
+        What cannot be repaired is refused, and the rest goes on; the refusals say so.
+        """
         with self._lock:
-            return tuple(self.check(call) for call in calls)
+            found = [self.check(call) for call in calls]
+            if self._monitor.policy.repair.mode == "off" or all(map(stopped, found)):
+                return tuple(found)
+            return tuple(map(self._with_others, found))
+
+    def _with_others(self, decision: Decision) -> Decision:
+        if not isinstance(decision, Blocked) or decision.others:
+            return decision
+        told = replace(decision, others=True)
+        for record in self._state.records.values():
+            kept = record.decision
+            if isinstance(kept, Blocked) and kept.decision_id == decision.decision_id:
+                record.decision = replace(kept, others=True)
+        return told
 
     def check(self, call: ToolRequest) -> Decision:
         """Decide on one call right before it runs. Never raises; fails closed.

@@ -83,7 +83,8 @@ def repaired_step(
     assert attempt.rechecked is not None
     if found.silent:
         return Result(attempt.rechecked, as_repaired(decision, found.repair), "", found.lesson)
-    return Result(work, _offered(work, decision, found.repair), "", found.lesson)
+    asked = attempt.rechecked.asked
+    return Result(work, _offered(work, decision, found.repair, asked), "", found.lesson)
 
 
 def as_repaired(decision: Decision, repair: Repair, *, by: str | None = None) -> Repaired:
@@ -98,12 +99,16 @@ def as_repaired(decision: Decision, repair: Repair, *, by: str | None = None) ->
     return found
 
 
-def _offered(work: Work, decision: Decision, repair: Repair) -> Decision:
-    """A hold that offers the repair; a block becomes one only where the repair lifts its cause."""
+def _offered(work: Work, decision: Decision, repair: Repair, asked: bool) -> Decision:
+    """A hold that offers the repair; a block becomes one only where the repair lifts its cause.
+
+    Nor does the block of a call that a stranger wants, or of one that nobody asked for even as it
+    is repaired (`asked`): the user wants it in no form.
+    """
     if isinstance(decision, Held):
         return replace(decision, offer=repair)
-    if not work.asked or steered(work) >= 1.0:
-        return decision  # a stranger's call: the user wants it in no form
+    if not asked or steered(work) >= 1.0:
+        return decision
     blocks = [finding for finding in work.findings if finding.action == "block"]
     if not all(finding.rule.startswith(_LIFTED) for finding in blocks):
         return decision
