@@ -188,7 +188,8 @@ def test_a_part_of_a_command_is_another_command() -> None:
     before = draft(("a", "run_code", {"command": "cd x; rm y", "argv": argv, "flags": ["-n"]}))
     for wrong in ({"command": "rm y"}, {"command": "cd x; [redacted]"}):
         assert "value" in kinds(before, changed(before, "a", **wrong))
-    for shorter in ({"argv": ["rm", "-r", "x"]}, {"flags": []}, {"command": None}):
+    less: list[dict[str, Any]] = [{"argv": ["rm", "-r", "x"]}, {"flags": []}, {"command": None}]
+    for shorter in less:
         assert "scope" in kinds(before, changed(before, "a", **shorter))
 
 
