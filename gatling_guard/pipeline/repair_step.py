@@ -81,7 +81,7 @@ def repaired_step(
     if found is None:
         return Result(work, decision, note)
     assert attempt.rechecked is not None
-    if found.silent:
+    if found.silent and not _suspect(work):
         return Result(attempt.rechecked, as_repaired(decision, found.repair), "", found.lesson)
     asked = attempt.rechecked.asked
     return Result(work, _offered(work, decision, found.repair, asked), "", found.lesson)
@@ -97,6 +97,16 @@ def as_repaired(decision: Decision, repair: Repair, *, by: str | None = None) ->
     )  # fmt: skip
     assert isinstance(found, Repaired)
     return found
+
+
+def _suspect(work: Work) -> bool:
+    """Whether the trouble is why the call is made, and not what it carries.
+
+    With other arguments it would still be a stranger's call: whether that may run, a person says.
+    """
+    why = sum(s.value for s in work.energy.shares if s.term == "hierarchy")
+    learned = work.energy.kinds().get("learned", 0.0)
+    return max(why, learned) >= work.policy.energy.allow_below
 
 
 def _offered(work: Work, decision: Decision, repair: Repair, asked: bool) -> Decision:
