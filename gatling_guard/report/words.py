@@ -101,3 +101,8 @@ def grouped(found: Explanation) -> list[tuple[str, str, list[str]]]:
         said = f"{who} {said}" if said else f"a grant was used ({source})"
         result.append((said, text, [values.get(about, "") for about in abouts]))
     return result
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 edit`, `2 edits`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
