@@ -42,14 +42,15 @@ def check(
 
     The file holds {"nodes": [...], "edges": [...]} and may hold "tools" and "instruction" too.
 
-    Exit codes: 0 the plan may run; 1 a call is held or blocked; 2 bad input.
+    Exit codes: 0 the plan may run as it is; 1 a call is held or blocked, or a repaired plan could
+    run instead; 2 bad input.
     """
     with reported(json_):
         guard = Guard(policy)
         file = read_plan_file(plan, tools, instruction)
         file.register(guard)
         decision = guard.check(file.plan, role=role, instruction=file.instruction)
-    refused = not isinstance(decision, (Allowed, Repaired))
+    refused = not isinstance(decision, Allowed)
     print_json(as_json(decision)) if json_ else _show(decision)
     if refused and not len(guard.catalog):
         err.print('hint: no tools were given: list them under "tools" in the plan, or use --tools')
@@ -91,11 +92,11 @@ def _show(decision: Decision) -> None:
         out.print()
     total = f"energy {decision.energy.total:.1f}"
     out.print(f"plan: {styled(decision.action)}  ({total}, policy {decision.policy_digest[:8]})")
-    if isinstance(decision, Repaired):
-        for edit in decision.edits:
+    repair = decision.repair if isinstance(decision, Repaired) else getattr(decision, "offer", None)
+    if repair is not None:
+        out.print("offered:" if isinstance(decision, Held) else "repaired:")
+        for edit in repair.edits:
             print_note(edit)
-    if isinstance(decision, Held) and decision.offer is not None:
-        out.print("a repair is offered: `gatling-guard repair` shows it")
     if not decision.parts:
         for reason in decision.reasons:
             print_note(reason)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from gatling_guard.decision import Allowed, Decision, Held, Repair, Repaired
 from gatling_guard.energy import Energy
+from gatling_guard.pipeline.lessons import Lesson
 from gatling_guard.pipeline.monitor import Monitor, recast
 from gatling_guard.pipeline.repairing import RESERVE, Found, Repairing, in_time
 from gatling_guard.pipeline.stages import Work, steered, verdict_of
@@ -34,6 +35,8 @@ class Result:
     decision: Decision
     note: str = ""
     """Why there is no repair although one was looked for."""
+    lesson: Lesson | None = None
+    """What can be learned where the repair runs."""
 
 
 def scene_of(
@@ -79,8 +82,9 @@ def repaired_step(
         return Result(work, decision, note)
     assert attempt.rechecked is not None
     if found.silent:
-        return Result(attempt.rechecked, as_repaired(decision, found.repair))
-    return Result(work, _offered(work, decision, found.repair))
+        return Result(attempt.rechecked, as_repaired(decision, found.repair), "", found.lesson)
+    asked = attempt.rechecked.asked
+    return Result(work, _offered(work, decision, found.repair, asked), "", found.lesson)
 
 
 def as_repaired(decision: Decision, repair: Repair, *, by: str | None = None) -> Repaired:
@@ -95,12 +99,16 @@ def as_repaired(decision: Decision, repair: Repair, *, by: str | None = None) ->
     return found
 
 
-def _offered(work: Work, decision: Decision, repair: Repair) -> Decision:
-    """A hold that offers the repair; a block becomes one only where the repair lifts its cause."""
+def _offered(work: Work, decision: Decision, repair: Repair, asked: bool) -> Decision:
+    """A hold that offers the repair; a block becomes one only where the repair lifts its cause.
+
+    Nor does the block of a call that a stranger wants, or of one that nobody asked for even as it
+    is repaired (`asked`): the user wants it in no form.
+    """
     if isinstance(decision, Held):
         return replace(decision, offer=repair)
-    if not work.asked or steered(work) >= 1.0:
-        return decision  # a stranger's call: the user wants it in no form
+    if not asked or steered(work) >= 1.0:
+        return decision
     blocks = [finding for finding in work.findings if finding.action == "block"]
     if not all(finding.rule.startswith(_LIFTED) for finding in blocks):
         return decision
@@ -131,7 +139,7 @@ class _Attempt:
         )  # fmt: skip
         return Repairing(
             scene, self._start, self._judge, self._recheck, ends, subject=_the_call,
-            memory=self._monitor.repairs, fits=self._is_new,
+            lessons=self._monitor.lessons, fits=self._is_new,
         ).best()  # fmt: skip
 
     def _is_new(self, edit: Edit) -> bool:

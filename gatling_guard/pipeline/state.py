@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gatling_guard.catalog import ToolSpec
 from gatling_guard.decision import Blocked, Decision, Held, Repair
 from gatling_guard.pipeline.grants import GrantBook
+from gatling_guard.pipeline.lessons import Lesson
 from gatling_guard.pipeline.outputs import output_value
 from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall
 from gatling_guard.policy import Grant
@@ -105,6 +106,8 @@ class SessionState:
     edges: list[Edge] = field(default_factory=list)
     pending: dict[str, Held] = field(default_factory=dict)
     """Holds that nobody has answered yet, by hold id."""
+    lessons: dict[str, Lesson] = field(default_factory=dict)
+    """Of the offers that wait, by hold id."""
     approvals: dict[str, Approval] = field(default_factory=dict)
     tool_calls: dict[str, int] = field(default_factory=dict)
     """Calls per tool that were not refused."""

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from gatling_guard.plan import ExecutionPlan
 from gatling_guard.repair import Draft, Edit, EditError, Judgement, Problem
-from gatling_guard.repair.bounds import Limits, Outcome
+from gatling_guard.repair.bounds import Limits, Needs, Outcome
 from gatling_guard.repair.reference import exhaustive
 from gatling_guard.repair.search import search
 from tests.repair.made_up import Drop, Put, World, worlds
@@ -202,3 +202,28 @@ def test_a_cost_with_which_no_bound_holds_is_an_error(cost: float) -> None:
     world = made(1, calls=3)
     with pytest.raises(EditError, match="narrow of c1/n: cost"):
         search(world.start, world.judge, lambda draft, problem: [Put("c1", 1, cost)])
+
+
+def test_the_bound_counts_edits_of_earlier_calls_and_only_the_dearest_problem() -> None:
+    start = made(1, calls=3).start
+    cheap, drop, last = Put("c0", 1, 0.5), Drop("c1", 4.0), Put("c2", 1, 2.0)
+    needs = Needs.of(start, {"c0": [cheap], "c1": [drop], "c2": [last]})
+    assert needs.after(drop, 0.0) == 4.5  # c0 is still to come, which c1 cannot change
+    assert needs.after(cheap, 1.0) == 1.5  # and it may be what all of them need
+    alone = Needs.of(start, {"c1": [drop], "c2": [last]})
+    assert alone.after(last, 0.0) == 6.0
+    assert alone.after(drop, 0.0) == 4.0
+    assert Needs.of(start, {"c1": [], "c2": [last]}).after(last, 0.0) == math.inf
+
+
+def test_nothing_is_proven_where_longer_repairs_were_left_out() -> None:
+    cut = 0
+    for seed in range(40):
+        world = made(seed, calls=5, drop=True, mixed=0)
+        limits = Limits(depth=1, most=10_000, seconds=math.inf)
+        outcome = search(world.start, world.judge, world.propose, limits=limits)
+        deep = search(world.start, world.judge, world.propose, limits=PATIENT)
+        if outcome.proven:
+            assert outcome.cost == pytest.approx(deep.cost)
+        cut += outcome.ended == "bounds"
+    assert cut > 5
