@@ -184,7 +184,9 @@ def drawings(found: RepairReport) -> Iterator[tuple[str, tuple[Node, ...], tuple
 
     What is changed is marked as such, and what is left out still has its place.
     """
-    yield "as it was asked for", found.before.nodes, found.before.links
+    order = {call.node: place for place, call in enumerate(found.calls)}
+    ordered = sorted(found.before.nodes, key=lambda node: order.get(node.id, len(order)))
+    yield "as it was asked for", tuple(ordered), found.before.links
     if found.after is None:
         return
     states = {call.node: call for call in found.calls}
@@ -193,6 +195,7 @@ def drawings(found: RepairReport) -> Iterator[tuple[str, tuple[Node, ...], tuple
     gone = {call.node for call in found.calls if call.state == "left out"}
     nodes += [replace(n, action="gone", energy=0.0) for n in found.before.nodes if n.id in gone]
     title = "as it is offered" if found.offered else "repaired"
+    nodes.sort(key=lambda node: order.get(node.id, len(order)))
     yield title, tuple(nodes), found.after.links
 
 

@@ -89,6 +89,18 @@ pre {
 .call .id { font: 11.5px ui-monospace, SFMono-Regular, Menlo, monospace; fill: var(--soft); }
 .call .said { font: 12px system-ui, sans-serif; fill: currentColor; }
 .call.focus .box { stroke: currentColor; stroke-width: 3; }
+.call.gone .box { fill: none; stroke-dasharray: 5 4; }
+.call.gone .tool { text-decoration: line-through; fill: var(--soft); }
+.gone { color: var(--bad); } b.gone { text-decoration: line-through; color: inherit; }
+.sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr));
+  gap: 14px; }
+figure { margin: 0; min-width: 0; display: flex; flex-direction: column; }
+figure .drawing { flex: 1; }
+figcaption { font-weight: 600; font-size: 14px; margin: 0 0 6px; color: var(--soft); }
+.fall { vertical-align: middle; } .fall .was { fill: var(--bad); } .fall .now { fill: var(--good); }
+.diff td { width: 40%; overflow-wrap: anywhere; } .diff td:first-child { width: 20%; }
+td.was mark { background: color-mix(in srgb, var(--bad) 22%, transparent); color: inherit; }
+td.now mark { background: color-mix(in srgb, var(--good) 22%, transparent); color: inherit; }
 .table { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th { text-align: left; font-weight: 600; font-size: 13px; color: var(--soft); }
