@@ -23,6 +23,7 @@ from gatling_guard.report.visible import pieces, visible
 from gatling_guard.report.words import (
     TERM_WORDS,
     about_argument,
+    about_repair,
     about_source,
     distinct,
     facts_of,
@@ -117,6 +118,16 @@ def _sections(found: Explanation, *, legend: bool = False) -> Iterable[str]:
     if found.shares or found.thresholds:
         told = _terms() if legend and found.shares else ""
         yield _section(f"Energy {found.total:.2f}", [_scale(found), _shares(found), told])
+    if found.repair is not None:
+        title, figures = about_repair(found.repair)
+        rows = "".join(
+            f'<tr><td class="term"><b>{esc(change.kind, 20)}</b></td>'
+            f"<td>{bdi(change.text, 400)}</td></tr>"
+            for change in found.repair.changes
+        )
+        table = f'<div class="table"><table>{rows}</table></div>'
+        yield _section(title[:1].upper() + title[1:],
+                       [table, f'<p class="small soft">{bdi(figures, 500)}</p>'])  # fmt: skip
     if found.actions:
         items = "".join(_advice(item) for item in found.actions)
         yield _section("What you can do", [f'<ol class="todo">{items}</ol>'])
@@ -270,7 +281,7 @@ def _parts(found: Explanation) -> Iterable[str]:
         return
     yield "<section><h2>Call by call</h2>"
     for part in found.parts[:MAX_PARTS]:
-        opened = ' open="open"' if part.verdict in ("block", "hold") else ""
+        opened = ' open="open"' if part.verdict in ("block", "hold", "repair") else ""
         inner = "\n".join(_sections(part))
         yield (
             f"<details{opened}><summary>{_badge(part)} <b>{bdi(part.tool, 120)}</b> "

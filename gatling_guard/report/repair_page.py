@@ -109,11 +109,14 @@ def _call(call: CallChange) -> str:
     head = "<tr><th>argument</th><th>before</th><th>after</th></tr>" if call.differences else ""
     table = f'<div class="table"><table class="diff">{head}{rows}</table></div>' if rows else ""
     gone = ' class="gone"' if call.state == "left out" else ""
+    energy = f"energy {call.energy_before:.1f}"
+    if call.state in ("changed", "new"):
+        energy += f" to {call.energy_after:.1f}"
     return (
         f'<div class="arg"><h3><span class="{style}">{esc(sign)}</span> '
         f"<b{gone}>{bdi(call.tool, 120)}</b>{swap} "
         f'<span class="tag {style}">{esc(words)}</span> '
-        f'<span class="soft small">{bdi(call.node, 60)} · {was}energy {call.energy_before:.1f}'
+        f'<span class="soft small">{bdi(call.node, 60)} · {was}{energy}'
         f"</span></h3>{table}</div>"
     )
 
@@ -129,7 +132,7 @@ def _side(value: str | None, other: str | None, kind: str) -> str:
         return '<td class="soft small">nothing</td>'
     inner = "".join(
         f"<mark>{esc_piece(piece)}</mark>" if differs else esc_piece(piece)
-        for piece, differs in marked(visible(value, 600), visible(other or "", 600))
+        for piece, differs in marked(visible(value, 600), other and visible(other, 600))
     )
     return f'<td class="{kind}"><code><bdi>{inner}</bdi></code></td>'
 

@@ -89,7 +89,7 @@ def _call(call: CallChange) -> Iterator[RenderableType]:
 def _difference(head: str, value: str, other: str | None, colour: str) -> Text:
     """The value; what is not in the other one too stands out."""
     found = Text(head, colour)
-    for piece, differs in marked(visible(value, _VALUE), visible(other or "", _VALUE)):
+    for piece, differs in marked(visible(value, _VALUE), other and visible(other, _VALUE)):
         found.append(piece, f"bold {colour}" if differs else colour)
     return found
 

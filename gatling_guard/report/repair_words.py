@@ -68,11 +68,11 @@ def worth(found: RepairReport) -> list[str]:
     ]  # fmt: skip
 
 
-def marked(text: str, other: str) -> list[tuple[str, bool]]:
-    """`text` in pieces, each with whether it is missing from `other`."""
+def marked(text: str, other: str | None) -> list[tuple[str, bool]]:
+    """`text` in pieces, each with whether it is missing from `other`; all of it without one."""
+    if other is None:
+        return [(text, True)]
     a, b = _PIECE.findall(text), _PIECE.findall(other)
-    if not b:
-        return [(text, False)]
     found: list[tuple[str, bool]] = []
     for tag, start, end, _, _ in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
         if end > start:
