@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -64,10 +65,12 @@ def repair(
     offered, or a call still waits for a person; 2 bad input.
     """
     with reported(json_):
-        guard = Guard(patient(load_policy(policy), seconds=seconds), shadow=False)
+        loaded = load_policy(policy)
+        guard = Guard(patient(loaded, seconds=seconds), shadow=False)
         file = read_plan_file(plan, tools, instruction)
         file.register(guard)
         found = repair_report(guard, file.plan, instruction=file.instruction, role=role)
+        found = replace(found, policy=loaded.digest)  # the file's, not that of its longer limits
         runs = _runs(found, take_offer)
         written = [_written(html, found.html())] if html is not None else []
         if apply is not None and runs:
