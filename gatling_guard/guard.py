@@ -16,6 +16,7 @@ from gatling_guard.energy import STRUCTURAL, Composite
 from gatling_guard.errors import ConfigurationError, PolicyError
 from gatling_guard.ledger import Ledger
 from gatling_guard.pipeline import (
+    RESERVE,
     STAGES,
     Calibrated,
     Learned,
@@ -323,11 +324,14 @@ class Guard:
             run_id = self.ledger.bind(content)[:32]
             whole = parsed
             monitor.calibrated.require()  # loaded before the time runs
+            seconds = max(1.0, 0.02 * len(whole)) + monitor.deadline
+            ends = time.monotonic() + (1 - RESERVE) * seconds
             return monitor.runner.run(
                 lambda ticket: check_plan(
-                    monitor, ticket, whole, run_id=run_id, role=role, instruction=instruction
+                    monitor, ticket, whole, run_id=run_id, role=role, instruction=instruction,
+                    ends=ends,
                 ),
-                max(1.0, 0.02 * len(whole)) + monitor.deadline,
-            )
+                seconds,
+            )  # fmt: skip
         except Exception as error:
             return monitor.failed(error, run_id=run_id, plan=parsed)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gatling_guard.catalog import Catalog, ToolSpec, declare, infer_profile
-from gatling_guard.decision import Allowed, Blocked, Decision, Held
+from gatling_guard.decision import Allowed, Blocked, Decision, Held, Repaired
 from gatling_guard.energy import Composite
 from gatling_guard.pipeline.calibrated import Calibrated
 from gatling_guard.pipeline.deadline import DeadlineRunner
@@ -22,6 +22,7 @@ from gatling_guard.policy import Policy, PolicyFile
 from gatling_guard.trace import Authority, LineageIndex, ObjectTaint
 
 if TYPE_CHECKING:
+    from gatling_guard.repair.memory import RepairMemory
     from gatling_guard.session import Session
 
 
@@ -56,6 +57,8 @@ class Monitor:
     """Loaded by the first session."""
     calibrated: Calibrated = field(default_factory=Calibrated)
     """The user's own thresholds for them."""
+    repairs: RepairMemory | None = None
+    """Repairs that helped before."""
     _specs: dict[tuple[int, str, str], ToolSpec | None] = field(default_factory=dict)
 
     @property
@@ -144,11 +147,19 @@ class Monitor:
             uncalibrated=self.calibrated.unused(*named), **counts,
         )  # fmt: skip
 
-    def in_mode(self, decision: Decision, policy: Policy) -> Decision:
-        """In shadow mode everything runs, and `would` says what would have been decided."""
+    def in_mode(
+        self, decision: Decision, policy: Policy, instead: Repaired | None = None
+    ) -> Decision:
+        """In shadow mode everything runs, and `would` says what would have been decided.
+
+        Args:
+            decision: on the call, or plan, as it came.
+            policy: which may say the mode.
+            instead: the repair of it that runs outside of shadow mode.
+        """
         if not (policy.mode == "shadow" if self.shadow is None else self.shadow):
-            return decision
-        would = None if isinstance(decision, Allowed) else decision
+            return decision if instead is None else instead
+        would = instead or (None if isinstance(decision, Allowed) else decision)
         return recast(Allowed, decision, mode="shadow", would=would)
 
     def failed(
@@ -196,7 +207,7 @@ def _unread(request: ToolRequest, call_id: str | None) -> ToolCall:
 
 
 def recast(
-    kind: type[Allowed] | type[Blocked] | type[Held], decision: Decision, *, why: str = "",
+    kind: type[Allowed] | type[Blocked] | type[Held] | type[Repaired], decision: Decision, *, why: str = "",
     **fields: Any,
 ) -> Decision:  # fmt: skip
     """The same findings as another kind of decision."""

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from gatling_guard.catalog import ToolSpec
-from gatling_guard.decision import Allowed, Blocked, Decision, Held
+from gatling_guard.decision import Allowed, Blocked, Decision, Held, Repaired
 from gatling_guard.energy import Composite, Energy, EnergyFacts
 from gatling_guard.errors import InputError
 from gatling_guard.pipeline.grants import GrantBook
@@ -313,7 +313,7 @@ def _steered(work: Work) -> float:
 
 def caused(work: Work, decision: Decision) -> bool:
     """Whether untrusted content is why this call runs, and no person looked at it."""
-    seen = isinstance(decision, Allowed) and decision.approved_by is not None
+    seen = isinstance(decision, (Allowed, Repaired)) and decision.approved_by is not None
     return not seen and _steered(work) >= work.policy.energy.allow_below
 
 

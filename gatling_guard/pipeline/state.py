@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from gatling_guard.catalog import ToolSpec
-from gatling_guard.decision import Blocked, Decision, Held
+from gatling_guard.decision import Blocked, Decision, Held, Repair
 from gatling_guard.pipeline.grants import GrantBook
 from gatling_guard.pipeline.outputs import output_value
 from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall
@@ -46,6 +46,8 @@ class Approval:
 
     by: str
     expires_at: float
+    offer: Repair | None = None
+    """What may run instead of the call; None: the call itself."""
 
 
 _COMPLETES = word_set(
@@ -141,6 +143,11 @@ class SessionState:
         if literals != self.literals:
             self.literals = literals
             self.authority = Authority.of(self.instructions, self.system, literals)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether any call was let through."""
+        return any(count > 0 for count in self.tool_calls.values())
 
     def next_call_id(self) -> str:
         """An id for a call whose framework has none; taken once it is added."""
