@@ -41,12 +41,12 @@ from gatling_guard.trace import is_directive
 DIM, HEADS, LAYERS = 384, 12, 6
 MAX_TOKENS = 128
 """Sub-words of a text that are read, [CLS] and [SEP] among them: about `MAX_TEXT` characters."""
-PLACES = 196
+PLACES = 160
 """Sub-words of the longest sequence that the network reads."""
-PARTS = (80, 56, 56)
+PARTS = (64, 40, 52)
 """Most sub-words of instruction, call and rival when the judge reads them together; with [CLS] and
 three [SEP] they fill `PLACES`."""
-PRECISE = "precise-3"
+PRECISE = "precise-2"
 GRAPH, WORDS, VOCABULARY = "precise.int8.onnx", "words.safetensors", "vocabulary.txt"
 KEPT = 2048
 """Rows kept per scorer (5 MB), and as many judgements: the same texts come with every call."""
@@ -78,8 +78,6 @@ class PreciseScorer:
         self._kinds = np.concatenate([np.zeros((1, DIM), np.float32), offsets])
         self._judge = require_array(tensors, "judge", (2 * DIM,), "float32", where)
         self._bias = float(require_array(tensors, "judge_bias", (1,), "float32", where)[0])
-        self._leaves = require_array(tensors, "delegation", (2, 2 * DIM), "float32", where)
-        self._leaves_bias = require_array(tensors, "delegation_bias", (2,), "float32", where)
         self._pieces = WordPiece({token: i for i, token in enumerate(tokens)})
         self._first = len(tokens)
         self._graph = _graph_of(found.files[GRAPH], str(found.path / GRAPH))
@@ -87,7 +85,6 @@ class PreciseScorer:
         """Changes with the weights: thresholds fitted on another id do not hold."""
         self._row = lru_cache(maxsize=KEPT)(self._read)
         self._judged = lru_cache(maxsize=KEPT)(self._read_jointly)
-        self._told = lru_cache(maxsize=KEPT)(self._read_message)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path | None = None) -> PreciseScorer:
@@ -139,24 +136,6 @@ class PreciseScorer:
             A logit: above 0 the call is more likely somebody else's than the user's.
         """
         return self._judged(instruction[:MAX_TEXT], call[:MAX_TEXT], rival[:MAX_TEXT])
-
-    def delegation(self, message: str) -> tuple[float, float]:
-        """How far a message leaves it to texts of others what is to be done.
-
-        Args:
-            message: one message of the user, cut to `MAX_TOKENS` sub-words.
-
-        Returns:
-            Two logits: that somebody's text gives parties, amounts or things, and that it gives
-            what is to be done itself.
-        """
-        return self._told(message[:MAX_TEXT])
-
-    def _read_message(self, message: str) -> tuple[float, float]:
-        ids = pieces_of(message, self._pieces, self._first, MAX_TOKENS)
-        mean, first = self._graph(self._words[ids] * self._scale[ids])
-        values, effects = self._leaves @ np.concatenate([first, mean]) + self._leaves_bias
-        return round(float(values), 5), round(float(effects), 5)
 
     def _read_jointly(self, instruction: str, call: str, rival: str) -> float:
         ids, kinds = joint_ids(parts_of((instruction, call, rival), self._pieces), self._first)
