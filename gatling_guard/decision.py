@@ -90,7 +90,7 @@ class _Base:
     mode: Mode = "enforce"
     policy_digest: str = ""
     parts: tuple[Decision, ...] = ()
-    """For a whole plan: the decision on each call, in the order of `plan.nodes`."""
+    """For a whole plan: the decision on each of its calls, in the order of the nodes as asked."""
 
     @property
     def tool_name(self) -> str:

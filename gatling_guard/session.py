@@ -16,6 +16,7 @@ from gatling_guard.pipeline import (
     SPARE,
     Approval,
     DeadlineExceeded,
+    Lesson,
     Monitor,
     Record,
     Result,
@@ -107,6 +108,8 @@ class _Checked:
     decision: Decision
     fresh: bool = True
     """False: the answer to an earlier check."""
+    lesson: Lesson | None = None
+    """Of the repair that runs or is offered."""
 
 
 class Session:
@@ -168,6 +171,7 @@ class Session:
 
         Never raises, and forbids nothing: a session that goes on is still guarded.
         """
+        self._monitor.keep_lessons()
         with self._lock:
             if self._closed or not self._state.peaks:
                 return
@@ -196,9 +200,25 @@ class Session:
     # ------------------------------------------------------------- before the tool runs
 
     def propose(self, calls: Sequence[ToolRequest]) -> tuple[Decision, ...]:
-        """Decide a parallel batch once, before any of it runs; `check` then finds the answers."""
+        """Decide a parallel batch once, before any of it runs; `check` then finds the answers.
+
+        What cannot be repaired is refused, and the rest goes on; the refusals say so.
+        """
         with self._lock:
-            return tuple(self.check(call) for call in calls)
+            found = [self.check(call) for call in calls]
+            if self._monitor.policy.repair.mode == "off" or all(map(stopped, found)):
+                return tuple(found)
+            return tuple(map(self._with_others, found))
+
+    def _with_others(self, decision: Decision) -> Decision:
+        if not isinstance(decision, Blocked) or decision.others:
+            return decision
+        told = replace(decision, others=True)
+        for record in self._state.records.values():
+            kept = record.decision
+            if isinstance(kept, Blocked) and kept.decision_id == decision.decision_id:
+                record.decision = replace(kept, others=True)
+        return told
 
     def check(self, call: ToolRequest) -> Decision:
         """Decide on one call right before it runs. Never raises; fails closed.
@@ -292,7 +312,7 @@ class Session:
             ref=decision.hold_id if isinstance(decision, Held) else None, trim=trimmed,
         )  # fmt: skip
         runs = result.work if isinstance(decision, Repaired) else work
-        return _Checked(work, runs, decision)
+        return _Checked(work, runs, decision, lesson=result.lesson)
 
     def _tried(self, work: Work, decision: Decision, began: float) -> Result:
         """The decision with what a repair, or an offer that was taken, makes of it."""
@@ -301,7 +321,8 @@ class Session:
             return taken
         if work.hold_id in self._state.approvals:
             return Result(work, decision)  # a person let this very call run
-        return repaired_step(work, decision, self._monitor, began)
+        earlier = self._state.earlier(work.name, work.call_id)
+        return repaired_step(work, decision, self._monitor, began, earlier)
 
     def _remembered(self, work: Work) -> Decision | None:
         """The earlier answer to the same call, while it still holds."""
@@ -355,9 +376,14 @@ class Session:
             self._remember_sent(work)
         if isinstance(decision, Held):
             state.pending[decision.hold_id] = decision
+            if checked.lesson is not None:
+                state.lessons[decision.hold_id] = checked.lesson
         elif state.pending or state.approvals:
             state.pending.pop(asked.hold_id, None)
             state.approvals.pop(asked.hold_id, None)
+            state.lessons.pop(asked.hold_id, None)
+        if isinstance(decision, Repaired):
+            self._monitor.lessons.learn(checked.lesson)
 
     def _output_floor(self, work: Work) -> Provenance:
         """What a call returns is no better than what it worked on, nor what it reads by name."""
@@ -479,6 +505,7 @@ class Session:
                     record.decision = blocked
             del self._state.pending[hold_id]
             self._state.approvals.pop(hold_id, None)
+            self._state.lessons.pop(hold_id, None)
 
     def _answer(self, kind: str, hold_id: str, by: str, taken: Repair | None = None) -> Held:
         held = self._state.pending.get(hold_id)

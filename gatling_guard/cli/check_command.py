@@ -24,7 +24,7 @@ from gatling_guard.cli.console import (
     reported,
     styled,
 )
-from gatling_guard.decision import Allowed, Decision, Repaired
+from gatling_guard.decision import Allowed, Decision, Held, Repaired
 from gatling_guard.errors import InputError, PlanError, ToolSpecError
 from gatling_guard.guard import Guard
 from gatling_guard.plan import parse_json, parse_plan
@@ -44,7 +44,8 @@ def check(
 
     The file holds {"nodes": [...], "edges": [...]} and may hold "tools" and "instruction" too.
 
-    Exit codes: 0 the plan may run; 1 a call is held or blocked; 2 bad input.
+    Exit codes: 0 the plan may run as it is; 1 a call is held or blocked, or a repaired plan could
+    run instead; 2 bad input.
     """
     with reported(json_):
         guard = Guard(policy)
@@ -57,7 +58,7 @@ def check(
         with of_file(tools or plan, ToolSpecError):
             register_all(guard, parse_json(read_text(tools)) if tools is not None else listed)
         decision = guard.check(asked, role=role, instruction=instruction or (found and str(found)))
-    refused = not isinstance(decision, (Allowed, Repaired))
+    refused = not isinstance(decision, Allowed)
     print_json(as_json(decision)) if json_ else _show(decision)
     if refused and not len(guard.catalog):
         err.print('hint: no tools were given: list them under "tools" in the plan, or use --tools')
@@ -107,6 +108,11 @@ def _show(decision: Decision) -> None:
         out.print()
     total = f"energy {decision.energy.total:.1f}"
     out.print(f"plan: {styled(decision.action)}  ({total}, policy {decision.policy_digest[:8]})")
+    repair = decision.repair if isinstance(decision, Repaired) else getattr(decision, "offer", None)
+    if repair is not None:
+        out.print("offered:" if isinstance(decision, Held) else "repaired:")
+        for edit in repair.edits:
+            print_note(edit)
     if not decision.parts:
         for reason in decision.reasons:
             print_note(reason)

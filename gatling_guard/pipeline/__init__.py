@@ -5,6 +5,7 @@ from gatling_guard.pipeline.deadline import DeadlineExceeded, DeadlineRunner, Ti
 from gatling_guard.pipeline.grants import GrantBook, answered_grant, grant_body
 from gatling_guard.pipeline.holds import answered, is_late, taken_offer
 from gatling_guard.pipeline.learned import SPARE, Learned, LearnedParts
+from gatling_guard.pipeline.lessons import Lesson, Lessons
 from gatling_guard.pipeline.monitor import Monitor, recast
 from gatling_guard.pipeline.notary import Notary
 from gatling_guard.pipeline.outputs import error_text, output_value
@@ -43,6 +44,8 @@ __all__ = [
     "GrantBook",
     "Learned",
     "LearnedParts",
+    "Lesson",
+    "Lessons",
     "Monitor",
     "Notary",
     "Record",

@@ -69,7 +69,10 @@ def taken_offer(work: Work, state: SessionState, monitor: Monitor) -> Result | N
     decided = decided_again(repaired, monitor)
     if not isinstance(decided, (Allowed, Held)):
         return Result(work, _blocked(work.decision, "hold.offer: it may not run any more"))
-    return Result(repaired, as_repaired(work.decision, approval.offer, by=approval.by))
+    return Result(
+        repaired, as_repaired(work.decision, approval.offer, by=approval.by),
+        lesson=state.lessons.get(work.hold_id),
+    )  # fmt: skip
 
 
 def _counts(approval: Approval, work: Work, state: SessionState, now: float) -> bool:

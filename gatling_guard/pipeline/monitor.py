@@ -14,6 +14,7 @@ from gatling_guard.energy import Composite
 from gatling_guard.pipeline.calibrated import Calibrated
 from gatling_guard.pipeline.deadline import DeadlineRunner
 from gatling_guard.pipeline.learned import Learned
+from gatling_guard.pipeline.lessons import Lessons
 from gatling_guard.pipeline.notary import Notary
 from gatling_guard.pipeline.stages import Stage, Work, opaque_code
 from gatling_guard.pipeline.state import ToolRequest
@@ -22,7 +23,6 @@ from gatling_guard.policy import Policy, PolicyFile
 from gatling_guard.trace import Authority, LineageIndex, ObjectTaint
 
 if TYPE_CHECKING:
-    from gatling_guard.repair.memory import RepairMemory
     from gatling_guard.session import Session
 
 
@@ -57,7 +57,7 @@ class Monitor:
     """Loaded by the first session."""
     calibrated: Calibrated = field(default_factory=Calibrated)
     """The user's own thresholds for them."""
-    repairs: RepairMemory | None = None
+    lessons: Lessons = field(default_factory=Lessons)
     """Repairs that helped before."""
     _specs: dict[tuple[int, str, str], ToolSpec | None] = field(default_factory=dict)
 
@@ -94,6 +94,14 @@ class Monitor:
         before, self.policy = self.policy, policy
         body = {"policy": policy.digest, "before": before.digest}
         self.notary.write_later("policy", run_id="-", call_id=None, body=body)
+
+    def keep_lessons(self) -> None:
+        """Write the memory of repairs where it has a file. Never raises; a fault is recorded."""
+        try:
+            self.lessons.save()
+        except OSError as error:
+            body = {"error": f"repairs not saved: {type(error).__name__}: {error}"[:20_000]}
+            self.notary.write_later("error", run_id="-", call_id=None, body=body)
 
     def refused(self, error: Exception) -> None:
         """Record that a new policy cannot be used; the old one stays in force."""

@@ -163,7 +163,11 @@ def plan_body(
     body["calls"] = [part.action for part in decision.parts]
     by_node = {work.call_id: work for work in works}
     ranked = sorted(decision.parts, key=_rank)[:MAX_PARTS]
-    body["edges"] = _edges_body(decision.plan) if decision.plan else []
+    asked = decision.plan
+    if isinstance(decision, Repaired) and decision.repair is not None:
+        original = decision.repair.original  # the parts are on its calls: why it was changed
+        asked = original if isinstance(original, ExecutionPlan) else asked
+    body["edges"] = _edges_body(asked) if asked else []
     body["parts"] = [
         _part_body(part, by_node.get(part.call.node_id), role, at < DETAILED)
         for at, part in enumerate(ranked)

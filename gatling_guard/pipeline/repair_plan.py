@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gatling_guard.decision import Allowed, Blocked, Decision, Held, Repaired
+from gatling_guard.decision import Allowed, Decision, Held, Repaired
 from gatling_guard.energy import bounded
 from gatling_guard.pipeline.monitor import recast
 from gatling_guard.pipeline.planned import PlanChecks
@@ -43,9 +43,10 @@ def repaired_plan(
         return joined, note
     repair = found.repair
     if found.silent and not repair.holds:
+        checks.monitor.lessons.learn(found.lesson)
         return recast(
             Repaired, joined, why=f"repaired: {'; '.join(repair.edits)}", plan=found.draft.plan,
-            parts=found.decision.parts, edits=repair.edits, repair=repair,
+            edits=repair.edits, repair=repair,
         ), ""  # fmt: skip
     if isinstance(joined, Held):
         return replace(joined, offer=repair), ""
@@ -71,7 +72,7 @@ class _Attempt:
             lineages={work.call_id: work.lineage for work in self._works},
         )  # fmt: skip
         return Repairing(
-            scene, self._start, self._judge, self._recheck, ends, memory=checks.monitor.repairs
+            scene, self._start, self._judge, self._recheck, ends, lessons=checks.monitor.lessons
         ).best()
 
     def _judge(self, drafts: Sequence[Draft]) -> Sequence[Judgement]:
@@ -79,28 +80,14 @@ class _Attempt:
 
     def _recheck(self, draft: Draft) -> Decision | None:
         """Every call decided on anew: allowed, or held and told to wait."""
-        fresh = replace(self._checks, _kept={})
-        found = {work.call_id: work.decision for work in fresh.of(draft.plan)}
-        parts: list[Decision] = []
-        for node in draft.plan.calls:
-            part = found[node]
-            waits = node in draft.holds
-            if part is None or isinstance(part, Blocked) or (isinstance(part, Held) and not waits):
+        energy, fresh = [], replace(self._checks, _kept={})
+        for work in fresh.of(draft.plan):
+            waits = work.call_id in draft.holds
+            action = work.decision.action if work.decision is not None else "block"
+            if action == "block" or not (waits or action == "allow"):
                 return None
-            parts.append(_waiting(part, self._checks) if waits else part)
-        energy = bounded(share for part in parts for share in part.energy.shares)
-        return Allowed(decision_id="", plan=draft.plan, parts=tuple(parts), energy=energy)
-
-
-def _waiting(part: Decision, checks: PlanChecks) -> Decision:
-    """A call that the repair has wait is held, though it might run on its own."""
-    if isinstance(part, Held) or part.call is None:
-        return part
-    hold_id = digest(["hold", checks.run_id, part.call.node_id])[:32]
-    return recast(
-        Held, part, hold_id=hold_id, expires_in=checks.policy.limits.hold_expires_s,
-        why="repair.hold: the repaired plan has it wait for a person",
-    )  # fmt: skip
+            energy += work.energy.shares
+        return Allowed(decision_id="", plan=draft.plan, energy=bounded(energy))
 
 
 def _joined(draft: Draft, works: Sequence[Work]) -> Judgement:

@@ -7,18 +7,18 @@ Sees: one check and the session's state, which it only reads.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gatling_guard.decision import Allowed, Decision, Held, Repair, Repaired
 from gatling_guard.energy import Energy
+from gatling_guard.pipeline.lessons import Lesson
 from gatling_guard.pipeline.monitor import Monitor, recast
 from gatling_guard.pipeline.repairing import RESERVE, Found, Repairing, in_time
-from gatling_guard.pipeline.stages import Work, verdict_of
-from gatling_guard.plan import ExecutionPlan, Provenance, ToolCall, digest
+from gatling_guard.pipeline.stages import Work, steered, verdict_of
+from gatling_guard.plan import ExecutionPlan, Provenance, ToolCall
 from gatling_guard.policy import Policy
-from gatling_guard.repair import VETO, Draft, Judgement, Problem, Scene
+from gatling_guard.repair import VETO, Draft, Edit, Judgement, Problem, Scene
 from gatling_guard.trace import Authority, Lineage
 
 _FIXED = ("tool.", "role.", "limit.", "hold.", "rule.", "trace.", "scope.cap")
@@ -35,6 +35,8 @@ class Result:
     decision: Decision
     note: str = ""
     """Why there is no repair although one was looked for."""
+    lesson: Lesson | None = None
+    """What can be learned where the repair runs."""
 
 
 def scene_of(
@@ -58,7 +60,10 @@ def may_repair(work: Work, decision: Decision) -> bool:
     return not any(finding.rule.startswith(_FIXED) for finding in vetoes)
 
 
-def repaired_step(work: Work, decision: Decision, monitor: Monitor, began: float) -> Result:
+def repaired_step(
+    work: Work, decision: Decision, monitor: Monitor, began: float,
+    earlier: Sequence[ToolCall] = (),
+) -> Result:  # fmt: skip
     """The decision, or what a repair makes of it: `Repaired`, or `Held` with an offer.
 
     Args:
@@ -66,18 +71,20 @@ def repaired_step(work: Work, decision: Decision, monitor: Monitor, began: float
         decision: what they decided.
         monitor: rules, energy and deadline.
         began: when the check did, by `time.monotonic`.
+        earlier: calls of the same tool that were let through: what they did is not done again.
     """
     if not may_repair(work, decision):
         return Result(work, decision)
     ends = began + (1 - RESERVE) * monitor.deadline
-    attempt = _Attempt(work, decision, monitor)
+    attempt = _Attempt(work, decision, monitor, earlier)
     found, note = in_time(monitor.runner, lambda: attempt.best(ends), ends)
     if found is None:
         return Result(work, decision, note)
     assert attempt.rechecked is not None
     if found.silent:
-        return Result(attempt.rechecked, as_repaired(decision, found.repair))
-    return Result(work, _offered(work, decision, found.repair))
+        return Result(attempt.rechecked, as_repaired(decision, found.repair), "", found.lesson)
+    asked = attempt.rechecked.asked
+    return Result(work, _offered(work, decision, found.repair, asked), "", found.lesson)
 
 
 def as_repaired(decision: Decision, repair: Repair, *, by: str | None = None) -> Repaired:
@@ -92,10 +99,16 @@ def as_repaired(decision: Decision, repair: Repair, *, by: str | None = None) ->
     return found
 
 
-def _offered(work: Work, decision: Decision, repair: Repair) -> Decision:
-    """A hold that offers the repair; a block becomes one only where the repair lifts its cause."""
+def _offered(work: Work, decision: Decision, repair: Repair, asked: bool) -> Decision:
+    """A hold that offers the repair; a block becomes one only where the repair lifts its cause.
+
+    Nor does the block of a call that a stranger wants, or of one that nobody asked for even as it
+    is repaired (`asked`): the user wants it in no form.
+    """
     if isinstance(decision, Held):
         return replace(decision, offer=repair)
+    if not asked or steered(work) >= 1.0:
+        return decision
     blocks = [finding for finding in work.findings if finding.action == "block"]
     if not all(finding.rule.startswith(_LIFTED) for finding in blocks):
         return decision
@@ -108,9 +121,11 @@ def _offered(work: Work, decision: Decision, repair: Repair) -> Decision:
 class _Attempt:
     """One call and the drafts of it."""
 
-    def __init__(self, work: Work, decision: Decision, monitor: Monitor) -> None:
+    def __init__(
+        self, work: Work, decision: Decision, monitor: Monitor, earlier: Sequence[ToolCall]
+    ) -> None:
         assert work.call is not None
-        self._work, self._monitor = work, monitor
+        self._work, self._monitor, self._earlier = work, monitor, earlier
         self._start = Draft(ExecutionPlan(nodes=(work.call,)))
         self._first = judged(work, decision.action)
         self.rechecked: Work | None = None
@@ -124,8 +139,19 @@ class _Attempt:
         )  # fmt: skip
         return Repairing(
             scene, self._start, self._judge, self._recheck, ends, subject=_the_call,
-            memory=self._monitor.repairs,
+            lessons=self._monitor.lessons, fits=self._is_new,
         ).best()  # fmt: skip
+
+    def _is_new(self, edit: Edit) -> bool:
+        """Whether a value put in place of another is not one that an earlier call worked on.
+
+        Else what a stranger wanted would become a second payment to whom the user named.
+        """
+        if edit.kind != "resource":
+            return True
+        name = edit.where.split("/")[1]
+        value = _the_call(edit.apply(self._start)).arguments.get(name)
+        return all(call.arguments.get(name) != value for call in self._earlier)
 
     def _judge(self, drafts: Sequence[Draft]) -> Sequence[Judgement]:
         return [
@@ -143,7 +169,11 @@ class _Attempt:
         return judged(work, verdict_of(work)[0])
 
     def _recheck(self, draft: Draft) -> Decision | None:
-        work = again(self._work, _the_call(draft).arguments)
+        call = _the_call(draft)
+        acts = self._work.spec is not None and self._work.spec.profile.effect.side_effect
+        if acts and any(done.arguments == call.arguments for done in self._earlier):
+            return None
+        work = again(self._work, call.arguments)
         decided = decided_again(work, self._monitor)
         self.rechecked = work
         return decided if isinstance(decided, Allowed) else None

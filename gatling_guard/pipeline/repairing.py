@@ -10,26 +10,24 @@ Sees: one draft and what was authorised. Does not see: sessions; it changes noth
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 from gatling_guard.catalog import ToolSpec
 from gatling_guard.catalog.arguments import argument_roles
 from gatling_guard.decision import Decision, Repair
 from gatling_guard.pipeline.deadline import DeadlineExceeded, DeadlineRunner, Ticket
-from gatling_guard.plan import ExecutionPlan, ToolCall
+from gatling_guard.pipeline.lessons import Lesson, Lessons
+from gatling_guard.plan import ExecutionPlan, ToolCall, leaves
 from gatling_guard.policy import RepairVerdict
-from gatling_guard.repair import Draft, Edit, Judge, Problem, Scene
+from gatling_guard.repair import Draft, Edit, Judge, Judgement, Problem, Scene
 from gatling_guard.repair.lattice import violations
 from gatling_guard.repair.propose import propose
 from gatling_guard.repair.search import Limits, Outcome, search
 from gatling_guard.repair.similarity import similarity
-from gatling_guard.trace import name_words, word_set
+from gatling_guard.trace import identity, name_words, word_set
 from gatling_guard.trace.amounts import names_amount
-
-if TYPE_CHECKING:
-    from gatling_guard.repair.memory import RepairMemory
 
 RESERVE = 0.15
 """Share of a check's time that is left to write the receipt once the repair is given up."""
@@ -42,12 +40,12 @@ Recheck = Callable[[Draft], Decision | None]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A repair that stands: the draft, what was edited, and what the guard says of it."""
+    """A repair that stands: the draft, and what was edited."""
 
     draft: Draft
     edits: tuple[Edit, ...]
     repair: Repair
-    decision: Decision
+    lesson: Lesson
     silent: bool
     """Whether it may be made without asking."""
 
@@ -65,7 +63,9 @@ class Repairing:
     offers: bool = True
     """Whether anybody could be asked."""
     subject: Callable[[Draft], ToolCall | ExecutionPlan] = field(default=lambda draft: draft.plan)
-    memory: RepairMemory | None = None
+    lessons: Lessons = field(default_factory=Lessons)
+    fits: Callable[[Edit], bool] = field(default=lambda edit: True)
+    """What else an edit of the draft as it came has to keep to."""
 
     def best(self) -> Found | None:
         """The cheapest repair that may be made silently, else the cheapest that may be offered."""
@@ -83,30 +83,34 @@ class Repairing:
         if left < LEAST:
             return None
         verdicts = ("apply",) if most == "apply" else ("apply", "offer")
-        proposals = _Proposals(self.scene)
-        seeds = self._seeds(proposals)
+        (start,) = self.judge([self.before])
         outcome = search(
-            self.before, self.judge, proposals,
-            allowed=lambda edit: verdict_on(self.scene, self.before, edit) in verdicts,
+            self.before, self.judge, self._proposed,
+            allowed=lambda edit: verdict_on(self.scene, self.before, edit) in verdicts
+            and self.fits(edit),
             safe=lambda draft: not violations(self.before, draft, self.scene),
-            limits=Limits(width=rules.width, depth=rules.depth, seconds=left), seeds=seeds,
+            limits=Limits(width=rules.width, depth=rules.depth, seconds=left),
+            seeds=self._seeds(start), judgement=start,
         )  # fmt: skip
         if not outcome.edits:
             return None
-        return self._standing(outcome, most, time.monotonic() - began)
+        lesson = Lesson(self.before, start.problems, outcome.edits)
+        return self._standing(outcome, lesson, most, time.monotonic() - began)
 
-    def _seeds(self, proposals: _Proposals) -> Sequence[Sequence[Edit]]:
-        if self.memory is None:
+    def _proposed(self, draft: Draft, problem: Problem) -> Sequence[Edit]:
+        return propose(self.scene, draft, problem)
+
+    def _seeds(self, start: Judgement) -> Sequence[Sequence[Edit]]:
+        if self.lessons.memory is None:
             return ()
-        (start,) = self.judge([self.before])
-        return self.memory.seeds_for(
-            self.before, start.problems,
-            [edit for problem in start.problems for edit in proposals(self.before, problem)],
-        )  # fmt: skip
+        proposals = {p.node_id: self._proposed(self.before, p) for p in start.problems}
+        return self.lessons.seeds(self.before, start.problems, proposals)
 
-    def _standing(self, outcome: Outcome, most: RepairVerdict, seconds: float) -> Found | None:
+    def _standing(
+        self, outcome: Outcome, lesson: Lesson, most: RepairVerdict, seconds: float
+    ) -> Found | None:
         """The outcome, where the lattice and the guard itself let it be."""
-        draft, edits = outcome.draft, tuple(outcome.edits or ())
+        draft, edits = outcome.draft, lesson.edits
         if violations(self.before, draft, self.scene):
             return None
         decision = self.recheck(draft)
@@ -121,17 +125,7 @@ class Repairing:
             explored=outcome.explored, seconds=seconds, energy=decision.energy.total,
         )  # fmt: skip
         silent = most == "apply" and kept >= self.scene.policy.repair.min_similarity
-        return Found(draft, edits, repair, decision, silent)
-
-
-class _Proposals:
-    """What may help against a problem, proposed once per draft and problem."""
-
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-
-    def __call__(self, draft: Draft, problem: Problem) -> Iterable[Edit]:
-        return propose(self._scene, draft, problem)
+        return Found(draft, edits, repair, lesson, silent)
 
 
 def in_time(
@@ -164,23 +158,31 @@ def verdict_on(scene: Scene, before: Draft, edit: Edit) -> RepairVerdict:
     call = before.plan.calls.get(edit.node_id)
     spec = scene.specs(call.tool_name) if call is not None else None
     names = () if call is None else (call.tool_name, *((spec.name, *spec.aliases) if spec else ()))
-    identity = changes_identity(spec, edit.where)
-    return scene.policy.repair.verdict(names, edit.kind, edit.where, identity=identity)
+    named = call is None or changes_identity(spec, edit.where, call.arguments)
+    return scene.policy.repair.verdict(names, edit.kind, edit.where, identity=named)
 
 
-def changes_identity(spec: ToolSpec | None, where: str) -> bool:
-    """Whether a pointer is into an argument that says who, where, how much or what to run."""
+def changes_identity(
+    spec: ToolSpec | None, where: str, arguments: Mapping[str, Any]
+) -> bool:
+    """Whether a pointer is into an argument that says who, where, how much or what to run.
+
+    What the schema does not list may be anything: its name tells, or what it holds.
+    """
     if not where:
         return False
     if spec is None:
         return True
     parts = [part for part in where.split("/") if part]
-    roles = argument_roles({"properties": {parts[0]: {}}}, spec.profile.effect, ())
-    known = (*spec.profile.identity_args, *spec.profile.url_args, *roles.identity, *roles.url)
-    if parts[0] in known:  # the schema may not list it: then its name alone tells
+    top, effect = parts[0], spec.profile.effect
+    roles = argument_roles({"properties": {top: {}}}, effect, ())
+    if top in (*spec.profile.identity_args, *spec.profile.url_args, *roles.identity, *roles.url):
         return True
-    acts = spec.profile.effect.side_effect
+    if top not in (spec.parameters.get("properties") or {}):
+        held = leaves(arguments.get(top))
+        if any(isinstance(leaf.value, str) and identity(leaf.value) for leaf in held):
+            return True
     return any(
-        not _COMMAND.isdisjoint(name_words(part)) or (acts and names_amount(part))
+        not _COMMAND.isdisjoint(name_words(part)) or (effect.side_effect and names_amount(part))
         for part in parts
     )

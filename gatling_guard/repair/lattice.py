@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Literal
 
 from gatling_guard.catalog.lexicon import RISK
@@ -21,7 +20,8 @@ from gatling_guard.errors import CycleError
 from gatling_guard.plan import Provenance, ToolCall, digest
 from gatling_guard.plan.model import structure_issues
 from gatling_guard.repair.exposure import exposure
-from gatling_guard.repair.narrower import Terms, wider
+from gatling_guard.repair.narrower import wider
+from gatling_guard.repair.terms import terms_of
 from gatling_guard.repair.types import Draft, Scene
 from gatling_guard.repair.wiring import MiswiredEdge, miswired
 from gatling_guard.rules import RuleFacts
@@ -139,7 +139,7 @@ def _call(node: str, old: ToolCall, new: ToolCall, scene: Scene) -> Iterator[Bre
     if new.arguments != old.arguments:
         swapped = old.tool_name != new.tool_name
         given = _given(old, spec_new) if swapped else old.arguments
-        for found in wider(given, new.arguments, _terms(spec_new, scene)):
+        for found in wider(given, new.arguments, terms_of(spec_new, scene)):
             yield Breach(node, found.where, found.what, found.message)
         if len(spec_new.profile.notified(new.arguments)) > len(
             spec_old.profile.notified(old.arguments)
@@ -199,42 +199,6 @@ def _said(old: ToolCall, new: ToolCall) -> Iterator[tuple[BreachKind, str]]:
         yield "taint", "another sensitivity"
     if (old.volume is None) != (new.volume is None) or (new.volume or 0) > (old.volume or 0):
         yield "scope", "a larger volume, or one that is no longer known"
-
-
-def _terms(spec: ToolSpec, scene: Scene) -> Terms:
-    listed = listed_only(spec.parameters)
-    properties = spec.parameters.get("properties")
-    shapes: Mapping[str, Any] = properties if isinstance(properties, dict) else {}
-    limits = [
-        rule.arguments.get("properties", {})
-        for _, rule in scene.policy.entries([spec.name, *spec.aliases])
-        if rule.arguments is not None
-    ]
-
-    def bounds(name: str) -> dict[str, Any]:
-        """The tightest `minimum` and `maximum`."""
-        found: dict[str, Any] = {}
-        for key, tighter in (("maximum", min), ("minimum", max)):
-            said = [s[name].get(key) for s in (shapes, *limits) if isinstance(s.get(name), dict)]
-            if numbers := [n for n in said if isinstance(n, (int, float))]:
-                found[key] = tighter(numbers)
-        return found
-
-    return Terms(
-        profile=spec.profile,
-        properties=None if listed is None else shapes,
-        bounds=bounds,
-        named=_naming(scene),
-    )
-
-
-def _naming(scene: Scene) -> Any:
-    @cache
-    def named(value: Any) -> bool:
-        origin = scene.authority.find(value)
-        return origin is not None and origin.vouches
-
-    return named
 
 
 def _schema(node: str, old: ToolCall, new: ToolCall, scene: Scene) -> Iterator[Breach]:

@@ -18,6 +18,7 @@ from gatling_guard.policy.constraints import constants
 from gatling_guard.repair.culprits import Case
 from gatling_guard.repair.values import Scalar
 from gatling_guard.trace import Authority, as_number, canonical, identity, name_words, words_of
+from gatling_guard.trace.budget import amounts_in
 from gatling_guard.trace.given import kind_of
 
 MOST_FOUND = 200
@@ -75,11 +76,21 @@ def named_like(case: Case, where: str, argument: str) -> Iterator[Named]:
         value = _of_type(found.value, old)
         if value is None or _kind(value, argument) != kind:
             continue
+        if kind == "amount" and as_number(str(value)) not in _sums(case.scene.authority):
+            continue
         origin = case.scene.authority.find(value)
         key = canonical(str(value))
         if key not in seen and origin is not None and origin.vouches:
             seen.add(key)
             yield Named(value, found.asks, found.distance, found.place)
+
+
+@lru_cache(maxsize=64)
+def _sums(authority: Authority) -> frozenset[float]:
+    """Sums of money that the instruction or the policy names: a count of mails is none."""
+    said = {v for text in authority.sentences for v in amounts_in(canonical(text))}
+    listed = {v for text in authority.literals if (v := as_number(text)) is not None}
+    return frozenset(said | listed)
 
 
 def _listed(case: Case, where: str) -> Iterator[Named]:

@@ -2,8 +2,8 @@
 
 Independent of the edits: it compares what stands there before and after and believes no edit. A
 value may stay; be a number of rows, days or money that became smaller; be a shorter list; be a text
-with pieces blacked out; be a period inside of the old one; or be one that the trusted side named.
-Everything else is a breach.
+with pieces blacked out; be a period inside of the old one; or, where it says who or which, be one
+that the trusted side named. Everything else is a breach.
 
 Sees: values and names of arguments. Does not see: a value that the instruction names in order to
 forbid it ("not to Bob"), filters inside of a query text, what the tool makes of a shorter list.
@@ -12,13 +12,13 @@ forbid it ("not to Bob"), filters inside of a query text, what the tool makes of
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
-from gatling_guard.catalog.types import Effect, ToolProfile
+from gatling_guard.catalog.types import Effect
 from gatling_guard.energy.scope import BUDGETS
 from gatling_guard.plan import canonical_json, escape
+from gatling_guard.repair.terms import Terms
 from gatling_guard.rules.figures import AMOUNT_NAMES, LIMIT_NAMES
 from gatling_guard.rules.names import same_name
 from gatling_guard.trace import name_words, word_set
@@ -31,8 +31,13 @@ Wrong = Literal["scope", "value", "argument"]
 
 _AT_LEAST = word_set("min minimum least offset skip from start after since begin")
 _UNTIL = word_set("max until to end before till through")
-_REVERSED = word_set("exclude excluding except skip ignore without filter filters where conditions")
-"""Of these, less means more."""
+_REVERSED = word_set(
+    "exclude excluding except skip ignore without filter filters where conditions options flags "
+    "args switches"
+)
+"""Of these, less may mean more: a filter that is gone, a `--dry-run` that is not said."""
+_GRADES = word_set("role roles permission permissions access privilege level visibility mode")
+"""Of these nobody can say from outside which value is the lower one."""
 _WIDENING = word_set("recursive all include full deep hidden public shared everyone notify force")
 _CAREFUL = word_set("dry preview draft confirm test private readonly simulate")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ][0-9:.]{2,15}(?:Z|[+-]\d\d:?\d\d)?)?\Z")
@@ -45,28 +50,6 @@ class Wider(NamedTuple):
     what: Wrong
     where: str
     message: str
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What is known of the call whose arguments are compared."""
-
-    profile: ToolProfile
-    properties: Mapping[str, Any] | None
-    """Of the tool's schema; None where it says nothing of others."""
-    bounds: Callable[[str], Mapping[str, Any]]
-    """`minimum` and `maximum` of an argument, by schema and policy."""
-    named: Callable[[Any], bool]
-    """Whether the trusted side itself gave a value."""
-
-    def identity(self, top: str, name: str) -> bool:
-        """Whether a leaf says who, where, which, how much or what to run."""
-        args = (*self.profile.identity_args, *self.profile.url_args)
-        return top in args or name in args
-
-    def listed(self, top: str) -> bool:
-        """Whether the tool's schema may know the argument."""
-        return self.properties is None or top in self.properties
 
 
 def wider(before: Mapping[str, Any], after: Mapping[str, Any], terms: Terms) -> Iterator[Wider]:
@@ -116,6 +99,8 @@ def _compare(old: Any, new: Any, where: str, top: str, name: str, terms: Terms) 
         return
     if not _REVERSED.isdisjoint(name_words(name)):
         yield Wider("scope", where, "what the call leaves out is changed")
+    elif not _GRADES.isdisjoint(name_words(name)):
+        yield Wider("scope", where, "how much is granted is changed")
     elif isinstance(old, dict) and isinstance(new, dict):
         yield from _objects(old, new, where, top, terms)
     elif isinstance(old, list) and isinstance(new, list):
@@ -146,6 +131,8 @@ def _lists(
         yield Wider("scope", where, "a longer list")
     if old and not new:
         yield Wider("scope", where, "an empty list, which many tools take for all")
+    if len(new) < len(old) and terms.profile.effect is Effect.EXECUTE:
+        yield Wider("scope", where, "a part of what is run is left out")
     left = [(canonical_json(item), item) for item in old]
     open_: list[tuple[int, Any]] = []
     for place, item in enumerate(new):
@@ -182,13 +169,15 @@ def _scalar(old: Any, new: Any, top: str, name: str, terms: Terms) -> tuple[Wron
     if isinstance(old, str) and isinstance(new, str):
         if _covers(new, old):
             return "scope", "a place that holds the original's"
-        if not terms.identity(top, name) and redacts(old, new):
+        # A part of a command is another command, and so is one with a hole.
+        runs = terms.profile.effect is Effect.EXECUTE
+        if not (runs or terms.identity(top, name)) and redacts(old, new):
             return None
-        if _inside_list(old, new) or _later_or_earlier(old, new, name):
+        if not runs and (_inside_list(old, new) or _later_or_earlier(old, new, name)):
             return None
     elif _clamped(old, new, terms.bounds(top) if name == top else {}):
         return None
-    if new is not None and terms.named(new):
+    if new is not None and terms.identity(top, name) and terms.named(new):
         return None
     return "value", "a value that neither the original has nor the trusted side named"
 
@@ -208,9 +197,9 @@ def _covers(new: str, old: str) -> bool:
 
 
 def _inside_list(old: str, new: str) -> bool:
-    """A text that lists values, with some of them left out."""
+    """A text that lists values without blanks, with some of them left out."""
     have, want = _LISTED.split(old.strip()), _LISTED.split(new.strip())
-    if len(have) < 2 or not all(want):
+    if len(have) < 2 or not all(want) or any(" " in item for item in have):
         return False
     return all(want.count(item) <= have.count(item) for item in want)
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 
 from gatling_guard.repair.bounds import Outcome, cost_of
-from gatling_guard.repair.search import Propose, applied
+from gatling_guard.repair.space import Propose, applied
 from gatling_guard.repair.types import Draft, Edit, Judge, Judgement
 
 

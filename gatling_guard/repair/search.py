@@ -1,195 +1,22 @@
 """The search for the cheapest edits after which a draft passes.
 
 Greedy first, for a repair to fall back on; then best first in batches, which finds a cheaper one
-or shows that there is none. With every edit that is accepted the level falls (R57) and the draft
-stays safe. Does not see: what edits and rules mean; they come from outside.
+or shows that there is none. Does not see: what edits and rules mean; they come from outside.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from itertools import count, islice
+from itertools import count
 
-from gatling_guard.errors import PlanError
-from gatling_guard.plan import canonical_json
 from gatling_guard.repair.bounds import SAME, Ended, Limits, Needs, Outcome, cost_of
-from gatling_guard.repair.types import Draft, Edit, EditError, Judge, Judgement, Problem
-
-Propose = Callable[[Draft, Problem], Iterable[Edit]]
-"""A proposer that already knows its scene."""
-Proposals = dict[str, tuple[Edit, ...]]
-"""Edits against each problem, by node id."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A draft that was reached: each of its edits was accepted."""
-
-    draft: Draft
-    judgement: Judgement
-    edits: tuple[Edit, ...] = ()
-    cost: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Next:
-    """An edit that may be made next."""
-
-    step: Step
-    edit: Edit
-
-
-class _Cut(Exception):
-    """No draft may be judged any more."""
-
-    def __init__(self, ended: Ended) -> None:
-        self.ended = ended
-
-
-class Space:
-    """All that can be reached: applies, judges and accepts, within the limits.
-
-    Args:
-        judge: says what is wrong with drafts.
-        propose: edits against one problem of a draft, best first.
-        allowed: whether an edit may be used at all.
-        safe: whether a draft is no worse than the original (the lattice).
-        limits: when to stop.
-        clock: seconds.
-    """
-
-    def __init__(
-        self,
-        judge: Judge,
-        propose: Propose,
-        allowed: Callable[[Edit], bool],
-        safe: Callable[[Draft], bool],
-        limits: Limits,
-        clock: Callable[[], float],
-    ) -> None:
-        self._judge, self._propose = judge, propose
-        self.allowed, self._safe = allowed, safe
-        self._clock, self._began = clock, clock()
-        self._spent, self._asked = 0.0, 0
-        self.limits = limits
-        self.cut = False
-        """Whether something was left out that no bound rules out."""
-        self._known: dict[str, Judgement] = {}
-        self._is_safe: dict[str, bool] = {}
-
-    @property
-    def explored(self) -> int:
-        """Drafts that were judged."""
-        return len(self._known)
-
-    def judged(self, drafts: Sequence[Draft]) -> list[Judgement]:
-        """One judgement per draft; those that are not known yet in one batch.
-
-        Raises:
-            _Cut: they are more than the limits allow; none was judged.
-        """
-        new = {draft.digest: draft for draft in drafts if draft.digest not in self._known}
-        if new:
-            if self.explored + len(new) > self.limits.most:
-                raise _Cut("bounds")
-            before = self._clock()
-            found = self._judge(tuple(new.values()))
-            self._spent += self._clock() - before
-            self._asked += len(new)
-            self._known.update(zip(new, found, strict=True))
-        return [self._known[draft.digest] for draft in drafts]
-
-    def room(self) -> int:
-        """How many drafts may be judged now: a batch cannot be called back.
-
-        Raises:
-            _Cut: none.
-        """
-        most = self.limits.most - self.explored
-        if most <= 0:
-            raise _Cut("bounds")
-        left = self.limits.seconds - (self._clock() - self._began)
-        if self._spent > 0.0:  # as fast as so far
-            most = int(min(most, left * self._asked / self._spent))
-        if left <= 0.0 or most <= 0:
-            raise _Cut("deadline")
-        return most
-
-    def known(self, start: Draft, judgement: Judgement) -> None:
-        """What is said of a draft, where that was asked before."""
-        self._known[start.digest] = judgement
-
-    def accepts(self, step: Step, draft: Draft) -> bool:
-        """Whether a judged draft may follow: the level falls and it is safe."""
-        return self._known[draft.digest].level < step.judgement.level and self.is_safe(draft)
-
-    def is_safe(self, draft: Draft | None) -> bool:
-        """Whether there is a draft, and it is no worse than the original."""
-        if draft is None:
-            return False
-        if draft.digest not in self._is_safe:
-            self._is_safe[draft.digest] = self._safe(draft)
-        return self._is_safe[draft.digest]
-
-    def follow(self, step: Step, edit: Edit, draft: Draft) -> Step:
-        """The step after an accepted edit."""
-        edits = (*step.edits, edit)
-        return Step(draft, self._known[draft.digest], edits, cost_of(edits))
-
-    def proposals(self, step: Step) -> Proposals:
-        """Edits that may be used against each problem, cheapest first."""
-        most = self.limits.most
-        found: Proposals = {}
-        for problem in step.judgement.problems:
-            edits = list(islice(self._propose(step.draft, problem), most + 1))
-            self.cut = self.cut or len(edits) > most
-            by_key = {key(e): e for e in edits[:most] if cost_of([e]) and self.allowed(e)}
-            ranked = sorted(by_key.items(), key=lambda item: (item[1].cost, item[0]))
-            found[problem.node_id] = tuple(edit for _, edit in ranked)
-        return found
-
-    def chain(self, step: Step, edits: Sequence[Edit]) -> tuple[Step, Sequence[Edit]]:
-        """As many of the edits, from the first, as are accepted; judged in one batch.
-
-        Edits that no longer fit, because an earlier one took their call away, are left out.
-
-        Returns:
-            What was reached, and the edits after the one that was not accepted.
-        """
-        made: list[tuple[int, Draft]] = []
-        draft = step.draft
-        for place, edit in enumerate(edits):
-            after = applied(edit, draft)
-            if after is not None:
-                made.append((place, after))
-                draft = after
-        with suppress(_Cut):  # what was judged before is as good
-            self.judged([draft for _, draft in made[: self.room()]])
-        for place, draft in made:
-            if step.judgement.passes or draft.digest not in self._known:
-                break
-            if not self.accepts(step, draft):
-                return step, edits[place + 1 :]
-            step = self.follow(step, edits[place], draft)
-        return step, ()
-
-
-def key(edit: Edit) -> str:
-    """What tells an edit from others, and the order of those that cost the same."""
-    return canonical_json(edit.data)
-
-
-def applied(edit: Edit, draft: Draft) -> Draft | None:
-    """The draft with the edit; None where it does not fit, or would leave no plan (R62)."""
-    try:
-        return edit.apply(draft)
-    except (EditError, PlanError):
-        return None
+from gatling_guard.repair.space import Cut, Propose, Space, Step, applied, key
+from gatling_guard.repair.types import Draft, Edit, Judge, Judgement
 
 
 def search(
@@ -229,7 +56,7 @@ def search(
     best = root if judgement.passes else None
     ended: Ended = "found"
     if best is None:
-        with suppress(_Cut):  # the next stage is cut at once, and says so
+        with suppress(Cut):  # the next stage is cut at once, and says so
             best = _seeded(space, root, seeds)
             best = _cheaper(best, _greedy(space, root))
         best, ended = _best_first(space, root, best, forward)
@@ -301,7 +128,7 @@ def _best_first(
 ) -> tuple[Step | None, Ended]:
     """The cheapest repair, given one; and how the search ended."""
     frontier = _Frontier(space, forward)
-    frontier.expand(root)
+    frontier.expand(root, best)
     reached: dict[str, float] = {}
     try:
         while batch := frontier.batch(best):
@@ -316,8 +143,8 @@ def _best_first(
                 if step.judgement.passes:
                     best = _cheaper(best, step)
                 else:
-                    frontier.expand(step)
-    except _Cut as cut:
+                    frontier.expand(step, best)
+    except Cut as cut:
         return best, cut.ended
     if space.cut or frontier.too_deep < _bar(best):
         return best, "bounds"
@@ -327,6 +154,14 @@ def _best_first(
 def _bar(best: Step | None) -> float:
     """What a repair must cost less than to be worth looking for."""
     return best.cost - SAME if best else math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class _Next:
+    """An edit that may be made next."""
+
+    step: Step
+    edit: Edit
 
 
 class _Frontier:
@@ -339,9 +174,10 @@ class _Frontier:
         self.too_deep = math.inf
         """Least cost of what was left out because it takes more edits than allowed."""
 
-    def expand(self, step: Step) -> None:
-        """All that may follow a step; what cannot lead to a repair is left out."""
-        proposals = self._space.proposals(step)
+    def expand(self, step: Step, best: Step | None) -> None:
+        """All that may follow a step and lead to a cheaper repair."""
+        bar = _bar(best)
+        proposals = self._space.proposals(step, bar - step.cost)
         needs = Needs.of(step.draft, proposals) if self._forward else None
         path = tuple(key(edit) for edit in step.edits)
         edits = {key(edit): edit for found in proposals.values() for edit in found}
@@ -349,9 +185,11 @@ class _Frontier:
             least = cost_of((*step.edits, edit))
             if needs:
                 least = max(least, needs.after(edit, step.cost))
+            if least >= bar:
+                continue
             if len(step.edits) >= self._space.limits.depth:
                 self.too_deep = min(self.too_deep, least)
-            elif least < math.inf:
+            else:
                 entry = (least, (*path, name), next(self._ticket), _Next(step, edit))
                 heappush(self._heap, entry)
 
@@ -359,7 +197,7 @@ class _Frontier:
         """The next to look at; none where nothing cheaper than `best` is left.
 
         Raises:
-            _Cut: something is left, and no time or room for it.
+            Cut: something is left, and no time or room for it.
         """
         found: list[tuple[_Next, Draft]] = []
         most = 0

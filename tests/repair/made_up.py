@@ -93,7 +93,9 @@ class World:
         problems = []
         for place, (node, number) in enumerate(numbers):
             seen = numbers if self.wide else numbers[: place + 1]
-            energy = chance(self.seed, node, seen if chance(self.seed, node) < self.mixed else (node, number))
+            energy = chance(
+                self.seed, node, seen if chance(self.seed, node) < self.mixed else (node, number)
+            )
             if energy >= 45:
                 share = Share("scope", node, energy / 10, "made up")
                 problems.append(Problem(node, "block", energy=Energy.of([share])))

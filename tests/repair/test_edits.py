@@ -26,7 +26,7 @@ from gatling_guard.repair import (
     Swap,
     edit_from_data,
 )
-from tests.repair.office import call, fed, plan
+from tests.repair.worlds import call, fed, plan
 
 START = Draft(
     plan(

@@ -15,7 +15,7 @@ from gatling_guard.repair import Draft, Scene
 from gatling_guard.repair.exposure import exposure
 from gatling_guard.repair.lattice import violations
 from gatling_guard.repair.narrower import redacts
-from tests.repair.scenes import changed, draft, scene
+from tests.repair.drafts import changed, draft, scene
 
 ANN, BOB, EVE = "ann@corp.example", "bob@corp.example", "eve@evil.example"
 MAIL: dict[str, Any] = {
@@ -182,6 +182,36 @@ def test_another_tool_may_do_less_and_nothing_else() -> None:
         assert "scope" in kinds(amount, changed(amount, "a", amount=wrong))
 
 
+def test_a_part_of_a_command_is_another_command() -> None:
+    """R60: what runs is not shortened, and `--dry-run` is never left out."""
+    argv = ["rm", "--dry-run", "-r", "x"]
+    before = draft(("a", "run_code", {"command": "cd x; rm y", "argv": argv, "flags": ["-n"]}))
+    for wrong in ({"command": "rm y"}, {"command": "cd x; [redacted]"}):
+        assert "value" in kinds(before, changed(before, "a", **wrong))
+    less: list[dict[str, Any]] = [{"argv": ["rm", "-r", "x"]}, {"flags": []}, {"command": None}]
+    for shorter in less:
+        assert "scope" in kinds(before, changed(before, "a", **shorter))
+
+
+def test_a_named_word_grants_nothing() -> None:
+    """R60: that the instruction has the word `owner` makes nobody one."""
+    said = scene(f"Ask the owner, then share /a/b with {BOB} and mail him the word hello.")
+    before = draft(("a", "share_file", {"path": "/a/b", "person": EVE, "role": "reader"}))
+    assert kinds(before, changed(before, "a", person=BOB), said) == set()
+    assert "scope" in kinds(before, changed(before, "a", role="owner"), said)
+    assert "scope" in kinds(before, changed(before, "a", role=None), said)
+    # Named values replace identities; a text says what the model wrote.
+    assert "value" in kinds(base(), changed(base(), "b", body="hello"), said)
+
+
+def test_a_text_that_lists_addresses_may_list_fewer() -> None:
+    one = draft(("a", "pay", {"account": "DE1, DE2;DE3", "note": "a, b c"}))
+    assert kinds(one, changed(one, "a", account="DE1,DE3")) == set()
+    assert "value" in kinds(one, changed(one, "a", account="DE1,DE4"))
+    assert "value" in kinds(one, changed(one, "a", account="DE1,DE1"))
+    assert "value" in kinds(one, changed(one, "a", note="a"))
+
+
 def test_a_running_session_changes_arguments_only() -> None:
     """R60: step mode."""
     step = scene(step=True)
@@ -225,6 +255,7 @@ def test_redaction_is_recognised_exactly(text: str, data: st.DataObject) -> None
     assert redacts(text, f"{text[:start]}[redacted]{text[end:]}")
     assert not redacts(text, f"{text[:start]}[redacted]z{text[end:]}")
     assert not redacts(text, f"{text}[redacted]b{text}b")
+    assert not redacts("aba", "ab[redacted]ba")  # would say a letter twice
 
 
 def test_it_is_quick_on_large_plans() -> None:

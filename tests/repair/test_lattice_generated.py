@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gatling_guard.plan import Edge, ExecutionPlan, ToolCall
 from gatling_guard.repair import Draft, Scene
 from gatling_guard.repair.lattice import violations
-from tests.repair.scenes import changed, generated
+from tests.repair.drafts import changed, generated
 
 
 def drop(what: Draft, rng: random.Random) -> Draft | None:

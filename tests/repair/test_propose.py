@@ -14,7 +14,7 @@ from gatling_guard.plan import ExecutionPlan, ToolCall
 from gatling_guard.repair import Draft, Edit, Problem, Scene, propose
 from gatling_guard.repair.propose import STEP
 from gatling_guard.repair.propose_swap import swap
-from tests.repair.office import LIST, TEXT, World, call, fed, plan, problem_of, tool
+from tests.repair.worlds import LIST, TEXT, World, call, fed, plan, problem_of, tool
 
 COLLEAGUES = {"type": "array", "items": {"type": "string", "pattern": r".*@corp\.com"}}
 INBOX = "Please read my inbox and send a summary by email to ann@corp.com"
@@ -153,6 +153,20 @@ def test_an_identity_becomes_the_one_that_the_user_named() -> None:
     assert [edit["value"] for edit in found] == ["DE89370400440532013000"]
 
 
+def test_only_a_sum_takes_the_place_of_a_sum() -> None:
+    """A count, a year or a part of an account is no amount."""
+    world = World("Read the last 3 mails of 2024 and pay 50 to DE89370400440532013000")
+    draft = Draft(
+        plan(
+            call("r", "read_inbox"),
+            call("p", "transfer_money", account="DE89370400440532013000", amount=500),
+            edges=[fed("r", "p", "/amount")],
+        )
+    )
+    found = said(list(world.proposed(draft, "p")), "resource")
+    assert [(edit["where"], edit["value"]) for edit in found] == [("/amount", 50)]
+
+
 def test_of_several_the_one_that_no_other_call_uses_comes_first() -> None:
     """At most three, best first."""
     world = World(
@@ -256,6 +270,8 @@ def test_a_tool_that_does_less_takes_its_place() -> None:
         (tool("delete_file", to=LIST), tool("archive_all_folders_file", to=LIST), False),
         (tool("send_email", to=LIST), tool("draft_email", ["box"], to=LIST, box=TEXT), False),
         (tool("send_email", to=LIST), tool("draft_email", to={"type": "integer"}), False),
+        (tool("delete_file", path=LIST), tool("archive_file", path=LIST), True),
+        (tool("delete_file", path=LIST), tool("archive_file", path=LIST, url=TEXT), False),
         (tool("publish_post", to=LIST), tool("draft_post", to=LIST), True),
         (tool("run_migration", to=LIST), tool("dry_run_migration", to=LIST), True),
     ],
@@ -265,7 +281,8 @@ def test_a_swap_is_for_the_same_thing_and_for_less(old: Any, new: Any, fits: boo
     if new.name == "dry_run_migration":
         new = replace(new, profile=replace(new.profile, privilege=2, reversible=True))
     world = World("", {}, [old, new])
-    draft = Draft(plan(call("a", old.name, to=["a"])))
+    names = old.parameters["properties"].keys() - {"body"}
+    draft = Draft(plan(call("a", old.name, **dict.fromkeys(names, ["a"]))))
     found = list(swap(world.scene, draft, Problem("a", "block")))
     assert bool(found) is fits
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
-from tests.repair.made_up import Drop, Put, World, worlds
 
 from gatling_guard.plan import ExecutionPlan
 from gatling_guard.repair import Draft, Edit, EditError, Judgement, Problem
-from gatling_guard.repair.bounds import Limits, Outcome
+from gatling_guard.repair.bounds import Limits, Needs, Outcome
 from gatling_guard.repair.reference import exhaustive
 from gatling_guard.repair.search import search
+from tests.repair.made_up import Drop, Put, World, worlds
 
 PATIENT = Limits(depth=4, most=100_000, seconds=math.inf)
 MANY = settings(max_examples=100, deadline=None)
@@ -36,9 +36,7 @@ def replayed(world: World, outcome: Outcome) -> list[Judgement]:
 @given(worlds())
 def test_each_edit_lowers_the_level_and_the_last_draft_passes_r57(world: World) -> None:
     for limits in (Limits(seconds=math.inf), PATIENT, Limits(width=1, most=9, seconds=math.inf)):
-        outcome = search(
-            world.start, world.judge, world.propose, safe=world.safe, limits=limits
-        )
+        outcome = search(world.start, world.judge, world.propose, safe=world.safe, limits=limits)
         path = replayed(world, outcome)
         assert all(later.level < earlier.level for earlier, later in zip(path, path[1:]))  # noqa: B905
         assert path[-1].passes == (outcome.edits is not None)
@@ -190,9 +188,7 @@ def test_a_seed_that_helps_saves_the_search_and_one_that_does_not_is_ignored() -
         if not full.proven or not full.edits:
             continue
         tight = Limits(most=1 + len(full.edits), seconds=math.inf)
-        seeded = search(
-            world.start, world.judge, world.propose, limits=tight, seeds=[full.edits]
-        )
+        seeded = search(world.start, world.judge, world.propose, limits=tight, seeds=[full.edits])
         assert seeded.cost == pytest.approx(full.cost)
         bad = [[Put("c0", 99, 0.01)], [Put("gone", 1, 0.01)], []]
         again = search(world.start, world.judge, world.propose, limits=PATIENT, seeds=bad)
@@ -206,3 +202,28 @@ def test_a_cost_with_which_no_bound_holds_is_an_error(cost: float) -> None:
     world = made(1, calls=3)
     with pytest.raises(EditError, match="narrow of c1/n: cost"):
         search(world.start, world.judge, lambda draft, problem: [Put("c1", 1, cost)])
+
+
+def test_the_bound_counts_edits_of_earlier_calls_and_only_the_dearest_problem() -> None:
+    start = made(1, calls=3).start
+    cheap, drop, last = Put("c0", 1, 0.5), Drop("c1", 4.0), Put("c2", 1, 2.0)
+    needs = Needs.of(start, {"c0": [cheap], "c1": [drop], "c2": [last]})
+    assert needs.after(drop, 0.0) == 4.5  # c0 is still to come, which c1 cannot change
+    assert needs.after(cheap, 1.0) == 1.5  # and it may be what all of them need
+    alone = Needs.of(start, {"c1": [drop], "c2": [last]})
+    assert alone.after(last, 0.0) == 6.0
+    assert alone.after(drop, 0.0) == 4.0
+    assert Needs.of(start, {"c1": [], "c2": [last]}).after(last, 0.0) == math.inf
+
+
+def test_nothing_is_proven_where_longer_repairs_were_left_out() -> None:
+    cut = 0
+    for seed in range(40):
+        world = made(seed, calls=5, drop=True, mixed=0)
+        limits = Limits(depth=1, most=10_000, seconds=math.inf)
+        outcome = search(world.start, world.judge, world.propose, limits=limits)
+        deep = search(world.start, world.judge, world.propose, limits=PATIENT)
+        if outcome.proven:
+            assert outcome.cost == pytest.approx(deep.cost)
+        cut += outcome.ended == "bounds"
+    assert cut > 5

@@ -13,7 +13,7 @@ from gatling_guard.plan import Provenance, leaves
 from gatling_guard.repair import Draft, Scene
 from gatling_guard.repair.similarity import HELD, LESSER_EFFECT, similarity
 from gatling_guard.trace import Lineage, Origin, Span
-from tests.repair.scenes import changed, draft, generated, scene
+from tests.repair.drafts import changed, draft, generated, scene
 
 ANN, BOB, EVE = "ann@corp.example", "bob@corp.example", "eve@evil.example"
 SAID = f"Search the mail for the notes of the last 3 meetings and send them to {ANN} and {BOB}."

@@ -82,7 +82,15 @@ TOOLS = {
             effect="pay", sink=True, privilege=10, scope=2, reversible=False,
             identity_args=["account", "amount"], content_args=["note"],
         ),
-        tool("run_code", {"path": TEXT}, effect="execute", privilege=10, scope=9, reversible=False),
+        tool(
+            "run_code",
+            {"path": TEXT, "command": TEXT, "argv": LIST, "flags": LIST},
+            effect="execute", privilege=10, scope=9, reversible=False, identity_args=["path"],
+        ),
+        tool(
+            "share_file", {"path": TEXT, "person": TEXT, "role": TEXT}, ["path"],
+            effect="permit", privilege=9, scope=2, identity_args=["path", "person", "role"],
+        ),
         tool(
             "read_page", {"url": TEXT}, ["url"],
             effect="read", privilege=2, scope=2, url_args=["url"], third_party=["*"],
