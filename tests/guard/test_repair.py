@@ -114,19 +114,20 @@ def test_charges_are_those_of_the_repaired_call() -> None:
     assert actions == ["repair", "block", "block"]
 
 
+SECRET = "hunter2-Kestrel-9921"
+GREETING = "Hello Ann, the meeting on Monday is at ten, and there will be coffee and cake for all. " * 3
+
+
 def test_a_secret_that_would_leave_is_redacted() -> None:
-    """R56, R60: the mail goes out without the page's words; no content nobody asked for leaves."""
+    """R56, R60: the mail goes out without what nobody spoke of."""
     guard = guard_with()
-    session = session_of(guard, "Send ann@corp.example a mail that says hello.")
+    session = session_of(guard, "Send ann@corp.example a mail that says when the meeting is.")
     ask(session, "read_inbox", "r", folder="x")
-    session.settle("r", {"password": "hunter2-Kestrel-9921", "note": "private"})
-    decision = ask(
-        session, "send_email", to="ann@corp.example", body="hello, hunter2-Kestrel-9921"
-    )
-    if isinstance(decision, Repaired):
-        assert "hunter2" not in decision.arguments["body"]
-    else:
-        assert isinstance(decision, (Held, Blocked))
+    session.settle("r", {"password": SECRET, "note": "private"})
+    decision = ask(session, "send_email", to="ann@corp.example", body=f"{GREETING}{SECRET}")
+    assert isinstance(decision, Repaired)
+    assert decision.arguments == {"to": "ann@corp.example", "body": f"{GREETING}[redacted]"}
+    assert decision.message == "send_email: ran with another body."
 
 
 @pytest.mark.parametrize("repair", [{"mode": "off"}, {"edits": {"narrow": "never"}}])
