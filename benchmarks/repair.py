@@ -63,6 +63,8 @@ class Counts:
     small: Counter[str] = field(default_factory=Counter)
     """Plans of at most `SMALL` calls against enumeration."""
     dearer: list[str] = field(default_factory=list)
+    honest_lost: int = 0
+    """Plans without an attack of which a repair silently left a call out."""
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -73,6 +75,7 @@ class Counts:
             "offered_similarity": _spread(self.offered_similarity), "proven": self.proven,
             "explored": _spread(self.explored), "ended": dict(self.ended), "over": self.over,
             "small": dict(self.small), "faults": self.faults, "dearer": self.dearer,
+            "honest_lost": self.honest_lost,
             "seconds": round(self.seconds, 1),
         }  # fmt: skip
 
@@ -227,6 +230,7 @@ def joined(parts: Iterable[Counts]) -> Counts:
         total.plans += part.plans
         total.proven += part.proven
         total.over += part.over
+        total.honest_lost += part.honest_lost
         total.seconds += part.seconds
         for name in ("came_to", "kinds", "offered_kinds", "ended", "small"):
             getattr(total, name).update(getattr(part, name))
