@@ -350,3 +350,64 @@ def test_only_offers_that_were_taken_are_remembered() -> None:
 def test_a_memory_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="RepairMemory"):
         guard_with(repairs=5)
+
+
+# ------------------------------------------------------------------------------- decorator
+
+
+@pytest.mark.parametrize("kind", ["sync", "async", "generator"])
+async def test_the_decorator_runs_the_repaired_arguments(kind: str) -> None:
+    """R138: whatever kind of function it is, with exactly what was decided."""
+    ran: list[Any] = []
+    guard = Guard(load_policy(POLICY))
+    if kind == "sync":
+
+        @guard.tool
+        def search_docs(query: str, limit: int = 5) -> str:
+            ran.append((query, limit))
+            return "found"
+
+    elif kind == "async":
+
+        @guard.tool
+        async def search_docs(query: str, limit: int = 5) -> str:
+            ran.append((query, limit))
+            return "found"
+
+    else:
+
+        @guard.tool
+        def search_docs(query: str, limit: int = 5) -> Iterator[str]:
+            ran.append((query, limit))
+            yield "found"
+
+    tool: Any = search_docs
+    with session_of(guard) as session:
+        out = tool("q3", 1000)
+        out = await out if kind == "async" else "".join(out)
+        assert out == "found"
+        assert session.plan.calls["call-1"].arguments == {"query": "q3", "limit": 50}
+    assert ran == [("q3", 50)]
+
+
+def test_an_argument_that_a_repair_takes_away_is_not_given() -> None:
+    """The function's own default stands, also among further keywords."""
+    ran: list[Any] = []
+    *rest, (name, decide) = STAGES
+
+    def repair(work: Work) -> None:
+        decide(work)
+        assert work.decision is not None and work.call is not None
+        call = work.call.model_copy(update={"arguments": {"query": work.arguments["query"]}})
+        work.decision = Repaired(decision_id="d", call=call, edits=("left out",))
+
+    guard = Guard(load_policy(POLICY), stages=(*rest, (name, repair)))
+
+    @guard.tool
+    def search_all(query: str, limit: int = 5, **more: Any) -> str:
+        ran.append((query, limit, more))
+        return "found"
+
+    with session_of(guard):
+        assert search_all("q3", 1000, note="x") == "found"
+    assert ran == [("q3", 5, {})]
