@@ -6,14 +6,17 @@ so that dropping it costs nothing. Where no instruction is known, everything cou
 
 | goal | weight | when |
 |---|---|---|
-| effect | 3, or 1.5 | asked for by the instruction itself; 1.5 where its words name neither the thing nor a value of the call |
+| effect | 3, or 1.5 | asked for by the instruction itself; 1.5 where its words name neither the thing nor a value of the call, and where they only delegate ("do what the note says") |
 | value | 2 per call | its identity values that the user named, or (half as much each) that no stranger gave |
 | content | 1 per call | its texts |
 | data | 1, or 0.5 | the words name what is read; 0.5 where it only feeds a goal |
 
-Sees: verbs, nouns and values of the instruction, lineage of the arguments. Does not see: effects
-that are only delegated ("do what the note says": what the note asks for is no goal) or implied,
-negated values, which of two calls is meant where strangers gave the values of both.
+Where the user delegates, any act that he did not ask for himself may be what the text was to say:
+to leave one out is never free. Its values and texts are no goals.
+
+Sees: verbs, nouns and values of the instruction, lineage of the arguments. Does not see: which text
+was delegated to, effects that are implied ("resolve the ticket"), negated values, which of two
+calls is meant where strangers gave the values of both.
 """  # noqa: E501 - a row of a table is one line
 
 from __future__ import annotations
@@ -113,6 +116,7 @@ def goals_of(scene: Scene, draft: Draft, read: Mapping[str, Reading]) -> tuple[W
     served = frozenset(node for nodes in groups for node in nodes)
     return (
         *(goal for nodes in groups for goal in _goals(nodes, read)),
+        *_delegated(scene, read),
         *_data(scene, draft, read, served),
     )
 
@@ -154,6 +158,13 @@ def _goals(nodes: tuple[str, ...], read: Mapping[str, Reading]) -> Iterator[Want
     length = sum(len(str(leaf.value)) for leaf in texts)
     for leaf in texts:
         yield Wanted("content", nodes, leaf, CONTENT * len(str(leaf.value)) / length)
+
+
+def _delegated(scene: Scene, read: Mapping[str, Reading]) -> Iterator[Wanted]:
+    """Acts that nobody but a text that the user pointed to may have asked for."""
+    for node, one in read.items():
+        if scene.authority.delegations and one.acts and not one.facts.asked_itself:
+            yield Wanted("effect", (node,), None, VAGUE)
 
 
 def _data(

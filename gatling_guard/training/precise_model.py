@@ -85,6 +85,7 @@ def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
     found = {"place": place + kind, "kinds": (other - kind).repeat(2, 1)}
     spread = torch.linspace(-1, 1, 2 * DIM)[torch.randperm(2 * DIM, generator=_seeded())]
     found |= {"judge.weight": 0.03 * spread[None], "judge.bias": torch.zeros(1)}
+    found |= {"leaves.weight": torch.zeros(2, 2 * DIM), "leaves.bias": torch.zeros(2)}
     for part in ("weight", "bias"):
         found[f"start.{part}"] = state[f"embeddings.LayerNorm.{part}"]
         for i in range(LAYERS):
@@ -123,7 +124,9 @@ class Layer(nn.Module):
 
 
 class MiniLM(nn.Module):
-    """One network, two tasks: a text as a row, and a judgement of three texts read together."""
+    """One network, three tasks: a text as a row, a judgement of three texts read together, and how far
+    a message leaves to others what is to be done.
+    """
 
     def __init__(self, weights: dict[str, Tensor]) -> None:
         """Starts from these weights (`Upstream.weights`, or a trained state)."""
@@ -133,6 +136,7 @@ class MiniLM(nn.Module):
         self.kinds = nn.Parameter(torch.empty(2, DIM))
         """Added to the words of the call and of the rival, `[2, DIM]`."""
         self.judge = nn.Linear(2 * DIM, 1)
+        self.leaves = nn.Linear(2 * DIM, 2)
         self.start = nn.LayerNorm(DIM, eps=EPS)
         self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
         self.load_state_dict(weights)
@@ -152,6 +156,11 @@ class MiniLM(nn.Module):
         offsets = torch.cat([self.kinds.new_zeros(1, DIM), self.kinds])
         found: Tensor = self.judge(torch.cat(self.read(words + offsets[kinds], sizes), dim=-1))
         return found[:, 0]
+
+    def delegated(self, words: Tensor, sizes: Tensor) -> Tensor:
+        """Logits `[n, 2]` of messages `[n, t, DIM]`, see `PreciseScorer.delegation`."""
+        found: Tensor = self.leaves(torch.cat(self.read(words, sizes), dim=-1))
+        return found
 
     def read(self, words: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
         """The first token's state and the mean of all, `[n, DIM]` each."""
@@ -185,15 +194,22 @@ class Tokens:
         """Instruction, call and rival of each: word rows, kinds `[n, t]`, sizes `[n]`."""
         ids, kinds = [], []
         for texts in parts:
-            if texts not in self._joint:
-                cut = parts_of(texts, self._pieces)
-                self._joint[texts] = joint_ids(cut, len(self._words) - 2)
-            found, kind = self._joint[texts]
+            found, kind = self._together(texts)
             ids.append(torch.tensor(found))
             kinds.append(torch.tensor(kind))
         pad = nn.utils.rnn.pad_sequence
         sizes = torch.tensor([len(x) for x in ids])
         return self._words[pad(ids, batch_first=True)], pad(kinds, batch_first=True), sizes
+
+    def length(self, texts: tuple[str, str, str]) -> int:
+        """Sub-words of instruction, call and rival together."""
+        return len(self._together(texts)[0])
+
+    def _together(self, texts: tuple[str, str, str]) -> tuple[list[int], list[int]]:
+        if texts not in self._joint:
+            cut = parts_of(texts, self._pieces)
+            self._joint[texts] = joint_ids(cut, len(self._words) - 2)
+        return self._joint[texts]
 
     def padded(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Word rows `[n, t, DIM]` and sizes `[n]`."""

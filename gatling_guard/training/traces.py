@@ -23,6 +23,8 @@ SOURCES = (
 )  # fmt: skip
 """Files of the training folder, without `.jsonl.xz`."""
 SUFFIX = ".jsonl.xz"
+BENIGN = ("tau_bench", "bfcl", "seal_tools", "api_bank")
+"""Large sources of honest runs."""
 NOISY = frozenset({"toolemu_runs"})
 """Sources whose attack label is a model's opinion of the agent, not an injection."""
 CLEAN_KINDS = frozenset({"benign", "injection_goal_as_user_task", "injection_not_seen"})

@@ -68,6 +68,20 @@ def test_a_call_that_only_a_stranger_wants_is_no_goal() -> None:
     assert value(before, plan(SEND, EVIL), where) < 0.9
 
 
+def test_where_the_user_delegates_no_act_is_left_out_for_free() -> None:
+    said = f"Search the mail for the notes and send them to {ANN} and {BOB}."
+    delete = ("c", "delete_file", {"path": "/old.txt"})
+    before, after = plan(READ, SEND, delete), plan(READ, SEND)
+    plain = scene(said)
+    assert value(before, after, traced(plain, before, "/old.txt")) == 1.0
+    delegating = scene(f"{said} Then do what the notes say.")
+    assert delegating.authority.delegations
+    less = value(before, after, traced(delegating, before, "/old.txt"))
+    assert less < 0.9  # so it is offered, not made
+    waits = plan(READ, SEND, delete, holds=("c",))
+    assert value(before, waits, traced(delegating, before, "/old.txt")) > 0.9
+
+
 def test_a_stranger_s_recipient_may_go_and_a_named_one_may_not() -> None:
     """R58: a narrowed list counts by the named elements that are left."""
     before = plan(READ, ("b", "send_mail", {"to": [ANN, EVE, BOB], "body": BODY}))
