@@ -47,7 +47,7 @@ def _drawings(found: RepairReport) -> str:
         svg, hidden = as_svg(nodes, links, number=number, wide=_NARROW)
         left = max(left, hidden)
         sides.append(
-            f'<figure><figcaption>{esc(title[:1].upper() + title[1:])}</figcaption>'
+            f"<figure><figcaption>{esc(title[:1].upper() + title[1:])}</figcaption>"
             f'<div class="drawing" tabindex="0" role="group" aria-label="{esc(title)}">{svg}</div>'
             "</figure>"
         )

@@ -57,7 +57,8 @@ def test_energy_falls_with_the_edits_and_adds_up() -> None:
         assert edit.energy_after == following.energy_before
     assert found.energy == (values[0], values[-1])
     assert all(edit.removes for edit in found.edits)
-    assert sum(edit.cost for edit in found.edits) == pytest.approx(found.repair and found.repair.cost)
+    assert found.repair is not None
+    assert sum(edit.cost for edit in found.edits) == pytest.approx(found.repair.cost)
 
 
 def test_what_is_left_out_keeps_its_place_in_the_drawing() -> None:
@@ -163,7 +164,7 @@ def test_forged_receipts_of_repairs_are_read_without_trust(repair: dict[str, Any
         assert found.repair is not None
         assert not found.repair.minimal
         assert "\x1b" not in found.text()
-        assert "<b>" not in found.html()
+        assert "<i>" not in found.html()
 
 
 def test_a_plan_that_needs_no_repair_is_told_so() -> None:
