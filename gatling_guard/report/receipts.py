@@ -65,6 +65,9 @@ def drawing(bodies: Mapping[str, Mapping[str, Any]]) -> tuple[tuple[Node, ...], 
         worst = max((leaf.tier for leaf in leaves if not leaf.named), default=1)
         energy = _number(_mapping(body.get("energy")).get("total"))
         action = _text(body.get("would")) or _text(body.get("action"))
+        repair = body.get("repair")
+        if action == "repair" and isinstance(repair, Mapping):  # of what ran
+            energy = _number(repair.get("energy"))
         for leaf in leaves:
             for source in leaf.sources:
                 if source.call and source.call != call:

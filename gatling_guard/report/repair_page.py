@@ -63,8 +63,8 @@ def _edits(found: RepairReport) -> Iterator[str]:
     most = max(max(edit.energy_before, edit.energy_after) for edit in found.edits)
     rows = "".join(_edit(number, edit, most) for number, edit in enumerate(found.edits, start=1))
     yield (
-        '<section><h2>What is edited, and what that removes</h2><div class="table"><table>'
-        '<tr><th>edit</th><th></th><th class="number">cost</th>'
+        '<section><h2>What is edited, and what that removes</h2><div class="table">'
+        '<table class="edits"><tr><th>edit</th><th></th><th class="number">cost</th>'
         f"<th>energy of the calls that run</th></tr>{rows}</table></div></section>"
     )
 

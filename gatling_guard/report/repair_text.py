@@ -62,7 +62,8 @@ def _all(found: RepairReport, why: bool) -> Iterator[RenderableType]:
 def _call(call: CallChange) -> Iterator[RenderableType]:
     style = _STATE[call.state]
     tool = visible(call.tool, _NAME)
-    line = Text(f"{SIGNS[call.state]} ", f"bold {style}").append(visible(call.node, 40), style)
+    sign = (f"{SIGNS[call.state]} ", f"bold {style}")
+    line = Text.assemble(sign, (visible(call.node, 40), style))
     line.append("  ").append(tool, "bold strike" if call.state == "left out" else "bold")
     if call.tool_after:
         line.append(f" -> {visible(call.tool_after, _NAME)}", "bold cyan")

@@ -92,10 +92,12 @@ def explain_run(ledger: Ledger, run: str) -> Explanation:
     shares = tuple(share for part in parts for share in part.shares)
     worst = min(parts, key=lambda part: _WORST.get(part.verdict, 3))
     stopped = sum(part.verdict in ("hold", "block") for part in parts)
+    repaired = sum(part.verdict == "repair" for part in parts)
+    changed = f", {repaired} repaired" if repaired else ""
     return Explanation(
         decision_id="", tool="run", action=worst.verdict, run=run, by="parts",
         mode=worst.mode, role=worst.role, policy=worst.policy, version=worst.version,
-        why=f"{len(parts)} calls, {stopped} of them held or blocked",
+        why=f"{len(parts)} calls, {stopped} of them held or blocked{changed}",
         shares=shares, total=sum(part.total for part in parts), nodes=nodes, links=links,
         parts=tuple(sorted(parts, key=lambda part: _WORST.get(part.verdict, 3))),
     )  # fmt: skip

@@ -125,7 +125,7 @@ def test_tools_may_come_from_recorded_traces(tmp_path: Path) -> None:
     bare = run("repair", str(plan), "-p", POLICY)
     assert bare.exit_code == 1
     assert "--tools" in bare.stderr
-    row = {"id": "t", "instruction": "x", "tools": tools, "steps": []}
+    row = {"id": "t", "user_instruction": "x", "tools": tools, "steps": []}
     traces = tmp_path / "runs.jsonl.xz"
     traces.write_bytes(lzma.compress((json.dumps(row) + "\n").encode()))
     listed = tmp_path / "tools.json"

