@@ -22,9 +22,10 @@ from gatling_guard.pipeline.lessons import Lesson, Lessons
 from gatling_guard.plan import ExecutionPlan, ToolCall, leaves
 from gatling_guard.policy import RepairVerdict
 from gatling_guard.repair import Draft, Edit, Judge, Judgement, Problem, Scene
+from gatling_guard.repair.bounds import Limits, Outcome
 from gatling_guard.repair.lattice import violations
 from gatling_guard.repair.propose import propose
-from gatling_guard.repair.search import Limits, Outcome, search
+from gatling_guard.repair.search import search
 from gatling_guard.repair.similarity import similarity
 from gatling_guard.trace import identity, name_words, word_set
 from gatling_guard.trace.amounts import names_amount
@@ -166,9 +167,7 @@ def verdict_on(scene: Scene, before: Draft, edit: Edit) -> RepairVerdict:
     return scene.policy.repair.verdict(names, edit.kind, edit.where, identity=named)
 
 
-def changes_identity(
-    spec: ToolSpec | None, where: str, arguments: Mapping[str, Any]
-) -> bool:
+def changes_identity(spec: ToolSpec | None, where: str, arguments: Mapping[str, Any]) -> bool:
     """Whether a pointer is into an argument that says who, where, how much or what to run.
 
     What the schema does not list may be anything: its name tells, or what it holds.
