@@ -62,8 +62,8 @@ def _all(found: RepairReport, why: bool) -> Iterator[RenderableType]:
 def _call(call: CallChange) -> Iterator[RenderableType]:
     style = _STATE[call.state]
     tool = visible(call.tool, _NAME)
-    sign = (f"{SIGNS[call.state]} ", f"bold {style}")
-    line = Text.assemble(sign, (visible(call.node, 40), style))
+    head = (f"{SIGNS[call.state]} ", f"bold {style}")
+    line = Text.assemble(head, (visible(call.node, 40), style))
     line.append("  ").append(tool, "bold strike" if call.state == "left out" else "bold")
     if call.tool_after:
         line.append(f" -> {visible(call.tool_after, _NAME)}", "bold cyan")
@@ -101,20 +101,19 @@ def _brief(arguments: Sequence[tuple[str, str]]) -> str:
 
 def _edits(edits: Sequence[EditEffect], why: bool) -> Iterator[RenderableType]:
     table = Table.grid(padding=(0, 2))
-    for justify in ("right", "left"):
+    for justify in ("right", "left", "left"):
         table.add_column(justify=justify, no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_column(justify="right", no_wrap=True)
     for number, edit in enumerate(edits, start=1):
         cost = Text(f"cost {edit.cost:.1f}", "dim")
         table.add_row(
-            Text(f"{number}."), Text(edit.kind, "bold"), Text(visible(edit.sentence, 200)), cost
+            Text(f"{number}."), Text(edit.kind, "bold"), cost, Text(visible(edit.sentence, 200))
         )
         if why:
             for reason in edit.removes:
-                table.add_row("", Text("removes", "dim"), Text(visible(reason, 400), "dim"), "")
+                table.add_row("", Text("removes", "dim"), "", Text(visible(reason, 400), "dim"))
             figures = f"{edit.energy_before:.1f} -> {edit.energy_after:.1f}"
-            table.add_row("", Text("energy", "dim"), Text(figures, "dim"), "")
+            table.add_row("", Text("energy", "dim"), "", Text(figures, "dim"))
     yield _in(table)
 
 
@@ -147,12 +146,12 @@ def _grow(
             node = known.get(link.target)
             if node is None:
                 continue
-            label = Text(f"{visible(link.label or 'data', 40)}: ", "dim")
+            label = (f"{visible(link.label or 'data', 40)}: ", "dim")
             if node.id in shown:
-                branch.add(label.append(f"{visible(node.id, 40)} (above)", "dim"))
+                branch.add(Text.assemble(label, (f"{visible(node.id, 40)} (above)", "dim")))
                 continue
             shown.add(node.id)
-            waiting.append((branch.add(label.append_text(_leaf(node))), node.id))
+            waiting.append((branch.add(Text.assemble(label, _leaf(node))), node.id))
 
 
 def _leaf(node: Node) -> Text:

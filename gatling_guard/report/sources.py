@@ -11,6 +11,7 @@ from gatling_guard.decision import Decision
 from gatling_guard.errors import ConfigurationError
 from gatling_guard.ledger import Entry, Ledger, redact
 from gatling_guard.pipeline import decision_body, plan_body, trimmed
+from gatling_guard.plan import digest
 from gatling_guard.report.receipts import drawing, explained, parts_of, planned
 from gatling_guard.report.types import Explanation
 
@@ -30,7 +31,7 @@ def explain(decision: Decision, *, ledger: Ledger | None = None) -> Explanation:
     if ledger is not None:
         return explain_ref(ledger, decision.decision_id)
     if decision.call is None and decision.plan is not None:
-        return _of_plan(trimmed(redact(plan_body(decision, [], role=None))))
+        return _of_plan(trimmed(redact(plan_body(decision, [], role=None, bind=digest))))
     body = trimmed(redact(decision_body(decision, role=None)))
     node = decision.call.node_id if decision.call else ""
     nodes, links = drawing({node: body})

@@ -61,6 +61,13 @@ def test_energy_falls_with_the_edits_and_adds_up() -> None:
     assert sum(edit.cost for edit in found.edits) == pytest.approx(found.repair.cost)
 
 
+def test_a_decision_on_a_plan_explains_its_repair_without_a_ledger() -> None:
+    """R55: what the decision itself carries is enough to tell what is changed."""
+    found = explain(reported("export.json").decision)
+    assert found.repair is not None
+    assert "limit becomes 50" in found.text()
+
+
 def test_what_is_left_out_keeps_its_place_in_the_drawing() -> None:
     """A dropped call is an outline after the repair, and no data flows from it."""
     policy = {"version": 1, "repair": {"edits": {"hold": "never", "swap": "never"}}}
