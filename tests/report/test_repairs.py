@@ -48,6 +48,18 @@ def test_every_call_and_every_edit_is_told() -> None:
     assert {edit.node for edit in found.edits} == {"orders", "send", "clean"}
 
 
+def test_before_is_what_the_guard_says_without_repairs() -> None:
+    """R55: also where the guard itself repairs silently: both decisions and both energies."""
+    found = reported("export.json")
+    assert isinstance(found.decision, Repaired)
+    orders = next(call for call in found.calls if call.node == "orders")
+    assert (orders.before, orders.after) == ("block", "repair")
+    assert orders.energy_after < orders.energy_before == found.edits[0].energy_before
+    assert found.before.verdict == "block"
+    assert found.after is not None
+    assert found.after.verdict == "allow"
+
+
 def test_energy_falls_with_the_edits_and_adds_up() -> None:
     """R57: of the calls that run, from edit to edit without a gap."""
     found = reported("orders.json")
