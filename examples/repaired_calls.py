@@ -1,4 +1,4 @@
-"""Repairs: one call runs with less than was asked for, another one only if a person takes the offer.
+"""Repairs: one call runs with less than was asked for, another one if a person takes the offer.
 
 python examples/repaired_calls.py
 """
