@@ -43,7 +43,6 @@ ASKED = "Read my mail from Dana. Pay the deposit and tell ann@corp.example."
 ENFORCED = {
     "version": 1,
     "limits": {"deadline_ms": 20_000},
-    "repair": {"mode": "off"},
     "holds": [{"tools": ["pay"], "reason": "money"}],
     "tools": {"pay": {"arguments": {"account": {"pattern": "AT.*"}}}},
 }
