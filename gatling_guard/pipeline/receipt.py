@@ -211,11 +211,9 @@ def _part_body(part: Decision, work: Work | None, role: str | None, detailed: bo
 
 
 def _edges_body(plan: ExecutionPlan) -> list[list[Any]]:
-    """Source, target, argument."""
-    return [
-        [edge.source, edge.target, shown_path(edge.argument or "")]
-        for edge in plan.edges[:MAX_EDGES]
-    ]
+    """Source, target, argument; along a temporal edge nothing flows."""
+    flows = [edge for edge in plan.edges if edge.kind != "temporal"]
+    return [[e.source, e.target, shown_path(e.argument or "")] for e in flows[:MAX_EDGES]]
 
 
 def _given(decision: Decision) -> Any:

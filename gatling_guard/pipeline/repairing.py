@@ -69,13 +69,17 @@ class Repairing:
     """What else an edit of the draft as it came has to keep to."""
 
     def best(self) -> Found | None:
-        """The cheapest repair that may be made silently, else the cheapest that may be offered."""
+        """The cheapest repair that may be made silently, else the cheapest that may be offered.
+
+        A person who is asked anyway is shown the best there is, be it made of silent edits or not.
+        """
         first = self._found("apply")
-        if first is not None and first.silent:
+        if first is not None and first.silent and not first.repair.holds:
             return first
         if not self.offers:
             return None
-        return first if first is not None else self._found("offer")
+        found = [repair for repair in (first, self._found("offer")) if repair is not None]
+        return min(found, key=lambda repair: repair.repair.cost, default=None)
 
     def _found(self, most: RepairVerdict) -> Found | None:
         """The cheapest repair of edits whose verdict is no stricter than `most`."""

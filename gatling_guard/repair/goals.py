@@ -6,14 +6,20 @@ so that dropping it costs nothing. Where no instruction is known, everything cou
 
 | goal | weight | when |
 |---|---|---|
-| effect | 3, or 1.5 | asked for by the instruction itself; 1.5 where its words name neither the thing nor a value of the call |
+| effect | 3, or 1.5 | asked for by the instruction itself; 1.5 where its words name neither the thing nor a value of the call, and where they only delegate ("do what the note says") |
 | value | 2 per call | its identity values that the user named, or (half as much each) that no stranger gave |
-| content | 1 per call | its texts |
+| content | 1 per call | its texts; one that earlier output flows into weighs as the long text it becomes |
 | data | 1, or 0.5 | the words name what is read; 0.5 where it only feeds a goal |
 
-Sees: verbs, nouns and values of the instruction, lineage of the arguments. Does not see: effects
-that are only delegated ("do what the note says": what the note asks for is no goal) or implied,
-negated values, which of two calls is meant where strangers gave the values of both.
+A call of a tool that nobody knows is an effect of 1.5 where the user named a value of it: what it does
+cannot be told, so it is never left out for free.
+
+Where the user delegates, any act that he did not ask for himself may be what the text was to say:
+to leave one out is never free. Its values and texts are no goals.
+
+Sees: verbs, nouns and values of the instruction, lineage of the arguments. Does not see: which text
+was delegated to, effects that are implied ("resolve the ticket"), negated values, which of two
+calls is meant where strangers gave the values of both.
 """  # noqa: E501 - a row of a table is one line
 
 from __future__ import annotations
@@ -32,6 +38,8 @@ GoalKind = Literal["effect", "value", "content", "data"]
 EFFECT, VAGUE = 3.0, 1.5
 VALUES = 2.0
 CONTENT = 1.0
+FLOWS_IN = 1_000
+"""Characters that a text counts as which stands for output that will flow in: `$1.body`."""
 DATA, FEEDS = 1.0, 0.5
 _NAMED, _KNOWN = 1.0, 0.5
 """Of a call's identity values: one that the user named, one that no stranger gave."""
@@ -112,7 +120,9 @@ def goals_of(scene: Scene, draft: Draft, read: Mapping[str, Reading]) -> tuple[W
     groups = tuple(_asked(scene, read))
     served = frozenset(node for nodes in groups for node in nodes)
     return (
-        *(goal for nodes in groups for goal in _goals(nodes, read)),
+        *(goal for nodes in groups for goal in _goals(nodes, read, draft)),
+        *_unknown(scene, draft, read),
+        *_delegated(scene, read),
         *_data(scene, draft, read, served),
     )
 
@@ -135,7 +145,17 @@ def _asked(scene: Scene, read: Mapping[str, Reading]) -> Iterator[tuple[str, ...
             yield tuple(nodes)
 
 
-def _goals(nodes: tuple[str, ...], read: Mapping[str, Reading]) -> Iterator[Wanted]:
+def _unknown(scene: Scene, draft: Draft, read: Mapping[str, Reading]) -> Iterator[Wanted]:
+    """Calls of unknown tools with a value that the user named; all where nothing was said."""
+    for node, call in draft.plan.calls.items():
+        if node in read:
+            continue
+        lineage = scene.lineages.get(node) or _lineage(call, scene.authority)
+        if not scene.authority.sentences or any(leaf.named for leaf in lineage):
+            yield Wanted("effect", (node,), None, VAGUE)
+
+
+def _goals(nodes: tuple[str, ...], read: Mapping[str, Reading], draft: Draft) -> Iterator[Wanted]:
     first = read[nodes[0]]
     said = first.facts.names_it or any(leaf.named for leaf in first.where)
     yield Wanted("effect", nodes, None, EFFECT if said else VAGUE)
@@ -151,9 +171,17 @@ def _goals(nodes: tuple[str, ...], read: Mapping[str, Reading]) -> Iterator[Want
         for leaf in first.facts.lineage
         if leaf.argument in names and isinstance(leaf.value, str) and leaf.value
     ]
-    length = sum(len(str(leaf.value)) for leaf in texts)
-    for leaf in texts:
-        yield Wanted("content", nodes, leaf, CONTENT * len(str(leaf.value)) / length)
+    fed = {edge.argument for edge in draft.plan.edges if edge.target == nodes[0] and edge.argument}
+    sizes = [FLOWS_IN if leaf.path in fed else len(str(leaf.value)) for leaf in texts]
+    for leaf, size in zip(texts, sizes, strict=True):
+        yield Wanted("content", nodes, leaf, CONTENT * size / sum(sizes))
+
+
+def _delegated(scene: Scene, read: Mapping[str, Reading]) -> Iterator[Wanted]:
+    """Acts that nobody but a text that the user pointed to may have asked for."""
+    for node, one in read.items():
+        if scene.authority.delegations and one.acts and not one.facts.asked_itself:
+            yield Wanted("effect", (node,), None, VAGUE)
 
 
 def _data(

@@ -102,7 +102,9 @@ class _Repaired:
         return HELD if waits else 1.0
 
     def _by(self, want: Wanted, node: str, call: ToolCall) -> float:
-        one = self.read[node]
+        one = self.read.get(node)
+        if one is None:  # of a tool that nobody knows: no edit changes what it is
+            return 1.0
         if want.leaf is None:
             return self._tool(one, call) * (self._size(one, call) if want.kind == "data" else 1.0)
         if want.kind == "value":

@@ -142,7 +142,8 @@ class Space:
                 for edit in edits[:most]
                 if cost_of([edit]) < below and self.allowed(edit)
             }
-            ranked = sorted(by_key.items(), key=lambda item: (item[1].cost, item[0]))
+            # The proposers give the best first, so that among equals their order stands.
+            ranked = sorted(by_key.items(), key=lambda item: item[1].cost)
             found[problem.node_id] = tuple(edit for _, edit in ranked)
         return found
 
@@ -173,7 +174,7 @@ class Space:
 
 
 def key(edit: Edit) -> str:
-    """What tells an edit from others, and the order of those that cost the same."""
+    """What tells an edit from others, and the order of drafts that cost the same."""
     return canonical_json(edit.data)
 
 

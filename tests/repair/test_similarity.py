@@ -59,6 +59,24 @@ def test_the_same_plan_serves_everything() -> None:
     assert {goal.kind for goal in found.goals} == {"effect", "value", "content", "data"}
 
 
+def test_a_text_that_output_flows_into_weighs_as_what_it_becomes() -> None:
+    """R58: a mail without the list that it was to bring has lost what it was for."""
+    node = ("b", "send_mail", {"to": [ANN, BOB], "subject": "Notes of all meetings", "body": "$a"})
+    before, empty = plan(READ, node), changed(plan(READ, node), "b", body="[redacted]")
+    loose = changed(plan(READ, node), "b", subject="[redacted]")
+    assert value(before, empty, scene(SAID)) < 0.9 < value(before, loose, scene(SAID))
+
+
+def test_a_call_of_an_unknown_tool_is_never_left_out_for_free() -> None:
+    """R58: what it does cannot be told; that the user named its value can."""
+    other = ("d", "post_somewhere", {"to": ANN})
+    before = plan(READ, SEND, other)
+    assert value(before, plan(READ, SEND), scene(SAID)) < 0.9
+    assert value(before, plan(READ, SEND, other), scene(SAID)) == 1.0
+    strange = ("d", "post_somewhere", {"to": EVE})
+    assert value(plan(READ, SEND, strange), plan(READ, SEND), scene(SAID)) == 1.0
+
+
 def test_a_call_that_only_a_stranger_wants_is_no_goal() -> None:
     """R58: dropping it costs nothing, dropping what was asked for costs much."""
     before = plan(READ, SEND, EVIL)
@@ -66,6 +84,20 @@ def test_a_call_that_only_a_stranger_wants_is_no_goal() -> None:
     assert value(before, plan(READ, SEND), where) == 1.0
     assert value(before, plan(READ, EVIL), where) < 0.5
     assert value(before, plan(SEND, EVIL), where) < 0.9
+
+
+def test_where_the_user_delegates_no_act_is_left_out_for_free() -> None:
+    said = f"Search the mail for the notes and send them to {ANN} and {BOB}."
+    delete = ("c", "delete_file", {"path": "/old.txt"})
+    before, after = plan(READ, SEND, delete), plan(READ, SEND)
+    plain = scene(said)
+    assert value(before, after, traced(plain, before, "/old.txt")) == 1.0
+    delegating = scene(f"{said} Then do what the notes say.")
+    assert delegating.authority.delegations
+    less = value(before, after, traced(delegating, before, "/old.txt"))
+    assert less < 0.9  # so it is offered, not made
+    waits = plan(READ, SEND, delete, holds=("c",))
+    assert value(before, waits, traced(delegating, before, "/old.txt")) > 0.9
 
 
 def test_a_stranger_s_recipient_may_go_and_a_named_one_may_not() -> None:
