@@ -205,7 +205,8 @@ class Wrapper:
         for name in request.arguments.keys() - decision.arguments.keys():
             more.pop(name, None)
             if name in known:
-                bound.arguments[name] = known[name].default
+                bound.arguments.pop(name, None)
+        bound.apply_defaults()
         for name, value in decision.arguments.items():
             if name in known:
                 bound.arguments[name] = own_copy(value)

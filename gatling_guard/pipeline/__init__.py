@@ -10,8 +10,8 @@ from gatling_guard.pipeline.monitor import Monitor, recast
 from gatling_guard.pipeline.notary import Notary
 from gatling_guard.pipeline.outputs import error_text, output_value
 from gatling_guard.pipeline.receipt import decision_body, outcome_body, plan_body, trimmed
-from gatling_guard.pipeline.repairing import RESERVE
 from gatling_guard.pipeline.repair_step import Result, repaired_step
+from gatling_guard.pipeline.repairing import RESERVE
 from gatling_guard.pipeline.stages import (
     STAGES,
     VERSION,

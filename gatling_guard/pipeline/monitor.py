@@ -215,8 +215,8 @@ def _unread(request: ToolRequest, call_id: str | None) -> ToolCall:
 
 
 def recast(
-    kind: type[Allowed] | type[Blocked] | type[Held] | type[Repaired], decision: Decision, *, why: str = "",
-    **fields: Any,
+    kind: type[Allowed] | type[Blocked] | type[Held] | type[Repaired], decision: Decision, *,
+    why: str = "", **fields: Any,
 ) -> Decision:  # fmt: skip
     """The same findings as another kind of decision."""
     return kind(

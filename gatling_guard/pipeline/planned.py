@@ -47,10 +47,12 @@ class PlanChecks:
     run_id: str
     role: str | None
     _kept: dict[tuple[Any, ...], tuple[ToolCall, Work]] = field(default_factory=dict)
+    _own: dict[int, tuple[ToolCall, bool]] = field(default_factory=dict)
+    """Of calls by their identity: whether they are about something sensitive."""
 
     def of(self, plan: ExecutionPlan) -> list[Work]:
         """One decided check per call, in the order of `plan.order`."""
-        secret = sensitive_nodes(plan)
+        secret = sensitive_nodes(plan, self._is_own)
         tiers = effective_tiers(plan, self.spec)
         into: dict[str, list[Edge]] = {}
         for edge in plan.edges:
@@ -64,7 +66,7 @@ class PlanChecks:
             sources = tuple((plan.calls[e.source].tool_name, tiers[e.source], e.source in secret)
                             for e in edges)  # fmt: skip
             so_far = counts.get(call.tool_name, 0)
-            key = (id(call), edges and tuple(map(_edge_key, edges)), sources,
+            key = (id(call), tuple(_edge_key(edge) for edge in edges), sources,
                    *self._counted(number, so_far, spent))  # fmt: skip
             found = self._kept.get(key)
             if found is None:
@@ -81,6 +83,14 @@ class PlanChecks:
             counts[call.tool_name] = so_far + 1
         return works
 
+    def _is_own(self, call: ToolCall) -> bool:
+        found = self._own.get(id(call))
+        if found is None:
+            found = call, is_sensitive(call)
+            if len(self._own) < MAX_KEPT:
+                self._own[id(call)] = found
+        return found[1]
+
     def spec(self, name: str) -> ToolSpec | None:
         """The tool under the policy of these checks."""
         return self.monitor.spec(name, self.policy)
@@ -92,6 +102,10 @@ class PlanChecks:
         return any(rule.max_calls is not None or rule.budgets for rule in tools) or any(
             role.budgets for role in roles
         )
+
+    def counts(self, calls: int) -> bool:
+        """Whether a call of a plan of so many may be judged by what ran before it."""
+        return self._bounded or calls > self.policy.limits.max_calls
 
     def _counted(self, number: int, so_far: int, spent: Spent) -> tuple[Any, ...]:
         """What the calls before this one mean for it."""
@@ -139,16 +153,19 @@ def effective_tiers(plan: ExecutionPlan, lookup: Lookup) -> dict[str, Provenance
     return found
 
 
-def sensitive_nodes(plan: ExecutionPlan) -> frozenset[str]:
-    """Calls that return secrets or personal data, by tool or argument, or that worked on some."""
+def sensitive_nodes(plan: ExecutionPlan, own: Callable[[ToolCall], bool]) -> frozenset[str]:
+    """Calls that return secrets or personal data by themselves, or that worked on some."""
     found: set[str] = set()
     for node in plan.order:
-        call = plan.calls[node]
-        texts = [leaf.value for leaf in leaves(call.arguments) if isinstance(leaf.value, str)]
-        own = sensitive_name(call.tool_name) or any(map(sensitive_file, texts))
-        if own or found.intersection(plan.flows[node]):
+        if own(plan.calls[node]) or found.intersection(plan.flows[node]):
             found.add(node)
     return frozenset(found)
+
+
+def is_sensitive(call: ToolCall) -> bool:
+    """Whether a call returns secrets or personal data, by its tool or an argument."""
+    texts = [leaf.value for leaf in leaves(call.arguments) if isinstance(leaf.value, str)]
+    return sensitive_name(call.tool_name) or any(map(sensitive_file, texts))
 
 
 def _tool_tier(spec: ToolSpec | None) -> Provenance:

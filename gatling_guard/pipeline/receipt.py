@@ -111,9 +111,9 @@ def decision_body(
         if decision.offer is not None:
             body["offer"] = repair_body(decision.offer, hide, bind)
             body["only_offer"] = decision.only_offer
-    if isinstance(decision, Allowed) and isinstance(decision.would, Repaired):
-        if (repair := decision.would.repair) is not None:
-            body["repair"] = repair_body(repair, hide, bind)
+    would = decision.would if isinstance(decision, Allowed) else None
+    if isinstance(would, Repaired) and would.repair is not None:
+        body["repair"] = repair_body(would.repair, hide, bind)
     # Last, because the ledger reads so many characters and no more: a long argument must not
     # crowd out the reasons for which it was refused.
     body["arguments"] = call.arguments if call else {}
@@ -151,9 +151,7 @@ def _identified(subject: ToolCall | ExecutionPlan) -> str:
     return digest(subject.model_dump(mode="json"))
 
 
-def plan_body(
-    decision: Decision, works: Sequence[Work], *, role: str | None, bind: Bind
-) -> Body:
+def plan_body(decision: Decision, works: Sequence[Work], *, role: str | None, bind: Bind) -> Body:
     """The receipt of a whole plan: its own, its calls, and the data flow between them."""
     body = decision_body(decision, role=role, bind=bind)
     del body["lineage"], body["arguments"]  # the parts have them

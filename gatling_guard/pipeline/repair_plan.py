@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gatling_guard.decision import Allowed, Decision, Held, Repaired
-from gatling_guard.energy import bounded
+from gatling_guard.energy import Share, bounded
 from gatling_guard.pipeline.monitor import recast
 from gatling_guard.pipeline.planned import PlanChecks
 from gatling_guard.pipeline.repair_step import judged, scene_of
 from gatling_guard.pipeline.repairing import Found, Repairing, in_time
 from gatling_guard.pipeline.stages import Work
 from gatling_guard.plan import ExecutionPlan, digest
-from gatling_guard.repair import Draft, Judgement
+from gatling_guard.repair import Draft, Judgement, Problem
 
 
 def repaired_plan(
@@ -72,16 +72,21 @@ class _Attempt:
             lineages={work.call_id: work.lineage for work in self._works},
         )  # fmt: skip
         return Repairing(
-            scene, self._start, self._judge, self._recheck, ends, lessons=checks.monitor.lessons
-        ).best()
+            scene, self._start, self._judge, self._recheck, ends, lessons=checks.monitor.lessons,
+            by_flow=not checks.counts(len(self._start.plan)),
+        ).best()  # fmt: skip
 
     def _judge(self, drafts: Sequence[Draft]) -> Sequence[Judgement]:
         return [_joined(draft, self._checks.of(draft.plan)) for draft in drafts]
 
     def _recheck(self, draft: Draft) -> Decision | None:
-        """Every call decided on anew: allowed, or held and told to wait."""
-        energy, fresh = [], replace(self._checks, _kept={})
-        for work in fresh.of(draft.plan):
+        """Every call is allowed, or held and told to wait.
+
+        The checks are those that the guard makes of any plan; what goes into the check of a call
+        is its key, so none has to be made twice.
+        """
+        energy: list[Share] = []
+        for work in self._checks.of(draft.plan):
             waits = work.call_id in draft.holds
             action = work.decision.action if work.decision is not None else "block"
             if action == "block" or not (waits or action == "allow"):
@@ -92,7 +97,8 @@ class _Attempt:
 
 def _joined(draft: Draft, works: Sequence[Work]) -> Judgement:
     """Problems and level of all calls that do not wait for a person."""
-    problems, level, energy = [], 0.0, 0.0
+    problems: list[Problem] = []
+    level = energy = 0.0
     for work in works:
         assert work.decision is not None
         action = work.decision.action

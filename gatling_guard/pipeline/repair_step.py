@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gatling_guard.decision import Allowed, Decision, Held, Repair, Repaired
+from gatling_guard.decision import Action, Allowed, Decision, Held, Repair, Repaired
 from gatling_guard.energy import Energy
 from gatling_guard.pipeline.lessons import Lesson
 from gatling_guard.pipeline.monitor import Monitor, recast
@@ -154,9 +154,7 @@ class _Attempt:
         return all(call.arguments.get(name) != value for call in self._earlier)
 
     def _judge(self, drafts: Sequence[Draft]) -> Sequence[Judgement]:
-        return [
-            self._first if draft is self._start else self._judged(draft) for draft in drafts
-        ]
+        return [self._first if draft is self._start else self._judged(draft) for draft in drafts]
 
     def _judged(self, draft: Draft) -> Judgement:
         work = again(self._work, _the_call(draft).arguments)
@@ -196,7 +194,7 @@ def decided_again(work: Work, monitor: Monitor) -> Decision | None:
     return work.decision
 
 
-def judged(work: Work, action: str) -> Judgement:
+def judged(work: Work, action: Action) -> Judgement:
     """What the stages found, for the search."""
     assert work.call is not None
     vetoes = tuple(finding for finding in work.findings if finding.action != "note")

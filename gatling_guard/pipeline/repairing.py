@@ -23,10 +23,11 @@ from gatling_guard.pipeline.lessons import Lesson, Lessons
 from gatling_guard.plan import ExecutionPlan, ToolCall, leaves
 from gatling_guard.policy import RepairVerdict
 from gatling_guard.repair import Draft, Edit, Judge, Judgement, Problem, Scene
+from gatling_guard.repair.bounds import Limits, Outcome
 from gatling_guard.repair.goals import unwanted
 from gatling_guard.repair.lattice import violations
 from gatling_guard.repair.proposals import Proposals
-from gatling_guard.repair.search import Limits, Outcome, search
+from gatling_guard.repair.search import search
 from gatling_guard.repair.similarity import similarity
 from gatling_guard.trace import identity, name_words, word_set
 from gatling_guard.trace.amounts import names_amount
@@ -66,6 +67,8 @@ class Repairing:
     """Whether anybody could be asked."""
     subject: Callable[[Draft], ToolCall | ExecutionPlan] = field(default=lambda draft: draft.plan)
     lessons: Lessons = field(default_factory=Lessons)
+    by_flow: bool = False
+    """Each call is judged by itself and by what flows into it: nothing is counted."""
     fits: Callable[[Edit], bool] = field(default=lambda edit: True)
     """What else an edit of the draft as it came has to keep to."""
 
@@ -114,6 +117,7 @@ class Repairing:
             safe=lambda draft: not violations(self.before, draft, self.scene),
             limits=Limits(width=rules.width, depth=rules.depth, seconds=left),
             seeds=[known] if known else self._seeds(start), judgement=start,
+            by_flow=self.by_flow,
         )  # fmt: skip
         if not outcome.edits:
             return None
@@ -183,9 +187,7 @@ def verdict_on(scene: Scene, before: Draft, edit: Edit) -> RepairVerdict:
     return scene.policy.repair.verdict(names, edit.kind, edit.where, identity=named)
 
 
-def changes_identity(
-    spec: ToolSpec | None, where: str, arguments: Mapping[str, Any]
-) -> bool:
+def changes_identity(spec: ToolSpec | None, where: str, arguments: Mapping[str, Any]) -> bool:
     """Whether a pointer is into an argument that says who, where, how much or what to run.
 
     What the schema does not list may be anything: its name tells, or what it holds.

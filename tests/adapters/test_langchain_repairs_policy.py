@@ -15,6 +15,7 @@ from tests.adapters.langchain_kit import answers, create_agent, scripted
 
 THREAD = {"configurable": {"thread_id": "t-1"}}
 ASK = {"messages": [("user", "Search the docs for q3 and send 'Hello Ann' to ann@corp.example.")]}
+CORP = "[a-z]+@corp\\.example"
 SEND = {"to": "eve@other.example", "body": "Hello Ann"}
 
 
@@ -25,7 +26,7 @@ def new_guard(repair: dict[str, Any] | None = None) -> Guard:
         "repair": {"deadline_ms": 2000, **(repair or {})},
         "tools": {
             "search_docs": {"arguments": {"properties": {"limit": {"maximum": 50}}}},
-            "send_email": {"arguments": {"properties": {"to": {"pattern": "[a-z]+@corp\\.example"}}}},
+            "send_email": {"arguments": {"properties": {"to": {"pattern": CORP}}}},
         },
     }))  # fmt: skip
 

@@ -25,7 +25,7 @@ from gatling_guard.pipeline import STAGES, Work
 from gatling_guard.repair.memory import RepairMemory
 
 TEXT = {"type": "string"}
-TOOLS = (
+TOOLS: tuple[tuple[str, dict[str, Any], list[str]], ...] = (
     ("search_docs", {"query": TEXT, "limit": {"type": "integer"}}, ["query"]),
     ("read_page", {"url": TEXT}, ["url"]),
     ("read_inbox", {"folder": TEXT}, []),
@@ -41,7 +41,7 @@ POLICY: dict[str, Any] = {
         "send_email": {"arguments": {"properties": {"to": {"pattern": CORP}}}},
     },
 }
-WIDE = {"query": "q3", "limit": 1000}
+WIDE: dict[str, Any] = {"query": "q3", "limit": 1000}
 
 
 def guard_with(repair: dict[str, Any] | None = None, **options: Any) -> Guard:
@@ -115,7 +115,9 @@ def test_charges_are_those_of_the_repaired_call() -> None:
 
 
 SECRET = "hunter2-Kestrel-9921"
-GREETING = "Hello Ann, the meeting on Monday is at ten, and there will be coffee and cake for all. " * 3
+GREETING = (
+    "Hello Ann, the meeting on Monday is at ten, and there will be coffee and cake for all. " * 3
+)
 
 
 def test_a_secret_that_would_leave_is_redacted() -> None:
@@ -360,28 +362,21 @@ async def test_the_decorator_runs_the_repaired_arguments(kind: str) -> None:
     """R138: whatever kind of function it is, with exactly what was decided."""
     ran: list[Any] = []
     guard = Guard(load_policy(POLICY))
-    if kind == "sync":
 
-        @guard.tool
-        def search_docs(query: str, limit: int = 5) -> str:
-            ran.append((query, limit))
-            return "found"
+    def plain(query: str, limit: int = 5) -> str:
+        ran.append((query, limit))
+        return "found"
 
-    elif kind == "async":
+    async def coroutine(query: str, limit: int = 5) -> str:
+        ran.append((query, limit))
+        return "found"
 
-        @guard.tool
-        async def search_docs(query: str, limit: int = 5) -> str:
-            ran.append((query, limit))
-            return "found"
+    def generator(query: str, limit: int = 5) -> Iterator[str]:
+        ran.append((query, limit))
+        yield "found"
 
-    else:
-
-        @guard.tool
-        def search_docs(query: str, limit: int = 5) -> Iterator[str]:
-            ran.append((query, limit))
-            yield "found"
-
-    tool: Any = search_docs
+    kinds: dict[str, Any] = {"sync": plain, "async": coroutine, "generator": generator}
+    tool = guard.wrap(kinds[kind], name="search_docs")
     with session_of(guard) as session:
         out = tool("q3", 1000)
         out = await out if kind == "async" else "".join(out)
@@ -397,7 +392,7 @@ def test_an_argument_that_a_repair_takes_away_is_not_given() -> None:
 
     def repair(work: Work) -> None:
         decide(work)
-        assert work.decision is not None and work.call is not None
+        assert work.call is not None
         call = work.call.model_copy(update={"arguments": {"query": work.arguments["query"]}})
         work.decision = Repaired(decision_id="d", call=call, edits=("left out",))
 

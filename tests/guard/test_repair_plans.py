@@ -14,9 +14,10 @@ from gatling_guard.repair import Draft, Scene, edit_from_data
 from gatling_guard.repair.lattice import violations
 from gatling_guard.trace import Authority
 
+Json = dict[str, Any]
 TEXT = {"type": "string"}
 LIST = {"type": "array", "items": TEXT}
-TOOLS = (
+TOOLS: tuple[tuple[str, Json, list[str]], ...] = (
     ("search_docs", {"query": TEXT, "limit": {"type": "integer"}}, ["query"]),
     ("read_page", {"url": TEXT}, ["url"]),
     ("read_row", {"id": TEXT}, ["id"]),
@@ -27,13 +28,13 @@ TOOLS = (
 CORP = {"to": {"items": {"pattern": "^[a-z]+@corp\\.example$"}}}
 
 
-def guard_of(policy: dict[str, Any] | None = None) -> Guard:
-    base: dict[str, Any] = {
+def guard_of(policy: Json | None = None) -> Guard:
+    base: Json = {
         "version": 1, "limits": {"deadline_ms": 5000}, "repair": {"deadline_ms": 2000},
     }  # fmt: skip
     guard = Guard(load_policy({**base, **(policy or {})}))
     for name, fields, required in TOOLS:
-        declared = {"provenance": "internal"} if name == "read_row" else {}
+        declared: Json = {"provenance": "internal"} if name == "read_row" else {}
         guard.register({"name": name, "parameters": {
             "type": "object", "properties": fields, "required": required,
             "additionalProperties": False,

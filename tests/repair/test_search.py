@@ -55,10 +55,10 @@ def test_what_is_proven_is_as_cheap_as_the_cheapest_of_all(world: World) -> None
 
 @MANY
 @given(worlds(wide=False))
-def test_what_runs_later_only_is_ruled_out_without_missing_a_cheaper_repair(world: World) -> None:
+def test_problems_that_add_up_rule_out_much_and_miss_no_cheaper_repair(world: World) -> None:
     plain = search(world.start, world.judge, world.propose, safe=world.safe, limits=PATIENT)
     ahead = search(
-        world.start, world.judge, world.propose, safe=world.safe, limits=PATIENT, forward=True
+        world.start, world.judge, world.propose, safe=world.safe, limits=PATIENT, by_flow=True
     )
     assert ahead.cost == pytest.approx(plain.cost)
     if plain.proven:

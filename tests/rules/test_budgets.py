@@ -259,7 +259,7 @@ def test_a_whole_plan_shares_a_budget() -> None:
     assert made.check({"nodes": nodes[:1]}).action == "allow"
     both = made.check({"nodes": nodes})
     assert both.action == "hold"
-    assert both.only_offer  # type: ignore[union-attr]
+    assert both.only_offer
 
 
 @settings(max_examples=25, deadline=None)

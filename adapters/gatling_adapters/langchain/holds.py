@@ -135,7 +135,9 @@ def carry_out(
     for text in typed(wanted.arguments, answer.arguments):
         session.observe(user=text)
     decision = yield from check(run, edited)
-    if isinstance(decision, Held) and not decision.only_offer:  # the person wrote these very arguments
+    if (
+        isinstance(decision, Held) and not decision.only_offer
+    ):  # the person wrote these very arguments
         session.approve(decision.hold_id, by=answer.by)
         decision = yield from check(run, edited)
     return edited, decision
