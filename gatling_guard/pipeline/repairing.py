@@ -22,7 +22,7 @@ from gatling_guard.pipeline.deadline import DeadlineExceeded, DeadlineRunner, Ti
 from gatling_guard.pipeline.lessons import Lesson, Lessons
 from gatling_guard.plan import ExecutionPlan, ToolCall, leaves
 from gatling_guard.policy import RepairVerdict
-from gatling_guard.repair import Draft, Edit, Judge, Judgement, Problem, Scene
+from gatling_guard.repair import Draft, Edit, Judge, Judgement, Scene
 from gatling_guard.repair.bounds import Limits, Outcome
 from gatling_guard.repair.goals import unwanted
 from gatling_guard.repair.lattice import violations
