@@ -115,10 +115,12 @@ def _picks(space: Space, step: Step) -> list[Edit]:
     ]
     picks: list[Edit] = []
     for node, edits in rows.items():
-        fit = [space.is_safe(applied(edit, step.draft)) for edit in edits]
-        tried = zip(edits, fit, open_after, strict=False)
-        good = [edit for edit, safe, left in tried if safe and node not in left]
-        picks += good[:1] or [edit for edit, safe in zip(edits, fit, strict=True) if safe][-1:]
+        fits = [edit for edit, left in zip(edits, open_after, strict=False) if node not in left]
+        # The surest is the last: where none seems to help, or all that do are worse.
+        for edit in (*fits, *reversed(edits)):
+            if space.is_safe(applied(edit, step.draft)):
+                picks.append(edit)
+                break
     # What is dear and needed anyway comes first: it often makes others needless.
     return sorted(picks, key=lambda edit: (-edit.cost, key(edit)))
 
