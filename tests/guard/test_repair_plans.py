@@ -52,7 +52,7 @@ def plan_of(*nodes: dict[str, Any], edges: tuple[dict[str, Any], ...] = ()) -> E
 
 def alone(kind: str, **more: Any) -> dict[str, Any]:
     """A policy under which one kind of edit may be made, silently, identity arguments too."""
-    edits = {**dict.fromkeys(DEFAULTS, "never"), kind: "apply"}
+    edits = {str(other): "apply" if other == kind else "never" for other in DEFAULTS}
     lifted = {"*": {"arguments": {"to": "apply"}}} if kind == "resource" else {}
     repair = {"edits": edits, "tools": lifted, "min_similarity": 0.0, "deadline_ms": 2000}
     return {"repair": repair, **more}
