@@ -7,22 +7,28 @@ once by the plain guard: decided on, repaired, decided on again, written to the 
 
 from __future__ import annotations
 
+import json
 import random
+import statistics
 import time
 from typing import Any, Literal
 
-from gatling_guard import Guard
-from gatling_guard.decision import Allowed, Decision, Held, Repaired
+from gatling_guard import Guard, ToolRequest
+from gatling_guard.decision import Allowed, Blocked, Held
 from gatling_guard.energy import STRUCTURAL
 from gatling_guard.energy.facts import EnergyFacts
 from gatling_guard.energy.types import Energy
 from gatling_guard.pipeline import LearnedParts
 
-CALLS, PLANS, WARM = 20, 200, 10
+CALLS, PLANS, WARM = 20, 20, 20
+"""Calls of a plan, plans of a round, plans before the first round."""
 STALL = 5.0
 """Seconds for which the scorer says nothing."""
-POLICY = {
+DEADLINE_MS = 250
+"""Of one check, and so of the repair of a plan, after the time that its audit takes."""
+POLICY: dict[str, Any] = {
     "version": 1,
+    "limits": {"deadline_ms": DEADLINE_MS},
     "tools": {"search_reports": {"arguments": {"properties": {"limit": {"maximum": 100}}}}},
 }
 SAID = "Read the reports and mail a summary to ann@corp.example and bo@corp.example."
@@ -39,9 +45,11 @@ _TOOLS: tuple[tuple[str, str, dict[str, Any], list[str]], ...] = (
 )
 
 
-def guard(learned: Literal["off"] | LearnedParts = "off", **options: Any) -> Guard:
+def guard(
+    learned: Literal["off", "auto"] | LearnedParts = "off", repair: str = "apply", **options: Any
+) -> Guard:
     """The plain guard with the tools of the plans, and one bound on an argument."""
-    made = Guard(POLICY, learned=learned, **options)
+    made = Guard({**POLICY, "repair": {"mode": repair}}, learned=learned, **options)
     for name, description, properties, required in _TOOLS:
         schema = {"type": "object", "properties": properties, "required": required}
         made.register({"name": name, "description": description, "parameters": schema})
@@ -85,30 +93,23 @@ def bad_plan(number: int, calls: int = CALLS) -> dict[str, Any]:
     return {"nodes": nodes, "edges": edges}
 
 
-def repair_of(decision: Decision) -> str:
-    """Whether the plan was repaired, an offer was made, or neither."""
-    if isinstance(decision, Repaired):
-        return "repaired"
-    return "offered" if isinstance(decision, Held) and decision.offer else decision.action
-
-
-def timings(made: Guard, first: int = 0, plans: int = PLANS) -> tuple[list[float], list[str]]:
-    """Seconds of audit and repair per plan, and what each came to."""
-    times, came = [], []
+def timings(made: Guard, first: int, plans: int = PLANS) -> tuple[list[float], list[float]]:
+    """Seconds of audit and repair per plan, and processor seconds of all threads."""
+    times, busy = [], []
     for number in range(first, first + plans):
         plan = bad_plan(number)
-        start = time.perf_counter()
+        start, worked = time.perf_counter(), time.process_time()
         decision = made.check(plan, instruction=SAID)
         times.append(time.perf_counter() - start)
+        busy.append(time.process_time() - worked)
         assert not isinstance(decision, Allowed), f"plan {number} has nothing wrong with it"
-        came.append(repair_of(decision))
-    return times, came
+    return times, busy
 
 
 class Stalling:
-    """Scores the calls of the plan itself, and stalls on what a repair makes of them."""
+    """Scores what was asked for, and stalls on what a repair makes of it."""
 
-    def __init__(self, calls: int = CALLS) -> None:
+    def __init__(self, calls: int) -> None:
         self._left = calls
 
     def __call__(self, facts: EnergyFacts) -> Energy:
@@ -119,26 +120,53 @@ class Stalling:
         return STRUCTURAL(facts)
 
 
-def stalled_ms() -> tuple[float, str]:
-    """Milliseconds of a check whose repair hangs in the scorer, and what it came to."""
-    made = guard(composite=Stalling())
+def stalled_plan_ms() -> float:
+    """Milliseconds of a check of a plan whose repair hangs in the scorer: the decision stands."""
+    made = guard(composite=Stalling(CALLS))
     start = time.perf_counter()
     decision = made.check(bad_plan(1), instruction=SAID)
-    return 1000 * (time.perf_counter() - start), repair_of(decision)
+    assert isinstance(decision, (Held, Blocked)), decision
+    assert not any(reason.startswith("guard.error") for reason in decision.reasons)
+    return 1000 * (time.perf_counter() - start)
+
+
+def stalled_step_ms() -> float:
+    """The same for one call of a session."""
+    made = guard(composite=Stalling(1))
+    session = made.session(instruction=SAID)
+    request = ToolRequest("search_reports", {"query": "topic", "limit": 50_000})
+    start = time.perf_counter()
+    decision = session.check(request)
+    assert isinstance(decision, (Held, Blocked)), decision
+    assert not any(reason.startswith("guard.error") for reason in decision.reasons)
+    return 1000 * (time.perf_counter() - start)
+
+
+def figures(rounds: int) -> dict[str, float]:
+    """Of the quietest third of the rounds, in turns; each round has plans of its own."""
+    subjects = {
+        "audit": guard(repair="off"), "repair": guard(), "learned_repair": guard("auto"),
+    }  # fmt: skip
+    found: dict[str, list[list[float]]] = {}
+    for made in subjects.values():
+        timings(made, 1_000_000, WARM)
+    for number in range(rounds):
+        for name, made in subjects.items():
+            wall, busy = timings(made, number * PLANS)
+            found.setdefault(f"{name}_20_calls", []).append(wall)
+            if made is not subjects["learned_repair"]:
+                found.setdefault(f"{name}_20_calls_cpu", []).append(busy)
+    shares = {}
+    for name, rows in found.items():
+        best = sorted(rows, key=statistics.median)[: max(1, rounds // 3)]
+        times = sorted(t for row in best for t in row)
+        for share in (50, 95):
+            shares[f"{name}_p{share}_ms"] = 1000 * times[len(times) * share // 100]
+    return shares | {
+        "repair_stalled_ms": min(stalled_plan_ms() for _ in range(3)),
+        "repair_stalled_step_ms": min(stalled_step_ms() for _ in range(3)),
+    }
 
 
 if __name__ == "__main__":
-    import json
-    from collections import Counter
-
-    for learned in ("off", "auto"):
-        subject = guard(learned)
-        timings(subject, 10_000, WARM)
-        found, outcomes = timings(subject)
-        found.sort()
-        print(learned, json.dumps({
-            "p50_ms": round(1000 * found[len(found) // 2], 2),
-            "p95_ms": round(1000 * found[int(0.95 * len(found))], 2),
-            "most_ms": round(1000 * found[-1], 2), "came_to": Counter(outcomes),
-        }))  # fmt: skip
-    print("stalled", stalled_ms())
+    print(json.dumps({name: round(value, 2) for name, value in figures(5).items()}, indent=2))
