@@ -208,7 +208,7 @@ def test_an_offer_that_was_taken_runs_once_and_exactly() -> None:
 def test_what_an_earlier_call_did_is_not_offered_again() -> None:
     """A stranger's recipient does not become a second mail to the one the user named."""
     session = session_of(guard_with(), NOTE)
-    assert isinstance(ask(session, "send_email", "c0", to="ann@corp.example", body="Hello Ann"),
+    assert isinstance(ask(session, "send_email", "c0", to="ann@corp.example", body="Hi"),
                       Allowed)  # fmt: skip
     decision = ask(session, "send_email", **SEND)
     assert isinstance(decision, Blocked)

@@ -8,6 +8,7 @@ import pytest
 
 from gatling_guard import Allowed, Blocked, Decision, Guard, Held, Repaired, load_policy, parse_plan
 from gatling_guard.decision import Repair
+from gatling_guard.pipeline import repairing
 from gatling_guard.plan import ExecutionPlan
 from gatling_guard.policy.repair import DEFAULTS
 from gatling_guard.repair import Draft, Scene, edit_from_data
@@ -219,6 +220,22 @@ def test_mode_off_decides_as_before() -> None:
     policy, plan, instruction, _ = CASES["narrow"]
     off = guard_of({**policy, "repair": {"mode": "off"}}).check(plan, instruction=instruction)
     assert isinstance(off, Blocked)
+
+
+def test_the_lattice_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R59: checked after the search, not only inside it. Planted: an address that nobody named."""
+    policy, plan, instruction, _ = CASES["resource"]
+    found = repair_of(guard_of(alone("resource", **policy)).check(plan, instruction=instruction))
+    planted = edit_from_data({**found.machine[0], "value": "mallory@corp.example"})
+    real = repairing.search
+
+    def careless(*args: Any, **options: Any) -> Any:
+        return real(*args, **{**options, "safe": lambda draft: True})
+
+    monkeypatch.setattr(repairing, "propose", lambda *_: (planted,))
+    monkeypatch.setattr(repairing, "search", careless)
+    decision = guard_of(alone("resource", **policy)).check(plan, instruction=instruction)
+    assert isinstance(decision, Blocked)
 
 
 def stands(

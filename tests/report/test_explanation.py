@@ -193,7 +193,7 @@ def test_the_energy_of_a_plan_is_that_of_its_calls(size: int) -> None:
     guard = guarded()
     decision = guard.check(plan(size), instruction="Read")
     found = explain(decision, ledger=guard.ledger)
-    assert decision.action == "repair"
+    assert decision.action != "allow"
     assert sum(s.value for s in found.shares) == pytest.approx(decision.energy.total, abs=1e-6)
     by_node = found.by_node()
     for node, value in decision.energy.by_node().items():
