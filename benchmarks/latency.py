@@ -1,8 +1,8 @@
 """What the guard costs: import, check and settle, on one thread, in one process.
 
 With the exact structure alone, and (`learned_`) with the learned parts: there every mail lies in
-the grey band, so that the precise scorer reads anew whatever it has not seen in this session. Whole plans that have
-to be repaired: `latency_repair`.
+the grey band, so that the precise scorer reads anew whatever it has not seen in this session. Whole plans that
+have to be repaired: `latency_repair`.
 
 `make bench-latency` runs it. Prints each figure with its bound and whether it holds, and exits with
 1 where one does not. Machines are noisy: what is compared is measured in turns, in rounds, and the
