@@ -260,7 +260,8 @@ def test_an_offer_is_the_cheapest_one_not_the_one_that_was_nearly_silent() -> No
         PAGE, node("s", "send_email", to=to, body="The row"), node("r", "read_row", 1, id="7"),
         edges=({"source": "p", "target": "s", "argument": "/to/1"},),
     )  # fmt: skip
-    decision = guard_of().check(plan, instruction="Read the page and mail row 7 to ann@corp.example.")
+    said = "Read the page and mail row 7 to ann@corp.example."
+    decision = guard_of().check(plan, instruction=said)
     assert isinstance(decision, Held), decision
     assert decision.offer is not None
     assert isinstance(decision.offer.repaired, ExecutionPlan)
