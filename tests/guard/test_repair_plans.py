@@ -13,6 +13,7 @@ from gatling_guard.plan import ExecutionPlan
 from gatling_guard.policy.repair import DEFAULTS
 from gatling_guard.repair import Draft, Scene, edit_from_data, proposals
 from gatling_guard.repair.lattice import violations
+from gatling_guard.repair.search import search
 from gatling_guard.trace import Authority
 
 Json = dict[str, Any]
@@ -227,7 +228,7 @@ def test_the_lattice_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
     policy, plan, instruction, _ = CASES["resource"]
     found = repair_of(guard_of(alone("resource", **policy)).check(plan, instruction=instruction))
     planted = edit_from_data({**found.machine[0], "value": "mallory@corp.example"})
-    real = repairing.search
+    real = search
 
     def careless(*args: Any, **options: Any) -> Any:
         return real(*args, **{**options, "safe": lambda draft: True})
