@@ -109,7 +109,7 @@ class Repairing:
         left = min(rules.deadline_ms / 1000, self.ends - began)
         if left < LEAST:
             return None
-        verdicts = ("apply",) if most == "apply" else ("apply", "offer")
+        verdicts: Sequence[RepairVerdict] = ("apply",) if most == "apply" else ("apply", "offer")
         (start,) = self.judge([self.before])
         outcome = search(
             self.before, self.judge, self._proposals,
@@ -127,7 +127,9 @@ class Repairing:
     def _seeds(self, start: Judgement) -> Sequence[Sequence[Edit]]:
         if self.lessons.memory is None:
             return ()
-        proposals = {p.node_id: self._proposals(self.before, p) for p in start.problems}
+        proposals: dict[str, Sequence[Edit]] = {
+            p.node_id: self._proposals(self.before, p) for p in start.problems
+        }
         return self.lessons.seeds(self.before, start.problems, proposals)
 
     def _standing(

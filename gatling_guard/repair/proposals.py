@@ -14,6 +14,7 @@ from gatling_guard.repair.propose import propose
 from gatling_guard.repair.types import KINDS, Draft, Edit, EditKind, Problem, Scene
 
 _OWN: tuple[EditKind, ...] = tuple(kind for kind in KINDS if kind != "resource")
+_BESIDE: tuple[EditKind, ...] = ("resource",)
 MOST = 4096
 """Problems whose proposals are kept."""
 
@@ -34,7 +35,7 @@ class Proposals:
             kept = problem, own  # the problem is kept, so that its parts keep their identity
             if len(self._kept) < MOST:
                 self._kept[key] = kept
-        others = propose(self._scene, draft, problem, ("resource",))
+        others = propose(self._scene, draft, problem, _BESIDE)
         return tuple(sorted((*kept[1], *others), key=_place)) if others else kept[1]
 
     def _key(self, draft: Draft, problem: Problem) -> tuple[Any, ...]:
