@@ -161,6 +161,8 @@ def add(counts: Counts, subjects: Subjects, job: Job, outcomes: list[Outcome]) -
         (counts.kinds if made else counts.offered_kinds).update(d["kind"] for d in repair.machine)
         (counts.similarity if made else counts.offered_similarity).append(repair.similarity)
         counts.proven += repair.minimal
+        less = len(repair.repaired) < len(job.plan)
+        counts.honest_lost += made and less and job.label == "gold"
         repaired = Draft(repair.repaired, frozenset(repair.holds))
         counts.faults += [
             f"{job.name}: {f}" for f in faults(bench, scene, repair.machine, repaired)

@@ -24,6 +24,7 @@ from gatling_guard.repair import VETO, Draft, Edit, EditError, Judgement, Proble
 from gatling_guard.repair.bounds import Outcome
 from gatling_guard.repair.edits import edit_from_data
 from gatling_guard.repair.exposure import exposure
+from gatling_guard.repair.goals import unwanted
 from gatling_guard.repair.lattice import violations
 from gatling_guard.repair.propose import propose
 from gatling_guard.repair.reference import exhaustive
@@ -99,9 +100,17 @@ class Bench:
             return self.judge(drafts)
 
         verdicts = ("apply",) if most == "apply" else ("apply", "offer")
+        nobodys = unwanted(scene, start)
+
+        def allowed(edit: Edit) -> bool:
+            mends = edit.kind not in ("drop", "hold")
+            if mends and edit.node_id in nobodys:
+                return False
+            return verdict_on(scene, start, edit) in verdicts
+
         return exhaustive(
             start, judge, lambda draft, problem: propose(scene, draft, problem),
-            allowed=lambda edit: verdict_on(scene, start, edit) in verdicts,
+            allowed=allowed,
             safe=lambda draft: not violations(start, draft, scene),
             depth=scene.policy.repair.depth,
         )  # fmt: skip

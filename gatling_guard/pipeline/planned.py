@@ -103,6 +103,10 @@ class PlanChecks:
             role.budgets for role in roles
         )
 
+    def counts(self, calls: int) -> bool:
+        """Whether a call of a plan of so many may be judged by what ran before it."""
+        return self._bounded or calls > self.policy.limits.max_calls
+
     def _counted(self, number: int, so_far: int, spent: Spent) -> tuple[Any, ...]:
         """What the calls before this one mean for it."""
         many = number >= self.policy.limits.max_calls

@@ -72,8 +72,9 @@ class _Attempt:
             lineages={work.call_id: work.lineage for work in self._works},
         )  # fmt: skip
         return Repairing(
-            scene, self._start, self._judge, self._recheck, ends, lessons=checks.monitor.lessons
-        ).best()
+            scene, self._start, self._judge, self._recheck, ends, lessons=checks.monitor.lessons,
+            by_flow=not checks.counts(len(self._start.plan)),
+        ).best()  # fmt: skip
 
     def _judge(self, drafts: Sequence[Draft]) -> Sequence[Judgement]:
         return [_joined(draft, self._checks.of(draft.plan)) for draft in drafts]

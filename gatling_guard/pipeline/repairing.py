@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from gatling_guard.catalog import ToolSpec
@@ -21,10 +22,11 @@ from gatling_guard.pipeline.deadline import DeadlineExceeded, DeadlineRunner, Ti
 from gatling_guard.pipeline.lessons import Lesson, Lessons
 from gatling_guard.plan import ExecutionPlan, ToolCall, leaves
 from gatling_guard.policy import RepairVerdict
-from gatling_guard.repair import Draft, Edit, Judge, Judgement, Problem, Scene
+from gatling_guard.repair import Draft, Edit, Judge, Judgement, Scene
 from gatling_guard.repair.bounds import Limits, Outcome
+from gatling_guard.repair.goals import unwanted
 from gatling_guard.repair.lattice import violations
-from gatling_guard.repair.propose import propose
+from gatling_guard.repair.proposals import Proposals
 from gatling_guard.repair.search import search
 from gatling_guard.repair.similarity import similarity
 from gatling_guard.trace import identity, name_words, word_set
@@ -48,7 +50,7 @@ class Found:
     repair: Repair
     lesson: Lesson
     silent: bool
-    """Whether it may be made without asking."""
+    """Whether it may be made without asking: no call of it waits for a person."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class Repairing:
     """Whether anybody could be asked."""
     subject: Callable[[Draft], ToolCall | ExecutionPlan] = field(default=lambda draft: draft.plan)
     lessons: Lessons = field(default_factory=Lessons)
+    by_flow: bool = False
+    """Each call is judged by itself and by what flows into it: nothing is counted."""
     fits: Callable[[Edit], bool] = field(default=lambda edit: True)
     """What else an edit of the draft as it came has to keep to."""
 
@@ -72,43 +76,61 @@ class Repairing:
         """The cheapest repair that may be made silently, else the cheapest that may be offered.
 
         A person who is asked anyway is shown the best there is, be it made of silent edits or not.
+        One that would do as an offer bounds what is looked for.
         """
         first = self._found("apply")
         if first is not None and first.silent and not first.repair.holds:
             return first
         if not self.offers:
             return None
-        found = [repair for repair in (first, self._found("offer")) if repair is not None]
-        return min(found, key=lambda repair: repair.repair.cost, default=None)
+        return self._found("offer", first.edits if first else ()) or first
 
-    def _found(self, most: RepairVerdict) -> Found | None:
-        """The cheapest repair of edits whose verdict is no stricter than `most`."""
+    @cached_property
+    def _unwanted(self) -> frozenset[str]:
+        return unwanted(self.scene, self.before)
+
+    @cached_property
+    def _proposals(self) -> Proposals:
+        return Proposals(self.scene)
+
+    def _may(self, edit: Edit, verdicts: Sequence[RepairVerdict]) -> bool:
+        """Whether an edit may be made. A call that nobody asked for is left out or waits."""
+        if edit.kind not in ("drop", "hold") and edit.node_id in self._unwanted:
+            return False
+        return verdict_on(self.scene, self.before, edit) in verdicts and self.fits(edit)
+
+    def _found(self, most: RepairVerdict, known: Sequence[Edit] = ()) -> Found | None:
+        """The cheapest repair of edits whose verdict is no stricter than `most`.
+
+        Args:
+            most: the verdict.
+            known: a repair of such edits that is not good enough to be made silently.
+        """
         rules, began = self.scene.policy.repair, time.monotonic()
         left = min(rules.deadline_ms / 1000, self.ends - began)
         if left < LEAST:
             return None
-        verdicts = ("apply",) if most == "apply" else ("apply", "offer")
+        verdicts: Sequence[RepairVerdict] = ("apply",) if most == "apply" else ("apply", "offer")
         (start,) = self.judge([self.before])
         outcome = search(
-            self.before, self.judge, self._proposed,
-            allowed=lambda edit: verdict_on(self.scene, self.before, edit) in verdicts
-            and self.fits(edit),
+            self.before, self.judge, self._proposals,
+            allowed=lambda edit: self._may(edit, verdicts),
             safe=lambda draft: not violations(self.before, draft, self.scene),
             limits=Limits(width=rules.width, depth=rules.depth, seconds=left),
-            seeds=self._seeds(start), judgement=start,
+            seeds=[known] if known else self._seeds(start), judgement=start,
+            by_flow=self.by_flow,
         )  # fmt: skip
         if not outcome.edits:
             return None
         lesson = Lesson(self.before, start.problems, outcome.edits)
         return self._standing(outcome, lesson, most, time.monotonic() - began)
 
-    def _proposed(self, draft: Draft, problem: Problem) -> Sequence[Edit]:
-        return propose(self.scene, draft, problem)
-
     def _seeds(self, start: Judgement) -> Sequence[Sequence[Edit]]:
         if self.lessons.memory is None:
             return ()
-        proposals = {p.node_id: self._proposed(self.before, p) for p in start.problems}
+        proposals: dict[str, Sequence[Edit]] = {
+            p.node_id: self._proposals(self.before, p) for p in start.problems
+        }
         return self.lessons.seeds(self.before, start.problems, proposals)
 
     def _standing(
@@ -129,7 +151,8 @@ class Repairing:
             cost=round(outcome.cost, 6), similarity=round(kept, 6), minimal=outcome.proven,
             explored=outcome.explored, seconds=seconds, energy=decision.energy.total,
         )  # fmt: skip
-        silent = most == "apply" and kept >= self.scene.policy.repair.min_similarity
+        enough = kept >= self.scene.policy.repair.min_similarity
+        silent = most == "apply" and enough and not draft.holds - self.before.holds
         return Found(draft, edits, repair, lesson, silent)
 
 

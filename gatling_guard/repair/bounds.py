@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from gatling_guard.repair.costs import DROP
 from gatling_guard.repair.types import Draft, Edit, EditError, Judgement
 
 Ended = Literal["found", "exhausted", "bounds", "deadline"]
@@ -72,35 +73,45 @@ def cost_of(edits: Sequence[Edit]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What the problems of one draft cost at least, given the order in which calls run.
+    """What the problems of one draft cost at least, where calls are judged by what flows in.
 
-    A call is judged by what it is and by what ran before it. So a problem goes away only by an
-    edit of its call or of an earlier one, and of the edits that are proposed now the cheapest such
-    one is a lower bound (one edit may remove many problems, hence the dearest problem counts and
-    not the sum).
+    A problem goes away only by an edit of its call or of one that flows into it, and of the edits
+    that are proposed now the cheapest such one is a lower bound. One edit may remove many problems:
+    of those that an edit can reach together the dearest counts. Groups of problems that no edit
+    reaches together add up.
     """
 
-    places: Mapping[str, int]
-    """Position of each call."""
-    needs: tuple[tuple[int, float], ...]
-    """Position of each problem, and the least cost of removing it."""
+    group: Mapping[str, str]
+    """Of each call with a problem or an edit, by one call of the group."""
+    needs: Mapping[str, float]
+    """The least cost of removing each problem, by its call."""
+    above: Mapping[str, frozenset[str]]
+    """Of each problem's call: itself and all that flows into it."""
 
     @classmethod
-    def of(cls, draft: Draft, proposals: Mapping[str, Sequence[Edit]]) -> Needs:
+    def of(cls, draft: Draft, proposals: Mapping[str, Sequence[Edit]], *, whole: bool) -> Needs:
         """Of a draft.
 
         Args:
             draft: the plan.
             proposals: edits against each problem, by node id; every problem is a key.
+            whole: nothing that may be proposed was left out for its cost. Otherwise a call that can
+                be dropped for less later (once less depends on it) may be missing.
         """
-        places = {node: place for place, node in enumerate(draft.plan.order)}
         edits = [edit for found in proposals.values() for edit in found]
-        needs = []
+        above = {node: _above(draft, node) for node in proposals}
+        group = {node: node for node in (*proposals, *(edit.node_id for edit in edits))}
+        for node, reach in above.items():
+            for edit in edits:
+                if edit.node_id in reach and group[edit.node_id] != group[node]:
+                    old, new = group[edit.node_id], group[node]
+                    group = {name: new if root == old else root for name, root in group.items()}
+        needs = {}
         for node, own in proposals.items():
-            at = places.get(node, -1)
-            helps = [e.cost for e in edits if places.get(e.node_id, -1) <= at]
-            needs.append((at, min([*helps, *(e.cost for e in own)], default=math.inf)))
-        return cls(places, tuple(needs))
+            helps = [_least(e) for e in edits if e.node_id in above[node]]
+            most = math.inf if whole else DROP
+            needs[node] = min([*helps, *map(_least, own), most])
+        return cls(group, needs, above)
 
     def after(self, edit: Edit, cost: float) -> float:
         """The least cost of a repair that goes on with `edit`.
@@ -109,7 +120,31 @@ class Needs:
             edit: proposed against one of the problems.
             cost: of all edits so far, without this one.
         """
-        place = self.places.get(edit.node_id, -1)
-        untouched = max((need for at, need in self.needs if at < place), default=0.0)
-        whole = max((need for _, need in self.needs), default=0.0)
-        return cost + max(whole, edit.cost + untouched)
+        own = self.group.get(edit.node_id)
+        dearest: dict[str, float] = {}
+        untouched = whole = 0.0
+        for node, need in self.needs.items():
+            group = self.group[node]
+            if group != own:
+                dearest[group] = max(dearest.get(group, 0.0), need)
+                continue
+            whole = max(whole, need)
+            if edit.node_id not in self.above[node]:
+                untouched = max(untouched, need)
+        return cost + sum(dearest.values()) + max(whole, edit.cost + untouched)
+
+
+def _above(draft: Draft, node: str) -> frozenset[str]:
+    """A call and all that flows into it."""
+    flows = draft.plan.flows
+    found, queue = {node}, [node]
+    while queue:
+        new = set(flows.get(queue.pop(), ())) - found
+        found |= new
+        queue += new
+    return frozenset(found)
+
+
+def _least(edit: Edit) -> float:
+    """What an edit may still come to cost: to drop a call is cheaper once less depends on it."""
+    return min(edit.cost, DROP) if edit.kind == "drop" else edit.cost

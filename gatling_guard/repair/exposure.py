@@ -10,17 +10,26 @@ from gatling_guard.repair.types import Draft, Scene
 from gatling_guard.trace.amounts import number
 
 
-def exposure(draft: Draft, scene: Scene) -> float:
+def exposure(draft: Draft, scene: Scene, *, beside: Draft | None = None) -> float:
     """Sum of sensitivity times volume over all calls that do not wait (R60).
 
     A call that says neither counts with the scope of its tool, and with the largest size or the
     longest list among its arguments.
+
+    Args:
+        draft: the plan.
+        scene: its tools.
+        beside: leave out what stands there too: it adds the same to both.
     """
     return sum(
         _exposed(call, scene.specs(call.tool_name))
         for call in draft.plan.nodes
-        if call.node_id not in draft.holds
+        if call.node_id not in draft.holds and not (beside is not None and _in(call, beside))
     )
+
+
+def _in(call: ToolCall, draft: Draft) -> bool:
+    return draft.plan.calls.get(call.node_id) is call and call.node_id not in draft.holds
 
 
 def _exposed(call: ToolCall, spec: ToolSpec | None) -> float:

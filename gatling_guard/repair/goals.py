@@ -127,6 +127,13 @@ def goals_of(scene: Scene, draft: Draft, read: Mapping[str, Reading]) -> tuple[W
     )
 
 
+def unwanted(scene: Scene, draft: Draft) -> frozenset[str]:
+    """Calls that change something and serve no goal: to mend one would serve whoever wants it."""
+    read = readings(scene, draft)
+    served = {node for goal in goals_of(scene, draft, read) for node in goal.nodes}
+    return frozenset(node for node, one in read.items() if one.facts.acts and node not in served)
+
+
 def _asked(scene: Scene, read: Mapping[str, Reading]) -> Iterator[tuple[str, ...]]:
     """Calls whose effect was asked for; those that do the same for strangers apart, if at all.
 

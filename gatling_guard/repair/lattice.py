@@ -100,7 +100,7 @@ def _worse(before: Draft, after: Draft, scene: Scene) -> Iterator[Breach]:
     yield from _splits(before, after, known)
     for edge in miswired(before.plan, after.plan, known):
         yield _edge(edge)
-    if exposure(after, scene) > exposure(before, scene):
+    if exposure(after, scene, beside=before) > exposure(before, scene, beside=after):
         yield Breach("", "", "exposure", "more rows of sensitive data than before")
 
 

@@ -7,12 +7,23 @@ or in what the user said: what an attacker wrote is never a candidate.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from gatling_guard.repair.propose_calls import drop, hold, split
 from gatling_guard.repair.propose_narrow import narrow
 from gatling_guard.repair.propose_redact import redact
 from gatling_guard.repair.propose_resource import resource
 from gatling_guard.repair.propose_swap import swap
-from gatling_guard.repair.types import Draft, Edit, EditError, EditKind, Problem, Proposer, Scene
+from gatling_guard.repair.types import (
+    KINDS,
+    Draft,
+    Edit,
+    EditError,
+    EditKind,
+    Problem,
+    Proposer,
+    Scene,
+)
 
 PROPOSERS: dict[EditKind, Proposer] = {
     "narrow": narrow,
@@ -29,11 +40,13 @@ MOST = 8
 """Edits of one kind for one problem; the first are the best."""
 
 
-def propose(scene: Scene, draft: Draft, problem: Problem) -> tuple[Edit, ...]:
+def propose(
+    scene: Scene, draft: Draft, problem: Problem, kinds: Collection[EditKind] = KINDS
+) -> tuple[Edit, ...]:
     """Edits that fit the draft, the cheapest first; of equal cost in the order proposed."""
     found: list[Edit] = []
     for kind, proposer in PROPOSERS.items():
-        if scene.step and kind not in STEP:
+        if kind not in kinds or (scene.step and kind not in STEP):
             continue
         fitting: list[Edit] = []
         for edit in proposer(scene, draft, problem):

@@ -28,6 +28,8 @@ MAX_TEXT = 20_000
 """Characters; of a longer text only the whole is redacted."""
 _LEAST = 4
 """Characters of a span that is looked for as a copy."""
+_PROSE = 3
+"""Words from which on a value is a text."""
 _ADDRESS = re.compile(
     r"!\[[^\]]{0,200}\]\([^)\s]{4,1500}\)|(?:https?|ftp)://[^\s<>\"')\]]{3,1500}"
     r"|[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}|\b[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}/[^\s<>\"')\]]{1,500}"
@@ -47,12 +49,20 @@ def redact(scene: Scene, draft: Draft, problem: Problem) -> Iterator[Edit]:
         done: set[tuple[tuple[int, int], ...]] = set()
         for pieces in _choices(case, leaf, text) if len(text) <= MAX_TEXT else ():
             spans = _joined(text, pieces)
-            if spans and spans not in done:
+            if spans and spans not in done and not _is_all(text, spans):
                 done.add(spans)
                 yield Redact(problem.node_id, leaf.path, spans, len(text))
         whole = ((0, len(text)),)
-        if why and whole not in done:
+        if why and whole not in done and not _is_all(text, whole):
             yield Redact(problem.node_id, leaf.path, whole, len(text))
+
+
+def _is_all(text: str, spans: tuple[tuple[int, int], ...]) -> bool:
+    """Whether nothing would be left of a value that is no prose: a day, an id, a code.
+
+    Such a call says nothing any more; it is not the one that was meant, only one that passes.
+    """
+    return len(text.split()) < _PROSE and spans[0][0] == 0 and spans[0][1] >= len(text.rstrip())
 
 
 def _is_content(case: Case, leaf: Lineage) -> bool:

@@ -24,7 +24,7 @@ def resource(scene: Scene, draft: Draft, problem: Problem) -> Iterator[Edit]:
     case = Case.of(scene, draft, problem)
     if case is None:
         return
-    used = _used(draft, problem.node_id)
+    used: frozenset[str] | None = None
     for where in dict.fromkeys((*case.suspects, *case.strangers)):
         leaf = case.lineage.get(where)
         argument = parts_of(where)[0]
@@ -32,7 +32,9 @@ def resource(scene: Scene, draft: Draft, problem: Problem) -> Iterator[Edit]:
             continue
         beside = _siblings(case, where)
         found = [named for named in named_like(case, where, argument) if named.value not in beside]
-        for named in sorted(found, key=lambda named: _rank(named, used))[:MOST]:
+        if found and used is None:
+            used = _used(draft, problem.node_id)
+        for named in sorted(found, key=lambda named: _rank(named, used or frozenset()))[:MOST]:
             yield Resource(problem.node_id, where, named.value)
 
 

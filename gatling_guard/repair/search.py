@@ -30,7 +30,7 @@ def search(
     clock: Callable[[], float] = time.monotonic,
     seeds: Sequence[Sequence[Edit]] = (),
     judgement: Judgement | None = None,
-    forward: bool = False,
+    by_flow: bool = False,
 ) -> Outcome:
     """The cheapest edits with which the draft passes.
 
@@ -44,9 +44,9 @@ def search(
         clock: seconds.
         seeds: repairs to try first, each as edits in order; judged like all others.
         judgement: of `start`, where it is known.
-        forward: the caller promises that calls are judged in the order of `plan.order`, each by
-            what it is and by what ran before it, and that what is proposed against a problem
-            depends on the problem alone. Then more can be ruled out.
+        by_flow: the caller promises that each call is judged by what it is and by the calls that
+            flow into it (`plan.flows`), and that what is proposed against a problem depends on the
+            problem alone. Then problems that share no such call are known to add up.
     """
     space = Space(judge, propose, allowed, safe, limits, clock)
     if judgement is None:
@@ -59,7 +59,7 @@ def search(
         with suppress(Cut):  # the next stage is cut at once, and says so
             best = _seeded(space, root, seeds)
             best = _cheaper(best, _greedy(space, root))
-        best, ended = _best_first(space, root, best, forward)
+        best, ended = _best_first(space, root, best, by_flow)
     if best is None:
         return Outcome(None, start, judgement, math.inf, space.explored, ended)
     return Outcome(best.edits, best.draft, best.judgement, best.cost, space.explored, ended)
@@ -115,19 +115,21 @@ def _picks(space: Space, step: Step) -> list[Edit]:
     ]
     picks: list[Edit] = []
     for node, edits in rows.items():
-        fit = [space.is_safe(applied(edit, step.draft)) for edit in edits]
-        tried = zip(edits, fit, open_after, strict=False)
-        good = [edit for edit, safe, left in tried if safe and node not in left]
-        picks += good[:1] or [edit for edit, safe in zip(edits, fit, strict=True) if safe][-1:]
+        fits = [edit for edit, left in zip(edits, open_after, strict=False) if node not in left]
+        # The surest is the last: where none seems to help, or all that do are worse.
+        for edit in (*fits, *reversed(edits)):
+            if space.is_safe(applied(edit, step.draft)):
+                picks.append(edit)
+                break
     # What is dear and needed anyway comes first: it often makes others needless.
     return sorted(picks, key=lambda edit: (-edit.cost, key(edit)))
 
 
 def _best_first(
-    space: Space, root: Step, best: Step | None, forward: bool
+    space: Space, root: Step, best: Step | None, by_flow: bool
 ) -> tuple[Step | None, Ended]:
     """The cheapest repair, given one; and how the search ended."""
-    frontier = _Frontier(space, forward)
+    frontier = _Frontier(space, by_flow)
     frontier.expand(root, best)
     reached: dict[str, float] = {}
     try:
@@ -167,8 +169,8 @@ class _Next:
 class _Frontier:
     """Edits that may come next, by the least cost of a repair that goes on with them."""
 
-    def __init__(self, space: Space, forward: bool) -> None:
-        self._space, self._forward = space, forward
+    def __init__(self, space: Space, by_flow: bool) -> None:
+        self._space, self._by_flow = space, by_flow
         self._heap: list[tuple[float, tuple[str, ...], int, _Next]] = []
         self._ticket = count()
         self.too_deep = math.inf
@@ -178,7 +180,7 @@ class _Frontier:
         """All that may follow a step and lead to a cheaper repair."""
         bar = _bar(best)
         proposals = self._space.proposals(step, bar - step.cost)
-        needs = Needs.of(step.draft, proposals) if self._forward else None
+        needs = Needs.of(step.draft, proposals, whole=bar == math.inf) if self._by_flow else None
         path = tuple(key(edit) for edit in step.edits)
         edits = {key(edit): edit for found in proposals.values() for edit in found}
         for name, edit in edits.items():

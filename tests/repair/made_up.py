@@ -79,7 +79,7 @@ class World:
     seed: int
     start: Draft
     wide: bool
-    """A call is judged by the whole plan; else by itself and what ran before it."""
+    """A call is judged by the whole plan; else by itself and what flows into it."""
     with_drop: bool
     mixed: int = 30
     """Calls in a hundred that are not judged by themselves alone."""
@@ -91,8 +91,9 @@ class World:
     def judged(self, draft: Draft) -> Judgement:
         numbers = [(n, draft.plan.calls[n].arguments["n"]) for n in draft.plan.order]
         problems = []
-        for place, (node, number) in enumerate(numbers):
-            seen = numbers if self.wide else numbers[: place + 1]
+        for node, number in numbers:
+            above = {node, *draft.plan.ancestors(node)}
+            seen = [pair for pair in numbers if self.wide or pair[0] in above]
             energy = chance(
                 self.seed, node, seen if chance(self.seed, node) < self.mixed else (node, number)
             )
