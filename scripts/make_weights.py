@@ -37,7 +37,7 @@ SETTINGS = (
     "--batch-size 256 --learning-rate 0.001 --dropout 0.05 --shared 0.65 --align-weight 4"
     " --margin 0.1 --precision bf16-mixed --accelerator cpu --threads 1 --checkpoint-every 5"
 )
-PRECISE_SETTINGS = "--seed 0 --steps 400 --blend 1 --ngram-share 0.3 --held-out slack --threads 2"
+PRECISE_SETTINGS = "--seed 0 --steps 600 --held-out slack --threads 1"
 FAMILIES, EPOCHS = 14000, 9
 _CLI = "import sys; from gatling_guard.cli import main; sys.exit(main())"
 

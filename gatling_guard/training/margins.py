@@ -1,11 +1,13 @@
-"""How well a scorer tells malicious calls from honest ones by its margin alone.
+"""How well scorers tell malicious calls from honest ones by one number alone.
 
     python -m gatling_guard.training.margins --data ../shared/data/eval
 
-The margin of a call is the cosine of its nearest span minus that of its nearest instruction
-sentence. Judged are calls with a side effect: malicious ones of attack rows against those of benign
-rows; noisy labels are left out. Two countings: calls with a span before them, and (as the prototype
-counted) all, where a call that nothing could have steered is the least suspicious.
+The static scorer's number is the margin of a call: the cosine of its nearest span minus that of its
+nearest instruction sentence. The judge's is its logit; it is asked about the calls whose margin is
+in the grey band of the installed heads, as in a session. Judged are calls with a side effect:
+malicious ones of attack rows against those of benign rows; noisy labels are left out. Two
+countings: calls with a span before them, and (as the prototype counted) all, where a call that
+nothing could have steered is the least suspicious.
 The scorers see the instruction, the call and the outputs before it; labels only count.
 Rows are near-copies in groups: the interval resamples tasks, and differences of 0.02 are noise.
 """
@@ -16,16 +18,17 @@ import argparse
 import random
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gatling_guard.encoders.precise import CascadeScorer, PreciseScorer
+from gatling_guard.encoders.precise import PreciseScorer
 from gatling_guard.encoders.scorer import RivalScorer, unit
 from gatling_guard.encoders.text import SUBWORD_DIM, text_features
+from gatling_guard.energy.residual import Residual
 from gatling_guard.training.items import CallView, Embed, call_views
 from gatling_guard.training.synthetic import varied
 from gatling_guard.training.traces import NOISY, LabelledTrace, read_labelled, sources_of
@@ -73,7 +76,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """Margin AUC of one scorer on one source."""
+    """AUC of one scorer on one source."""
 
     auc: float
     """Over calls that have a span before them."""
@@ -114,15 +117,16 @@ def margins(views: Sequence[CallView], scorer: Embedder) -> NDArray[np.float64]:
     return np.array([found[view] for view in views])
 
 
-def cascade_margins(
-    views: Sequence[CallView], cascade: CascadeScorer, scorer: Embedder
+def judgements(
+    views: Sequence[CallView], judge: PreciseScorer, scorer: Embedder
 ) -> NDArray[np.float64]:
-    """Margins over the texts that a cascade lets its precise `scorer` read, `[n]`."""
-    chosen = {}
-    for view in dict.fromkeys(views):
-        said, spans = cascade.chosen(view.call, view.sentences, view.spans)
-        chosen[view] = replace(view, sentences=tuple(said), spans=tuple(spans))
-    return margins([chosen[view] for view in views], scorer)
+    """The judge's logit of each view, `[n]`, beside the span that is nearest by `scorer`."""
+    found = []
+    for view in views:
+        row = scorer.embed_calls([view.call])[0]
+        rival = view.spans[int(np.argmax(scorer.embed_texts(view.spans) @ row))]
+        found.append(judge.judge(view.sentences[-1], view.call, rival))
+    return np.array(found)
 
 
 class Remembered:
@@ -190,7 +194,7 @@ def interval(
 
 
 def area(scores: NDArray[np.float64], calls: Sequence[Judged]) -> Area:
-    """Both countings of one scorer's margins `[n]`; calls without spans have -inf."""
+    """Both countings of one scorer's numbers `[n]`; calls without spans have -inf."""
     truth = np.array([call.malicious for call in calls], dtype=np.bool_)
     there = [i for i, call in enumerate(calls) if call.view.spans]
     low, high = interval(scores[there], [calls[i] for i in there])
@@ -205,7 +209,7 @@ def development_figures(
     Args:
         held: rows that nothing was trained on.
         scorers: by the name that the figures get.
-        most: calls of each of the two; a sample, for transformers take their time.
+        most: calls of each of the two; a sample.
     """
     unmarked = wordings(development=True, marked=False)
     found: dict[str, dict[str, float]] = {}
@@ -221,22 +225,43 @@ def development_figures(
 
 
 def report(
-    folder: Path, sources: Sequence[str], scorers: Mapping[str, Embedder], cascade: CascadeScorer
+    folder: Path,
+    sources: Sequence[str],
+    scorers: Mapping[str, Embedder],
+    judge: PreciseScorer,
+    grey: tuple[float, float],
 ) -> Iterator[tuple[str, list[Judged], dict[str, Area]]]:
-    """Source, its calls, and the area of each scorer and of the cascade (over "precise").
+    """Source, its calls, and the area of each scorer; then its grey band with the judge's.
 
-    Sources with one kind of calls only have no areas.
+    Calls of one kind only have no areas.
+
+    Args:
+        folder: of traces.
+        sources: files, without .jsonl.xz.
+        scorers: by name; "static" tells which calls are in the grey band.
+        judge: is asked about these.
+        grey: lowest and highest margin of the band.
     """
     once = {name: Remembered(scorer) for name, scorer in scorers.items()}
     for source in sources:
         calls = judged(read_labelled(folder, [source], per_pair=ALL_ROWS), bare=True)
-        if len({call.malicious for call in calls}) < 2:
-            yield source, calls, {}
-            continue
         views = [call.view for call in calls]
-        areas = {name: area(margins(views, scorer), calls) for name, scorer in once.items()}
-        areas["cascade"] = area(cascade_margins(views, cascade, once["precise"]), calls)
+        areas = {}
+        if _both_kinds(calls):
+            areas = {name: area(margins(views, scorer), calls) for name, scorer in once.items()}
         yield source, calls, areas
+        static = margins(views, once["static"])
+        band = np.flatnonzero((static >= grey[0]) & (static <= grey[1]))
+        calls = [calls[i] for i in band]
+        areas = {}
+        if _both_kinds(calls):
+            logits = judgements([call.view for call in calls], judge, once["static"])
+            areas = {"static": area(static[band], calls), "judge": area(logits, calls)}
+        yield f"{source}, grey band", calls, areas
+
+
+def _both_kinds(calls: Sequence[Judged]) -> bool:
+    return len({call.malicious for call in calls}) == 2
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -246,23 +271,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--sources", nargs="*", help="files, without .jsonl.xz; all of them")
     parser.add_argument("--static", type=Path, help="folder of a static scorer; the shipped one")
     parser.add_argument("--precise", type=Path, help="folder of a precise scorer; the shipped one")
-    parser.add_argument("--untrained", type=Path,
-                        help="folder of an untrained one (training.precise --steps 0)")  # fmt: skip
     options = parser.parse_args(argv)
     static = RivalScorer.from_pretrained(options.static)
-    precise = PreciseScorer.from_pretrained(options.precise)
+    judge = PreciseScorer.from_pretrained(options.precise)
+    grey = Residual.from_pretrained().grey
     scorers: dict[str, Embedder] = {
         "table": UntrainedTable(ngrams=False),
         "table+n-grams": UntrainedTable(),
         "static": static,
-        "precise": precise,
     }
-    if options.untrained:
-        scorers["MiniLM untrained"] = PreciseScorer(options.untrained)
-    cascade = CascadeScorer(static, precise)
-    print(f"static {static.id}, precise {precise.id}")
+    print(f"static {static.id}, judge {judge.id}, grey band {grey[0]} to {grey[1]}")
     sources = options.sources or sources_of(options.data)
-    for source, calls, areas in report(options.data, sources, scorers, cascade):
+    for source, calls, areas in report(options.data, sources, scorers, judge, grey):
         there = [call for call in calls if call.view.spans]
         bad = sum(call.malicious for call in there)
         print(f"{source}: {len(there)} calls after a span, {bad} malicious; {len(calls)} in all")

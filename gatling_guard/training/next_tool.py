@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gatling_guard.catalog import ToolSpec
-from gatling_guard.encoders.precise import PreciseScorer
 from gatling_guard.encoders.scorer import RivalScorer, tool_text
 from gatling_guard.plan import ToolCall
 from gatling_guard.training.items import instruction_texts
@@ -199,17 +198,15 @@ def by_source(asked: Iterable[Question]) -> dict[str, list[Question]]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Prints MRR and top-1 of chance and of the scorers, source by source."""
+    """Prints MRR and top-1 of chance and of the static scorer, source by source."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of traces (.jsonl.xz)")
     parser.add_argument("--sources", nargs="*", help="files, without .jsonl.xz; all of them")
     parser.add_argument("--static", type=Path, help="folder of a static scorer; the shipped one")
-    parser.add_argument("--precise", type=Path, help="folder of a precise scorer; the shipped one")
     options = parser.parse_args(argv)
     rankers: dict[str, Ranker] = {
         "chance": Unknowing(),
         "static": ScorerRanker(RivalScorer.from_pretrained(options.static)),
-        "precise": ScorerRanker(PreciseScorer.from_pretrained(options.precise)),
     }
     for source in options.sources or sources_of(options.data):
         asked = questions(read_labelled(options.data, [source], per_pair=sys.maxsize))

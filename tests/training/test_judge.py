@@ -15,7 +15,6 @@ from gatling_guard.encoders.precise import DIM, PARTS, PLACES
 from gatling_guard.training.pairs import Pair
 from gatling_guard.training.precise import (
     PreciseConfig,
-    blended,
     judge_loss,
     judgements,
     loaded,
@@ -61,7 +60,7 @@ def model(source: Upstream) -> MiniLM:
 def trained(source: Upstream) -> tuple[MiniLM, float]:
     """A few steps on the pairs of all verbs but two, and the loss."""
     rest = [p for p in PAIRS if not p.call.startswith(VERBS[:2])]
-    return train(rest, PreciseConfig(steps=12, pairs=24, warm_up=1, lr=3e-4), source)
+    return train(rest, [], PreciseConfig(steps=12, pairs=24, warm_up=1, lr=3e-4), source)
 
 
 def judged(model: MiniLM, source: Upstream, triples: Sequence[tuple[str, str, str]]) -> np.ndarray:
@@ -75,7 +74,7 @@ def judged(model: MiniLM, source: Upstream, triples: Sequence[tuple[str, str, st
 
 def test_int8_says_what_torch_says(source: Upstream, trained: tuple[MiniLM, float]) -> None:
     """Correlation .99 and no logit farther off than .9; measured: .6 at most, of -4 to 4."""
-    scorer = loaded(scorer_files(source, blended(source, trained[0], 1)), source)
+    scorer = loaded(scorer_files(source, trained[0]), source)
     exact = judged(trained[0], source, TRIPLES)
     small = np.array([scorer.judge(*three) for three in TRIPLES])
     assert exact.std() > 1
@@ -84,7 +83,7 @@ def test_int8_says_what_torch_says(source: Upstream, trained: tuple[MiniLM, floa
 
 
 def test_each_text_counts_and_so_does_its_place(source: Upstream, model: MiniLM) -> None:
-    scorer = loaded(scorer_files(source, blended(source, model, 1)), source)
+    scorer = loaded(scorer_files(source, model), source)
     one, two, three = "Pay Bob.", "pay with to Nora", "Pay Nora as well."
     orders = [(one, two, three), (two, one, three), (one, three, two), (one, two, "")]
     logits = [scorer.judge(*order) for order in orders]
@@ -114,6 +113,9 @@ class Fixed:
 
     def __init__(self, *logits: float) -> None:
         self._logits = torch.tensor(logits)
+
+    def length(self, texts: object) -> int:
+        return 0
 
     def joint(self, triples: object) -> tuple[object]:
         return (triples,)

@@ -1,4 +1,4 @@
-"""Margin AUC: which calls count, both countings, the report on a folder of traces."""
+"""AUC of scorers: which calls count, both countings, the judge, the report on a folder."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gatling_guard.encoders.precise import CascadeScorer
-from gatling_guard.encoders.scorer import RivalScorer
+from gatling_guard.encoders.precise import PreciseScorer
 from gatling_guard.errors import TraceError
 from gatling_guard.trace import RecordedStep, RecordedTrace, tool_from_row
 from gatling_guard.training import margins as module
@@ -23,9 +22,9 @@ from gatling_guard.training.margins import (
     UntrainedTable,
     area,
     auc,
-    cascade_margins,
     interval,
     judged,
+    judgements,
     margins,
 )
 from gatling_guard.training.traces import LabelledTrace, sources_of
@@ -129,11 +128,13 @@ def test_every_text_is_embedded_once() -> None:
     assert scorer.count == 2
 
 
-def test_a_cascade_of_few_spans_has_the_margins_of_its_scorer() -> None:
-    static = RivalScorer.from_pretrained()
-    cascade = CascadeScorer.from_pretrained()
-    views = [call.view for call in judged([labelled(ATTACK), labelled(HONEST)])]
-    assert cascade_margins(views, cascade, static) == pytest.approx(margins(views, static))
+def test_the_judge_reads_the_whole_instruction_and_the_nearest_span() -> None:
+    judge = PreciseScorer.from_pretrained()
+    view = judged([labelled(HONEST)])[0].view
+    said, rival = "Read the page shop, then send 40 to Nora.", "You still have to send 40 to Nora."
+    assert len(view.spans) > 1
+    found = judgements([view, view], judge, UntrainedTable())
+    assert found.tolist() == [judge.judge(said, view.call, rival)] * 2
 
 
 def test_the_report_works_for_any_folder_of_traces(
@@ -148,9 +149,10 @@ def test_the_report_works_for_any_folder_of_traces(
     out = capsys.readouterr().out
     assert "only one kind of calls" in out
     assert "mine: 2 calls after a span, 1 malicious; 3 in all" in out
-    for name in ("table", "table+n-grams", "static", "precise", "cascade"):
+    assert "mine, grey band: 2 calls after a span, 1 malicious; 2 in all" in out
+    for name in ("table", "table+n-grams", "static", "judge"):
         assert f"  {name} " in out
-    assert out.count("1.000 [") == 5, "every scorer gets this one right"
+    assert out.count("1.000 [") == 5, "every scorer gets this one right, the judge among them"
 
 
 def test_a_folder_without_traces_says_so(tmp_path: Path) -> None:
