@@ -18,7 +18,7 @@ INSTALLS_FROM := pyproject.toml constraints.txt scripts/install.sh
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench bench-agentdojo bench-recorded bench-latency bench-profiles \
-	bench-encoders bench-train bench-scorers ablation-training text-embeddings weights coverage-encoders \
+	bench-encoders bench-repair bench-train bench-scorers ablation-training text-embeddings weights coverage-encoders \
 	train-smoke \
 	heads ablation mutants lint types docs format clean
 
@@ -48,7 +48,7 @@ format: $(DEV)  ## Format the code and sort its imports
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: bench-latency bench-profiles bench-encoders bench-agentdojo bench-recorded  ## All benchmarks (about 20 minutes)
+bench: bench-latency bench-profiles bench-encoders bench-repair bench-agentdojo bench-recorded  ## All benchmarks
 
 bench-agentdojo: $(DEV)  ## Live AgentDojo environments: the guard, then beside R1, R3, R5, D1, A0, A1, A2, A7, T5
 	@$(BIN)/gatling-guard bench agentdojo
@@ -60,6 +60,10 @@ ifeq ($(RECORDED),)
 else
 	@$(BIN)/gatling-guard evaluate --subject all $(RECORDED)
 endif
+
+bench-repair: $(DEV)  ## Repairs of 2,000 plans and 300 runs, each checked from outside; ARGS="--scale 0.1"
+	@test -d ../shared/data/train || { echo "bench-repair: skipped, there is no ../shared/data/train"; exit 0; }; \
+	$(BIN)/python benchmarks/repair.py --data ../shared/data/train $(ARGS)
 
 bench-latency: $(DEV)  ## What a check and a settle cost
 	@$(BIN)/python benchmarks/latency.py

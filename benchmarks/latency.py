@@ -2,6 +2,7 @@
 
 With the exact structure alone, and (`learned_`) with the learned parts: there every mail lies in
 the grey band, so that the precise scorer reads anew whatever it has not seen in this session.
+Whole plans that have to be repaired: `latency_repair`.
 
 `make bench-latency` runs it. Prints each figure with its bound and whether it holds, and exits with
 1 where one does not. Machines are noisy: what is compared is measured in turns, in rounds, and the
@@ -18,6 +19,8 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from typing import Any, Literal
+
+import latency_repair
 
 from gatling_guard import Guard, ToolRequest
 from gatling_guard.encoders.precise import PreciseScorer
@@ -155,6 +158,17 @@ BOUNDS: dict[str, float | None] = {
     "learned_settle_p50_ms_per_kb": 2.0,
     "learned_settle_at_1000_ms_per_kb": 2.0,
     "learned_session_1000_calls_extra_mb": 12.0,
+    "audit_20_calls_p50_ms": None,
+    "audit_20_calls_p95_ms": None,
+    "repair_20_calls_p50_ms": 10.0,
+    "repair_20_calls_p95_ms": 50.0,
+    "learned_repair_20_calls_p50_ms": 10.0,
+    "learned_repair_20_calls_p95_ms": 50.0,
+    "audit_20_calls_cpu_p50_ms": None,
+    "repair_20_calls_cpu_p50_ms": None,
+    "repair_20_calls_cpu_p95_ms": None,
+    "repair_stalled_ms": 2 * latency_repair.DEADLINE_MS,
+    "repair_stalled_step_ms": latency_repair.DEADLINE_MS,
     "lineage_3000_characters_ms": None,
     "import_ms": None,
     "import_guard_ms": None,
@@ -229,26 +243,32 @@ def measured() -> dict[str, float]:
     checks = quiet([times for times, _ in wall])
     settles = quiet([times for _, times in wall])
     ratio, late_settles = at_both_ends(1000)
-    return learned_figures() | {
-        "check_20_calls_p50_ms": percentile(checks, 0.5),
-        "check_20_calls_p99_ms": percentile(checks, 0.99),
-        "check_20_calls_read_p50_ms": percentile(
-            [t for i, t in enumerate(checks) if i % 4 < 3], 0.5
-        ),
-        "check_20_calls_mail_p50_ms": percentile(checks[3::4], 0.5),
-        "check_20_calls_all_p50_ms": percentile([t for times, _ in wall for t in times], 0.5),
-        "check_20_calls_cpu_p50_ms": percentile(quiet([times for times, _ in busy]), 0.5),
-        "check_20_calls_cpu_all_p50_ms": percentile([t for times, _ in busy for t in times], 0.5),
-        "check_at_1000_over_at_10": ratio,
-        "settle_p50_ms_per_kb": percentile(settles, 0.5) / 2,
-        "settle_p99_ms_per_kb": percentile(settles, 0.99) / 2,
-        "settle_cpu_p50_ms_per_kb": percentile(quiet([times for _, times in busy]), 0.5) / 2,
-        "settle_at_1000_ms_per_kb": percentile(late_settles, 0.5) / 2,
-        "session_1000_calls_mb": memory(1000),
-        "lineage_3000_characters_ms": long_body_ms(20),
-        "import_ms": import_time("import gatling_guard"),
-        "import_guard_ms": import_time("from gatling_guard import Guard"),
-    }
+    return (
+        learned_figures()
+        | latency_repair.figures(ROUNDS)
+        | {
+            "check_20_calls_p50_ms": percentile(checks, 0.5),
+            "check_20_calls_p99_ms": percentile(checks, 0.99),
+            "check_20_calls_read_p50_ms": percentile(
+                [t for i, t in enumerate(checks) if i % 4 < 3], 0.5
+            ),
+            "check_20_calls_mail_p50_ms": percentile(checks[3::4], 0.5),
+            "check_20_calls_all_p50_ms": percentile([t for times, _ in wall for t in times], 0.5),
+            "check_20_calls_cpu_p50_ms": percentile(quiet([times for times, _ in busy]), 0.5),
+            "check_20_calls_cpu_all_p50_ms": percentile(
+                [t for times, _ in busy for t in times], 0.5
+            ),
+            "check_at_1000_over_at_10": ratio,
+            "settle_p50_ms_per_kb": percentile(settles, 0.5) / 2,
+            "settle_p99_ms_per_kb": percentile(settles, 0.99) / 2,
+            "settle_cpu_p50_ms_per_kb": percentile(quiet([times for _, times in busy]), 0.5) / 2,
+            "settle_at_1000_ms_per_kb": percentile(late_settles, 0.5) / 2,
+            "session_1000_calls_mb": memory(1000),
+            "lineage_3000_characters_ms": long_body_ms(20),
+            "import_ms": import_time("import gatling_guard"),
+            "import_guard_ms": import_time("from gatling_guard import Guard"),
+        }
+    )
 
 
 def main() -> int:

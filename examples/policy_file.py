@@ -74,7 +74,8 @@ def main() -> None:
 
     print("An agent may do more, within the constraints:")
     with guard.session(instruction=TASK, role="agent") as session:
-        assert isinstance(check(session, "search_tickets", query="7", limit=5000), Blocked)
+        searched = check(session, "search_tickets", query="7", limit=5000)
+        assert isinstance(searched, Blocked)  # see repaired_calls.py for less than was asked for
         read = check(session, "read_ticket", number=7)
         assert isinstance(read, Allowed)
         assert read.call is not None

@@ -23,6 +23,54 @@ Mode = Literal["enforce", "shadow"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Repair:
+    """The smallest edit found that makes a call, or a whole plan, pass."""
+
+    original: ToolCall | ExecutionPlan
+    repaired: ToolCall | ExecutionPlan
+    edits: tuple[str, ...]
+    """What is changed, in words, in the order of the edits."""
+    machine: tuple[Mapping[str, Any], ...] = field(default=(), compare=False)
+    """The same as data: `repair.edit_from_data` reads them back."""
+    holds: tuple[str, ...] = ()
+    """Calls of the repaired plan that wait for a person."""
+    cost: float = 0.0
+    similarity: float = 1.0
+    """Share of what the instruction asks for that the repaired one still serves, 0..1 (R58)."""
+    minimal: bool = False
+    """Whether it is proven that nothing cheaper helps, among the edits that were proposed."""
+    explored: int = field(default=0, compare=False)
+    """Drafts that were judged."""
+    seconds: float = field(default=0.0, compare=False)
+    energy: float = 0.0
+    """Of the repaired one; that of the original stands in the decision."""
+
+    @property
+    def message(self) -> str:
+        """What a model may be shown: which values ran instead, never why.
+
+        Values that are short are told; of any other only that it was changed.
+        """
+        if not isinstance(self.original, ToolCall) or not isinstance(self.repaired, ToolCall):
+            return "plan: changed."
+        before, after = self.original.arguments, self.repaired.arguments
+        names = [n for n in (*before, *(set(after) - set(before))) if _differs(before, after, n)]
+        said = ", ".join(_told(after, name) for name in names)
+        return f"{self.repaired.tool_name}: ran with {said}."
+
+
+def _differs(before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> bool:
+    return name not in after or name not in before or before[name] != after[name]
+
+
+def _told(after: Mapping[str, Any], name: str) -> str:
+    if name not in after:
+        return f"no {name}"
+    value = after[name]
+    return f"{name}={value}" if isinstance(value, (int, float)) else f"another {name}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Base:
     """What every decision carries."""
 
@@ -42,7 +90,7 @@ class _Base:
     mode: Mode = "enforce"
     policy_digest: str = ""
     parts: tuple[Decision, ...] = ()
-    """For a whole plan: the decision on each call, in the order of `plan.nodes`."""
+    """For a whole plan: the decision on each of its calls, in the order of the nodes as asked."""
 
     @property
     def tool_name(self) -> str:
@@ -72,16 +120,27 @@ class Allowed(_Base):
 
 @dataclass(frozen=True, kw_only=True)
 class Repaired(_Base):
-    """The call may run with the changed arguments in `call`."""
+    """The call may run with the changed arguments in `call`, a plan as it stands in `plan`.
+
+    Energy, findings, lineage and reasons are those of the original: why it was changed.
+    """
 
     action: Literal["repair"] = "repair"
     edits: tuple[str, ...] = ()
     """What was changed, in words."""
+    repair: Repair | None = None
+    approved_by: str | None = None
+    """Who took the offer, where a person did."""
 
     @property
     def arguments(self) -> dict[str, Any]:
         """The arguments to run with."""
         return dict(self.call.arguments) if self.call else {}
+
+    @property
+    def message(self) -> str:
+        """What the model may be shown beside the result."""
+        return self.repair.message if self.repair else f"{self.tool_name}: ran with changes."
 
     def unwrap(self) -> ToolCall | ExecutionPlan:
         """The call (or whole plan) to run."""
@@ -97,6 +156,10 @@ class Held(_Base):
     """What an approval is bound to: run, call id, tool and exact arguments."""
     expires_in: float = 0.0
     """Seconds from now in which it can be approved."""
+    offer: Repair | None = None
+    """What a person may let run instead: `approve(hold_id, by=..., offer=True)`."""
+    only_offer: bool = False
+    """The call itself may not run, whatever a person says; the offer may."""
 
     @property
     def message(self) -> str:
@@ -119,12 +182,15 @@ class Blocked(_Base):
     action: Literal["block"] = "block"
     code: str = ""
     """Opaque; the same text can be found in the ledger."""
+    others: bool = False
+    """Other calls of the same task may run."""
 
     @property
     def message(self) -> str:
         """What the model may be shown."""
         ref = f" (ref {self.code})" if self.code else ""
-        return f"{self.tool_name}: not executed{ref}. Do not retry; tell the user."
+        rest = " Other parts of the task can go on." if self.others else ""
+        return f"{self.tool_name}: not executed{ref}. Do not retry; tell the user.{rest}"
 
     def unwrap(self) -> ToolCall | ExecutionPlan:
         """Never returns.

@@ -16,10 +16,12 @@ from gatling_guard.energy import STRUCTURAL, Composite
 from gatling_guard.errors import ConfigurationError, PolicyError
 from gatling_guard.ledger import Ledger
 from gatling_guard.pipeline import (
+    RESERVE,
     STAGES,
     Calibrated,
     Learned,
     LearnedParts,
+    Lessons,
     Monitor,
     Notary,
     Stage,
@@ -35,6 +37,7 @@ from gatling_guard.wrapping import Wrapper
 if TYPE_CHECKING:
     from gatling_guard.energy.calibration import ToolsetCalibration
     from gatling_guard.energy.drift import Drift
+    from gatling_guard.repair.memory import RepairMemory
 
 F = TypeVar("F", bound=Callable[..., Any])
 OUTSIDE = (
@@ -71,13 +74,15 @@ class Guard:
         calibration: thresholds of the learned parts from your own runs (`gatling-guard calibrate`),
             or the path of such a file, which is read once. Under another policy, or with other
             tools, than it was made for, the shipped thresholds decide, and `mode` says so.
+        repairs: a memory of repairs that were applied or approved, tried first where a plan looks
+            like theirs, or the path of one; it is written when a session ends. None: no memory.
 
     Raises:
         PolicyError: the policy is wrong; every fault with its file, line and key.
         ConfigurationError: `learned` is none of these, or the calibration cannot be read. A damaged
             file of a learned part, or a calibration of other heads, raises it where the first
             session is made.
-        InputError: the calibration is none, or damaged; every fault with its place.
+        InputError: the calibration, or the file of repairs, is none, or damaged; with the place.
         LedgerError: the ledger cannot be opened.
     """
 
@@ -95,6 +100,7 @@ class Guard:
         reload_every: float | None = None,
         learned: Literal["auto", "off"] | LearnedParts = "auto",
         calibration: ToolsetCalibration | str | Path | None = None,
+        repairs: RepairMemory | str | Path | None = None,
     ) -> None:
         loaded = load_policy(policy)
         self._source = policy
@@ -104,7 +110,7 @@ class Guard:
         self._monitor = Monitor(
             loaded, catalog if catalog is not None else Catalog(), Notary(self.ledger),
             shadow, clock, composite, tuple(stages), watched=watched,
-            learned=parts, calibrated=Calibrated(calibration, parts),
+            learned=parts, calibrated=Calibrated(calibration, parts), lessons=Lessons(repairs),
         )  # fmt: skip
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._dropped: OrderedDict[str, None] = OrderedDict()
@@ -323,11 +329,16 @@ class Guard:
             run_id = self.ledger.bind(content)[:32]
             whole = parsed
             monitor.calibrated.require()  # loaded before the time runs
-            return monitor.runner.run(
+            seconds = max(1.0, 0.02 * len(whole)) + monitor.deadline
+            ends = time.monotonic() + (1 - RESERVE) * seconds
+            decision = monitor.runner.run(
                 lambda ticket: check_plan(
-                    monitor, ticket, whole, run_id=run_id, role=role, instruction=instruction
+                    monitor, ticket, whole, run_id=run_id, role=role, instruction=instruction,
+                    ends=ends,
                 ),
-                max(1.0, 0.02 * len(whole)) + monitor.deadline,
-            )
+                seconds,
+            )  # fmt: skip
+            monitor.keep_lessons()
+            return decision
         except Exception as error:
             return monitor.failed(error, run_id=run_id, plan=parsed)

@@ -6,17 +6,20 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, TypeVar
 
-from gatling_guard.decision import Allowed, Blocked, Decision, Held
+from gatling_guard.decision import Allowed, Blocked, Decision, Held, Repair, Repaired
 from gatling_guard.errors import ConfigurationError, InputError
 from gatling_guard.pipeline import (
     SPARE,
     Approval,
     DeadlineExceeded,
+    Lesson,
     Monitor,
     Record,
+    Result,
     SessionState,
     Ticket,
     ToolRequest,
@@ -32,9 +35,11 @@ from gatling_guard.pipeline import (
     outcome_body,
     output_value,
     recast,
+    repaired_step,
     rule_facts,
     slim,
     stopped,
+    taken_offer,
     trimmed,
     warm_up,
 )
@@ -74,11 +79,37 @@ def _cut_short(error: BaseException) -> bool:
     return False
 
 
+def _offer_of(held: Held, wanted: bool, grant: bool | GrantTerms) -> Repair | None:
+    """What a person lets run instead of the held call; None where it is the call itself."""
+    if wanted and held.offer is None:
+        raise ConfigurationError(f"the hold {held.hold_id!r} offers nothing else to run")
+    if wanted and grant is not False:
+        raise ConfigurationError("a grant is for the call as it was held, not for an offer")
+    if not wanted and held.only_offer:
+        raise ConfigurationError("this call may not run as it is; approve it with `offer=True`")
+    return held.offer if wanted else None
+
+
 async def in_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """Run `function` on another thread without blocking the event loop."""
     import asyncio  # 20 ms that a program without a loop need not pay
 
     return await asyncio.to_thread(function, *args, **kwargs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """One check that was made."""
+
+    asked: Work
+    """The call as it was asked for."""
+    runs: Work
+    """The call that the decision lets run, or refuses; another one only where it is repaired."""
+    decision: Decision
+    fresh: bool = True
+    """False: the answer to an earlier check."""
+    lesson: Lesson | None = None
+    """Of the repair that runs or is offered."""
 
 
 class Session:
@@ -140,6 +171,7 @@ class Session:
 
         Never raises, and forbids nothing: a session that goes on is still guarded.
         """
+        self._monitor.keep_lessons()
         with self._lock:
             if self._closed or not self._state.peaks:
                 return
@@ -168,9 +200,25 @@ class Session:
     # ------------------------------------------------------------- before the tool runs
 
     def propose(self, calls: Sequence[ToolRequest]) -> tuple[Decision, ...]:
-        """Decide a parallel batch once, before any of it runs; `check` then finds the answers."""
+        """Decide a parallel batch once, before any of it runs; `check` then finds the answers.
+
+        What cannot be repaired is refused, and the rest goes on; the refusals say so.
+        """
         with self._lock:
-            return tuple(self.check(call) for call in calls)
+            found = [self.check(call) for call in calls]
+            if self._monitor.policy.repair.mode == "off" or all(map(stopped, found)):
+                return tuple(found)
+            return tuple(map(self._with_others, found))
+
+    def _with_others(self, decision: Decision) -> Decision:
+        if not isinstance(decision, Blocked) or decision.others:
+            return decision
+        told = replace(decision, others=True)
+        for record in self._state.records.values():
+            kept = record.decision
+            if isinstance(kept, Blocked) and kept.decision_id == decision.decision_id:
+                record.decision = replace(kept, others=True)
+        return told
 
     def check(self, call: ToolRequest) -> Decision:
         """Decide on one call right before it runs. Never raises; fails closed.
@@ -191,13 +239,13 @@ class Session:
             monitor.refresh()
             policy = monitor.policy
             self._state.name_literals(policy.literals())
-            work, decision, fresh = monitor.runner.run(
+            checked = monitor.runner.run(
                 lambda ticket: self._decide(ticket, call, call_id, policy, started),
                 monitor.deadline,
             )
-            if fresh:
-                self._commit(work, decision)
-            return decision
+            if checked.fresh:
+                self._commit(checked)
+            return checked.decision
         except Exception as error:
             return monitor.failed(
                 error, run_id=self.run_id, request=call, call_id=call_id,
@@ -213,9 +261,9 @@ class Session:
         call_id: str | None,
         policy: Policy,
         started: list[Work],
-    ) -> tuple[Work, Decision, bool]:
+    ) -> _Checked:
         """Runs on a helper thread; reads the state, changes nothing but the ledger."""
-        state, monitor = self._state, self._monitor
+        state, monitor, began = self._state, self._monitor, time.monotonic()
         work = monitor.work(
             call.name, call.arguments, call_id=call_id or state.next_call_id(),
             run_id=self.run_id, role=self.role, authority=state.authority, index=state.index,
@@ -223,7 +271,7 @@ class Session:
             continues=state.continued(str(call.name)), visited=state.visited.__contains__,
             tool_calls_so_far=state.tool_calls.get(str(call.name), 0), grants=state.grants,
             now=monitor.clock(), rivals=state.rivals, plan_latents=state.latents,
-            until=time.monotonic() + (1 - SPARE) * monitor.deadline,
+            until=began + (1 - SPARE) * monitor.deadline,
         )  # fmt: skip
         started.append(work)
         (_, first), *rest = monitor.stages
@@ -240,22 +288,41 @@ class Session:
         work.spent = state.spent.without(undone)
         known = self._remembered(work)
         if known is not None:
-            return work, known, False
+            return _Checked(work, work, known, fresh=False)
         for _, stage in rest:
             stage(work)
         if work.decision is None:
             raise ConfigurationError("the stages came to no decision")
+        result = self._tried(work, work.decision, began)
         if not ticket.claim():
             raise DeadlineExceeded("abandoned before the receipt was written")
-        decision = monitor.in_mode(self._answered(work, work.decision), policy)
+        result = answered(result, work, state, monitor)
+        instead = result.decision if isinstance(result.decision, Repaired) else None
+        own = result.decision if instead is None or instead.repair is None else work.decision
+        decision = monitor.in_mode(own, policy, instead)
+        if isinstance(decision, Blocked) and policy.repair.mode != "off":
+            decision = replace(decision, others=state.goes_on)
         body = decision_body(decision, role=work.role, work=work)
+        if result.note:
+            body["unrepaired"] = result.note
         if isinstance(decision, Held):
             body["held_at"] = float(monitor.clock())
         monitor.notary.write(
             "decision", run_id=self.run_id, call_id=work.call_id, body=body,
             ref=decision.hold_id if isinstance(decision, Held) else None, trim=trimmed,
         )  # fmt: skip
-        return work, decision, True
+        runs = result.work if isinstance(decision, Repaired) else work
+        return _Checked(work, runs, decision, lesson=result.lesson)
+
+    def _tried(self, work: Work, decision: Decision, began: float) -> Result:
+        """The decision with what a repair, or an offer that was taken, makes of it."""
+        taken = taken_offer(work, self._state, self._monitor)
+        if taken is not None:
+            return taken
+        if work.hold_id in self._state.approvals:
+            return Result(work, decision)  # a person let this very call run
+        earlier = self._state.earlier(work.name, work.call_id)
+        return repaired_step(work, decision, self._monitor, began, earlier)
 
     def _remembered(self, work: Work) -> Decision | None:
         """The earlier answer to the same call, while it still holds."""
@@ -271,7 +338,7 @@ class Session:
             return None  # another tool has taken the name
         if isinstance(decision, Held) and decision.hold_id in self._state.approvals:
             return None
-        if isinstance(decision, Allowed) and (
+        if isinstance(decision, (Allowed, Repaired)) and (
             decision.approved_by or record.status != "decided" or self._state.blind
         ):
             return None  # an approval is for one execution; what ran is a new call
@@ -284,24 +351,19 @@ class Session:
             return grant not in book.valid(self._monitor.policy.grants, now)
         return record.grant_changes != book.changes and isinstance(record.decision, Held)
 
-    def _answered(self, work: Work, decision: Decision) -> Decision:
-        """The decision, with a person's answer applied where it is a hold."""
-        if not isinstance(decision, Held):
-            return decision
-        return answered(decision, work, self._state, self._monitor)
-
-    def _commit(self, work: Work, decision: Decision) -> None:
+    def _commit(self, checked: _Checked) -> None:
+        asked, work, decision = checked.asked, checked.runs, checked.decision
         state, runs = self._state, not stopped(decision)
-        for name, risk in (work.risks if work.calibration is not None else {}).items():
+        for name, risk in (asked.risks if asked.calibration is not None else {}).items():
             state.peaks[name] = max(risk, state.peaks.get(name, 0.0))
         if not runs and len(state.records) > 2 * work.policy.limits.max_calls:
             return  # refused for their number: remembering them would be the damage
         record = Record(
-            work.argument_digest, decision if runs else slim(decision), work.spec,
+            asked.argument_digest, decision if runs else slim(decision), work.spec,
             self._output_floor(work), "decided" if runs else "refused", revision=work.revision,
             caused=runs and caused(work, decision),
             sensitive=any(leaf.sensitive or sensitive_file(leaf.value) for leaf in work.lineage),
-            grant=work.grant if isinstance(decision, Allowed) else None,
+            grant=work.grant if runs else None,
             grant_changes=state.grants.changes,
             charges=work.charges if runs else (),
         )  # fmt: skip
@@ -314,9 +376,14 @@ class Session:
             self._remember_sent(work)
         if isinstance(decision, Held):
             state.pending[decision.hold_id] = decision
+            if checked.lesson is not None:
+                state.lessons[decision.hold_id] = checked.lesson
         elif state.pending or state.approvals:
-            state.pending.pop(work.hold_id, None)
-            state.approvals.pop(work.hold_id, None)
+            state.pending.pop(asked.hold_id, None)
+            state.approvals.pop(asked.hold_id, None)
+            state.lessons.pop(asked.hold_id, None)
+        if isinstance(decision, Repaired):
+            self._monitor.lessons.learn(checked.lesson)
 
     def _output_floor(self, work: Work) -> Provenance:
         """What a call returns is no better than what it worked on, nor what it reads by name."""
@@ -338,7 +405,7 @@ class Session:
 
     def approve(
         self, hold_id: str, *, by: str, expires_in: float | None = None,
-        grant: bool | GrantTerms = False,
+        grant: bool | GrantTerms = False, offer: bool = False,
     ) -> AnsweredGrant | None:  # fmt: skip
         """A person lets a held call run once, with exactly the arguments that were shown.
 
@@ -351,13 +418,16 @@ class Session:
             grant: also let the very text that directed this call direct further ones, for the
                 rest of the session: the same tool and effect, to the same recipients, amounts up
                 to those held, or what the `GrantTerms` say instead.
+            offer: let what the hold offers run instead, exactly as it was shown; the next check of
+                the same call is then `Repaired`, and the call itself never runs.
 
         Returns:
             The grant, where one was wanted.
 
         Raises:
             ConfigurationError: no such hold is waiting in this session, it has expired, or
-                nothing can be granted for it (a rule holds such calls; the source is not known).
+                nothing can be granted for it (a rule holds such calls; the source is not known);
+                or nothing is offered, or only an offer may run, or a grant is wanted with one.
             LedgerError: the answer could not be recorded; nothing changed.
         """
         with self._lock:
@@ -365,13 +435,14 @@ class Session:
             held = self._state.pending.get(hold_id)
             if held is not None and is_late(held, self._state, now):
                 raise ConfigurationError(f"the hold {hold_id!r} has expired")
+            taken = _offer_of(held, offer, grant) if held is not None else None
             given = self._granted(held, grant, by, now) if held is not None else None
-            held = self._answer("approval", hold_id, by)
+            held = self._answer("approval", hold_id, by, taken)
             if given is not None:
                 self._note("grant", given, by, held)
                 self._state.grants.add(given)
             seconds = held.expires_in if expires_in is None else expires_in
-            self._state.approvals[hold_id] = Approval(by, now + seconds)
+            self._state.approvals[hold_id] = Approval(by, now + seconds, taken)
             return given
 
     def _granted(
@@ -434,14 +505,15 @@ class Session:
                     record.decision = blocked
             del self._state.pending[hold_id]
             self._state.approvals.pop(hold_id, None)
+            self._state.lessons.pop(hold_id, None)
 
-    def _answer(self, kind: str, hold_id: str, by: str) -> Held:
+    def _answer(self, kind: str, hold_id: str, by: str, taken: Repair | None = None) -> Held:
         held = self._state.pending.get(hold_id)
         if held is None:
             raise ConfigurationError(f"no call is held under {hold_id!r} in this session")
         self._monitor.notary.write(
             kind, run_id=self.run_id, call_id=held.call.node_id if held.call else None,
-            body={"tool": held.tool_name, "by": by}, ref=hold_id,
+            body={"tool": held.tool_name, "by": by, "offer": taken is not None}, ref=hold_id,
         )  # fmt: skip
         return held
 

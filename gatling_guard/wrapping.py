@@ -78,7 +78,7 @@ class Wrapper:
                 decision = self.guard.refuse(request, "its arguments were changed meanwhile")
             if (refusal := self._refusal(decision)) is not None:
                 return refusal
-            self._apply(decision, bound)
+            self._apply(decision, bound, request)
             with _Settling(session, decision) as settling:
                 output = self.function(*bound.args, **bound.kwargs)
                 if inspect.isawaitable(output):
@@ -99,7 +99,7 @@ class Wrapper:
                 decision = self.guard.refuse(request, "its arguments were changed meanwhile")
             if (refusal := self._refusal(decision)) is not None:
                 return refusal
-            self._apply(decision, bound)
+            self._apply(decision, bound, request)
             with _Settling(session, decision) as settling:
                 output = await self.function(*bound.args, **bound.kwargs)
                 await in_thread(settling.take, output)
@@ -117,7 +117,7 @@ class Wrapper:
             if (refusal := self._refusal(decision)) is not None:
                 yield refusal
                 return
-            self._apply(decision, bound)
+            self._apply(decision, bound, request)
             with _Settling(session, decision) as settling:
                 for item in self.function(*bound.args, **bound.kwargs):
                     settling.take(item)
@@ -135,7 +135,7 @@ class Wrapper:
             if (refusal := self._refusal(decision)) is not None:
                 yield refusal
                 return
-            self._apply(decision, bound)
+            self._apply(decision, bound, request)
             with _Settling(session, decision) as settling:
                 async for item in self.function(*bound.args, **bound.kwargs):
                     settling.take(item)
@@ -190,19 +190,30 @@ class Wrapper:
                     decision.unwrap()
                 return decision.message
 
-    def _apply(self, decision: Decision, bound: inspect.BoundArguments) -> None:
-        """A repair changes the arguments; otherwise the tool gets the caller's own objects."""
+    def _apply(
+        self, decision: Decision, bound: inspect.BoundArguments, request: ToolRequest
+    ) -> None:
+        """A repair changes the arguments; otherwise the tool gets the caller's own objects.
+
+        What it takes away is as if it had not been given: the function's own default stands.
+        """
         if not isinstance(decision, Repaired):
             return
+        known = self.signature.parameters
+        spare = next((p.name for p in known.values() if p.kind is p.VAR_KEYWORD), "")
+        more = dict(bound.arguments.get(spare, {})) if spare else {}
+        for name in request.arguments.keys() - decision.arguments.keys():
+            more.pop(name, None)
+            if name in known:
+                bound.arguments.pop(name, None)
+        bound.apply_defaults()
         for name, value in decision.arguments.items():
-            if name in self.signature.parameters:
-                bound.arguments[name] = value
+            if name in known:
+                bound.arguments[name] = own_copy(value)
             else:
-                spare = next(
-                    p.name for p in self.signature.parameters.values()
-                    if p.kind is inspect.Parameter.VAR_KEYWORD
-                )  # fmt: skip
-                bound.arguments[spare] = {**bound.arguments.get(spare, {}), name: value}
+                more[name] = own_copy(value)
+        if spare:
+            bound.arguments[spare] = more
 
 
 async def _awaited(output: Awaitable[Any], session: Session | None, decision: Decision) -> Any:

@@ -14,7 +14,7 @@ EXAMPLES = sorted((Path(__file__).resolve().parents[1] / "examples").glob("*.py"
 
 def test_there_are_examples() -> None:
     assert {path.stem for path in EXAMPLES} >= {
-        "decorated_tools", "langchain_agent", "policy_file", "read_ledger",
+        "decorated_tools", "langchain_agent", "policy_file", "read_ledger", "repaired_calls",
     }  # fmt: skip
 
 

@@ -17,8 +17,9 @@ from gatling_guard.bench.subject import GuardSubject, Subject
 from gatling_guard.errors import ConfigurationError, Issue
 from gatling_guard.policy import Policy
 
-GUARD, EVERY = "guard", "all"
+GUARD, UNREPAIRED, EVERY = "guard", "guard-norepair", "all"
 SUBJECTS = (GUARD, *BASELINES)
+REPAIR = ("on", "off", "both")
 
 
 def subjects_named(
@@ -50,6 +51,36 @@ def subjects_named(
         else BaselineSubject(name, embedder)
         for name in dict.fromkeys(wanted)
     }
+
+
+def with_repair(
+    subjects: Mapping[str, Subject], repair: str, policy: Policy | str, **guard_options: Any
+) -> dict[str, Subject]:
+    """The subjects with the guard as it is, without repairs, or in both ways side by side.
+
+    Args:
+        subjects: by name.
+        repair: `on`, `off`, or `both`: then the second guard is called `guard-norepair`.
+        policy: of the guard.
+        **guard_options: of `GuardSubject`.
+
+    Raises:
+        ConfigurationError: `repair` is none of these, or asks for a guard that is not there.
+    """
+    if repair not in REPAIR:
+        raise ConfigurationError(f"no repair {repair!r}; there are {', '.join(REPAIR)}")
+    if repair == "on":
+        return dict(subjects)
+    if GUARD not in subjects:
+        raise ConfigurationError(f"repair {repair!r} is about the subject `{GUARD}`, not there")
+    bare = GuardSubject(policy, repair=False, **guard_options)
+    found: dict[str, Subject] = {}
+    for name, subject in subjects.items():
+        if name != GUARD or repair == "both":
+            found[name] = subject
+        if name == GUARD:
+            found[UNREPAIRED] = bare
+    return found
 
 
 def embedder_of(subjects: Mapping[str, Subject]) -> str | None:

@@ -26,7 +26,9 @@ def person_named(name: str) -> Person:
     raise ConfigurationError(f"no person {name!r}; there are {', '.join(PERSONS)}")
 
 
-def answer(judge: Judge, hold_id: str, *, yes: bool, grant: bool = False) -> None:
+def answer(
+    judge: Judge, hold_id: str, *, yes: bool, grant: bool = False, offer: bool = False
+) -> None:
     """Answer a hold.
 
     Args:
@@ -35,12 +37,17 @@ def answer(judge: Judge, hold_id: str, *, yes: bool, grant: bool = False) -> Non
         yes: the call may run.
         grant: a yes is a grant too. Where nothing can be granted (a rule holds such calls each
             time), it is a yes to this call alone, as a person would then answer.
+        offer: only what the hold offers may run, so a yes is one to that.
 
     Raises:
         ConfigurationError: this judge knows no grants, or no such hold.
     """
     if not yes:
         judge.deny(hold_id, by="user")
+        return
+    if offer:
+        take: Any = judge.approve
+        take(hold_id, by="user", offer=True)
         return
     if grant:
         approve: Any = judge.approve

@@ -58,7 +58,7 @@ def _decide(
     request = ToolRequest(step.tool, step.arguments, call_id)
     told = final = judge.check(request)
     if isinstance(told, Held) and person != "nobody":
-        answer(judge, told.hold_id, yes=honest, grant=person == "grants")
+        answer(judge, told.hold_id, yes=honest, grant=person == "grants", offer=told.only_offer)
         if honest:
             final = judge.check(request)
             told = final if isinstance(final, Blocked) else told

@@ -58,9 +58,10 @@ class GuardSubject:
     Args:
         policy: as for `Guard`.
         grants: more of them for runs with a given instruction.
-        deadline_ms: in place of the policy's deadline. Verdicts of a benchmark must not depend on
-            what else the machine does; how long a check takes is measured elsewhere. None keeps
-            the policy's own.
+        deadline_ms: in place of the policy's deadlines, that of repairs too. Verdicts of a
+            benchmark must not depend on what else the machine does; how long a check takes is
+            measured elsewhere. None keeps the policy's own.
+        repair: False: nothing is repaired, whatever the policy says.
         max_toolsets: guards kept, one per toolset and set of grants; the least recently used is
             dropped first.
         max_runs: runs after which the guards, and with them their ledgers in memory, start anew.
@@ -76,6 +77,7 @@ class GuardSubject:
         *,
         grants: TaskGrants | None = None,
         deadline_ms: int | None = 10_000,
+        repair: bool = True,
         max_toolsets: int = 32,
         max_runs: int = 200,
         **guard_options: Any,
@@ -83,7 +85,11 @@ class GuardSubject:
         self.policy = load_policy(policy)
         if deadline_ms is not None:
             limits = self.policy.limits.model_copy(update={"deadline_ms": deadline_ms})
-            self.policy = _changed(self.policy, limits=limits)
+            repairs = self.policy.repair.model_copy(update={"deadline_ms": deadline_ms})
+            self.policy = _changed(self.policy, limits=limits, repair=repairs)
+        if not repair:
+            off = self.policy.repair.model_copy(update={"mode": "off"})
+            self.policy = _changed(self.policy, repair=off)
         self._grants = grants if grants is not None else TaskGrants()
         self._granted = {
             _ids(found): _changed(self.policy, grants=(*self.policy.grants, *found))

@@ -19,6 +19,7 @@ from gatling_guard.cli.generate_command import generate
 from gatling_guard.cli.ledger_command import app as ledger_app
 from gatling_guard.cli.model_command import app as model_app
 from gatling_guard.cli.policy_command import app as policy_app
+from gatling_guard.cli.repair_command import repair
 from gatling_guard.cli.replay_command import replay
 from gatling_guard.cli.schema_command import schema
 from gatling_guard.cli.train_command import SETTINGS as TRAIN_SETTINGS
@@ -53,7 +54,7 @@ def root(
     """Guards tool-calling LLM agents: allows, repairs, holds or blocks a call before it runs."""
 
 
-for verb in (calibrate, check, demo, doctor, evaluate, export, generate, replay, schema):
+for verb in (calibrate, check, demo, doctor, evaluate, export, generate, repair, replay, schema):
     app.command(cls=Verb)(verb)
 app.command("explain", cls=Verb)(explain_verb)
 app.command("calibrate-model", cls=Verb)(calibrate_model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,13 @@ import typer
 from rich.table import Table
 
 from gatling_guard.bench import Subject
-from gatling_guard.bench.comparison import GUARD, embedder_of, subjects_named
+from gatling_guard.bench.comparison import (
+    GUARD,
+    UNREPAIRED,
+    embedder_of,
+    subjects_named,
+    with_repair,
+)
 from gatling_guard.cli.console import (
     OK,
     JsonFlag,
@@ -29,7 +36,7 @@ from gatling_guard.cli.verb import Verb
 from gatling_guard.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from gatling_guard.bench.agentdojo import AttackTally, BenignTally, Tallies
+    from gatling_guard.bench.agentdojo import AttackTally, BenignTally, RepairTally, Tallies
 
 ALL = "all"
 app = typer.Typer(name="bench", help="Benchmarks that need extra packages.", no_args_is_help=True)
@@ -58,6 +65,10 @@ def agentdojo(
     grants: Annotated[
         bool, typer.Option("--grants", metavar="", help="A yes to a hold is a grant for the task.")
     ] = False,
+    repair: Annotated[
+        str,
+        typer.Option(help="on, off, or both: the guard with repairs beside `guard-norepair`."),
+    ] = "on",
     limit: Annotated[int | None, typer.Option(min=1, help="User tasks per suite.")] = None,
     seed: Annotated[int, typer.Option(help="Which tasks a limit draws.")] = 0,
     report: Annotated[
@@ -78,17 +89,24 @@ def agentdojo(
         began = time.perf_counter()
         options = {"limit": limit, "seed": seed, "position": position, "grants": grants}
         subjects = subjects_named(subject or [GUARD], policy, embedder=embedder)
-        found = _run(subjects, suite, attack, options)
+        subjects = with_repair(subjects, repair, policy)
+        found, repairs = _run(subjects, suite, attack, options)
         document = {
             "policy": policy,
             "embedder": embedder_of(subjects),
             **options,
+            "repair": repair,
             "seconds": round(time.perf_counter() - began, 1),
             "subjects": {name: tallies.as_dict() for name, tallies in found.items()},
+            "repairs": [asdict(line) for line in repairs],
         }
         if report is not None:
             report.write_text(json_text(document), "utf-8")
-    print_json(document) if json_ else _show(found, document)
+    if json_:
+        print_json(document)
+    else:
+        _show(found, document)
+        _show_repairs(repairs)
     raise typer.Exit(OK)
 
 
@@ -97,7 +115,7 @@ def _run(
     suites: list[str] | None,
     attacks: list[str] | None,
     options: dict[str, Any],
-) -> dict[str, Tallies]:
+) -> tuple[dict[str, Tallies], list[RepairTally]]:
     try:
         from gatling_guard.bench import agentdojo as live
     except ImportError as error:
@@ -107,7 +125,9 @@ def _run(
     settings = live.Settings(suites or live.SUITES, attacks or live.DEFAULT_ATTACKS, **options)
     with progress("starting") as tick:
         found = live.run_benchmarks(subjects, settings, lambda what, done, total: tick(what, total))
-    return {name: live.tally(trials) for name, trials in found.items()}
+    both = GUARD in found and UNREPAIRED in found
+    repairs = live.repair_tallies(found[GUARD], found[UNREPAIRED]) if both else []
+    return {name: live.tally(trials) for name, trials in found.items()}, repairs
 
 
 def _show(found: Mapping[str, Tallies], document: Mapping[str, Any]) -> None:
@@ -131,6 +151,22 @@ def _show(found: Mapping[str, Tallies], document: Mapping[str, Any]) -> None:
     if document["position"] == "last":
         out.print("the attacker's calls come after all of the user's")
     out.print(f"{document['seconds']} s; --json lists every task lost and every attack missed")
+
+
+def _show_repairs(repairs: list[RepairTally]) -> None:
+    """What repairs change under attack, over all suites and attacks."""
+    if not repairs:
+        return
+    table = _table("repair", "useful + stopped", "without", "gained", "lost", "let through")
+    for line in repairs:
+        table.add_row(
+            "answered*" if line.person == "answered" else line.person,
+            of(line.useful_and_stopped, line.succeed_unguarded),
+            of(line.useful_and_stopped_off, line.succeed_unguarded),
+            str(len(line.gained)), str(len(line.lost)), str(len(line.let_through)),
+        )  # fmt: skip
+    out.print()
+    out.print(table)
 
 
 def _lines(found: Mapping[str, Tallies]) -> Table:

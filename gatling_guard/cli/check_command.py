@@ -15,26 +15,24 @@ from gatling_guard.cli.console import (
     PolicyOption,
     cell,
     err,
-    of_file,
     out,
     print_json,
     print_note,
     print_rows,
-    read_text,
     reported,
     styled,
 )
-from gatling_guard.decision import Allowed, Decision, Repaired
-from gatling_guard.errors import InputError, PlanError, ToolSpecError
+from gatling_guard.cli.plan_file import read_plan_file
+from gatling_guard.decision import Allowed, Decision, Held, Repaired
 from gatling_guard.guard import Guard
-from gatling_guard.plan import parse_json, parse_plan
 
 
 def check(
     plan: Annotated[Path, typer.Argument(help="Plan as JSON (`-` for standard input).")],
     policy: PolicyOption = "standard",
     tools: Annotated[
-        Path | None, typer.Option(help="JSON list of tools (JSON Schema, OpenAI or MCP form).")
+        Path | None,
+        typer.Option(help="JSON list of tools (JSON Schema, OpenAI or MCP form), or traces."),
     ] = None,
     role: Annotated[str | None, typer.Option(help="Role of the policy.")] = None,
     instruction: Annotated[str | None, typer.Option(help="What the user asked for.")] = None,
@@ -44,32 +42,19 @@ def check(
 
     The file holds {"nodes": [...], "edges": [...]} and may hold "tools" and "instruction" too.
 
-    Exit codes: 0 the plan may run; 1 a call is held or blocked; 2 bad input.
+    Exit codes: 0 the plan may run as it is; 1 a call is held or blocked, or a repaired plan could
+    run instead; 2 bad input.
     """
     with reported(json_):
         guard = Guard(policy)
-        with of_file(plan, PlanError):
-            data = parse_json(read_text(plan))
-            if not isinstance(data, dict):
-                raise PlanError("must be an object")
-            listed, found = data.pop("tools", []), data.pop("instruction", None)
-            asked = parse_plan(data)
-        with of_file(tools or plan, ToolSpecError):
-            register_all(guard, parse_json(read_text(tools)) if tools is not None else listed)
-        decision = guard.check(asked, role=role, instruction=instruction or (found and str(found)))
-    refused = not isinstance(decision, (Allowed, Repaired))
+        file = read_plan_file(plan, tools, instruction)
+        file.register(guard)
+        decision = guard.check(file.plan, role=role, instruction=file.instruction)
+    refused = not isinstance(decision, Allowed)
     print_json(as_json(decision)) if json_ else _show(decision)
     if refused and not len(guard.catalog):
         err.print('hint: no tools were given: list them under "tools" in the plan, or use --tools')
     raise typer.Exit(REFUSED if refused else OK)
-
-
-def register_all(guard: Guard, listed: Any) -> None:
-    """Register the tools of a file."""
-    if not isinstance(listed, list):
-        raise InputError("must be a list of tools")
-    for tool in listed:
-        guard.register(tool)
 
 
 def as_json(decision: Decision) -> dict[str, Any]:
@@ -107,6 +92,11 @@ def _show(decision: Decision) -> None:
         out.print()
     total = f"energy {decision.energy.total:.1f}"
     out.print(f"plan: {styled(decision.action)}  ({total}, policy {decision.policy_digest[:8]})")
+    repair = decision.repair if isinstance(decision, Repaired) else getattr(decision, "offer", None)
+    if repair is not None:
+        out.print("offered:" if isinstance(decision, Held) else "repaired:")
+        for edit in repair.edits:
+            print_note(edit)
     if not decision.parts:
         for reason in decision.reasons:
             print_note(reason)

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gatling_guard.errors import GatlingError, InputError, Issue, PlanError, ToolSpecError
+from gatling_guard.report.words import counted as counted
 
 OK, REFUSED, USAGE, PARTIAL = 0, 1, 2, 3
 """0 done and nothing refused; 1 a call or check was refused (held, blocked, tampered, uncovered);
@@ -97,11 +98,6 @@ def _escape(text: str) -> str:
 def plain(text: object) -> str:
     """Text from outside, safe to print with rich."""
     return _escape(str(text))
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 trace`, `2 traces`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def print_rows(table: Table, notes: Sequence[Sequence[str]], *, above: bool = False) -> None:

@@ -179,12 +179,19 @@ def _show_decisions(rows: list[dict[str, Any]]) -> None:
         shown = ", ".join(str(value) for value in arguments.values())
         energy = f"{row['energy']['total']:.1f}"
         table.add_row(who, styled(row["action"]), energy, cell(f"{name}({shown})"))
-    print_rows(table, [row["reasons"][:1] if row["action"] != "allow" else [] for row in rows])
+    print_rows(table, [_notes(row) for row in rows])
     out.print(
         "\nA held call waits until a person approves or denies it. The reasons are for the "
         "operator: the model is only told that the call was not executed.\n",
         style="dim",
     )
+
+
+def _notes(row: dict[str, Any]) -> list[str]:
+    """Why a call was not simply allowed; for a repair the first reason is what was changed."""
+    offer = row.get("offer") or {}
+    offered = [f"offered instead: {'; '.join(offer['edits'])}"] if offer else []
+    return [*row["reasons"][:1], *offered] if row["action"] != "allow" else []
 
 
 def _show_worlds(bare: World, safe: World, held: list[dict[str, Any]]) -> None:

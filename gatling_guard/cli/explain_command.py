@@ -9,26 +9,23 @@ import typer
 
 from gatling_guard.bench import find_toolsets
 from gatling_guard.catalog import Catalog
-from gatling_guard.cli.check_command import register_all
 from gatling_guard.cli.console import (
     OK,
     JsonFlag,
     PolicyOption,
     err,
-    of_file,
     out,
     plain,
     print_json,
-    read_text,
     reported,
 )
+from gatling_guard.cli.plan_file import read_plan_file
 from gatling_guard.cli.replay_command import ToolsetsOption
 from gatling_guard.decision import Allowed, Repaired
-from gatling_guard.errors import ConfigurationError, Issue, PlanError, ToolSpecError
+from gatling_guard.errors import ConfigurationError, Issue
 from gatling_guard.guard import Guard
 from gatling_guard.ledger import Ledger
 from gatling_guard.pipeline import ToolRequest
-from gatling_guard.plan import parse_json, parse_plan
 from gatling_guard.policy import load_policy
 from gatling_guard.report import (
     Explanation,
@@ -69,7 +66,7 @@ def explain_verb(
     toolsets: ToolsetsOption = None,
     plan: Annotated[Path | None, typer.Option(help="A whole plan as JSON, as for `check`.")] = None,
     policy: PolicyOption = "standard",
-    tools: Annotated[Path | None, typer.Option(help="For --plan: JSON list of tools.")] = None,
+    tools: Annotated[Path | None, typer.Option(help="For --plan: JSON list, or traces.")] = None,
     role: Annotated[str | None, typer.Option(help="For --plan: role of the policy.")] = None,
     instruction: Annotated[
         str | None, typer.Option(help="For --plan: what the user asked for.")
@@ -159,13 +156,7 @@ def _from_plan(
     path: Path, tools: Path | None, policy: str, role: str | None, instruction: str | None
 ) -> Explanation:
     guard = Guard(policy)
-    with of_file(path, PlanError):
-        data = parse_json(read_text(path))
-        if not isinstance(data, dict):
-            raise PlanError("must be an object")
-        listed, said = data.pop("tools", []), data.pop("instruction", None)
-        asked = parse_plan(data)
-    with of_file(tools or path, ToolSpecError):
-        register_all(guard, parse_json(read_text(tools)) if tools is not None else listed)
-    decision = guard.check(asked, role=role, instruction=instruction or (said and str(said)))
+    file = read_plan_file(path, tools, instruction)
+    file.register(guard)
+    decision = guard.check(file.plan, role=role, instruction=file.instruction)
     return explain(decision, ledger=guard.ledger)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from gatling_guard.energy.facts import EnergyFacts
 from gatling_guard.energy.types import Share
 from gatling_guard.rules import shown
+from gatling_guard.trace import Authority
 
 BUDGETS = {
     "limit": 100, "count": 100, "size": 100, "top": 100, "max": 100, "results": 100, "rows": 100,
@@ -36,7 +37,7 @@ def scope(facts: EnergyFacts) -> Iterator[Share]:
     for leaf in facts.lineage:
         if leaf.named or isinstance(leaf.value, bool) or not isinstance(leaf.value, (int, float)):
             continue
-        budget = _budget(facts, leaf.argument, properties.get(leaf.argument))
+        budget = minimal_budget(facts.authority, leaf.argument, properties.get(leaf.argument))
         if budget is not None and leaf.value > budget:
             value = PER_LOG * math.log(leaf.value / budget)
             reason = f"{shown(leaf.argument)}={leaf.value} over {budget}"
@@ -48,12 +49,19 @@ def scope(facts: EnergyFacts) -> Iterator[Share]:
             yield facts.share("scope", "excess", value, f"{name} lists {len(listed)} values")
 
 
-def _budget(facts: EnergyFacts, name: str, schema: object) -> float | None:
+def minimal_budget(authority: Authority, name: str, schema: object) -> float | None:
+    """The most that an argument needs; None where its name says no amount, or all is wanted.
+
+    Args:
+        authority: who may have said how much.
+        name: of the argument.
+        schema: of the argument, in the tool's own schema.
+    """
     words = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower())
     known = next((BUDGETS[word] for word in reversed(words) if word in BUDGETS), None)
     if known is None:
         return None
-    said = facts.authority.budget("days" if words[-1] in _PERIODS else "limit")
+    said = authority.budget("days" if words[-1] in _PERIODS else "limit")
     if said.unbounded:
         return None
     if said.value is not None:

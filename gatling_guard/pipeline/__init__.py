@@ -3,12 +3,15 @@
 from gatling_guard.pipeline.calibrated import Calibrated
 from gatling_guard.pipeline.deadline import DeadlineExceeded, DeadlineRunner, Ticket
 from gatling_guard.pipeline.grants import GrantBook, answered_grant, grant_body
-from gatling_guard.pipeline.holds import answered, is_late
+from gatling_guard.pipeline.holds import answered, is_late, taken_offer
 from gatling_guard.pipeline.learned import SPARE, Learned, LearnedParts
+from gatling_guard.pipeline.lessons import Lesson, Lessons
 from gatling_guard.pipeline.monitor import Monitor, recast
 from gatling_guard.pipeline.notary import Notary
 from gatling_guard.pipeline.outputs import error_text, output_value
 from gatling_guard.pipeline.receipt import decision_body, outcome_body, plan_body, trimmed
+from gatling_guard.pipeline.repair_step import Result, repaired_step
+from gatling_guard.pipeline.repairing import RESERVE
 from gatling_guard.pipeline.stages import (
     STAGES,
     VERSION,
@@ -30,6 +33,7 @@ from gatling_guard.pipeline.warm import warm_up
 from gatling_guard.pipeline.whole import check_plan
 
 __all__ = [
+    "RESERVE",
     "SPARE",
     "STAGES",
     "VERSION",
@@ -40,9 +44,12 @@ __all__ = [
     "GrantBook",
     "Learned",
     "LearnedParts",
+    "Lesson",
+    "Lessons",
     "Monitor",
     "Notary",
     "Record",
+    "Result",
     "SessionState",
     "Stage",
     "Ticket",
@@ -61,9 +68,11 @@ __all__ = [
     "output_value",
     "plan_body",
     "recast",
+    "repaired_step",
     "rule_facts",
     "slim",
     "stopped",
+    "taken_offer",
     "trimmed",
     "warm_up",
 ]

@@ -6,34 +6,79 @@ ledger knows what other processes, and earlier lives of this one, did with the h
 
 from __future__ import annotations
 
-from gatling_guard.decision import Allowed, Blocked, Decision, Held
+from gatling_guard.decision import Allowed, Blocked, Decision, Held, Repaired
 from gatling_guard.pipeline.monitor import Monitor, recast
+from gatling_guard.pipeline.repair_step import Result, again, as_repaired, decided_again
 from gatling_guard.pipeline.stages import Work, opaque_code
-from gatling_guard.pipeline.state import SessionState
+from gatling_guard.pipeline.state import Approval, SessionState
+from gatling_guard.plan import ToolCall
 
 
-def answered(held: Held, work: Work, state: SessionState, monitor: Monitor) -> Decision:
-    """`Allowed` for the one caller that may run the call now; else still held, or blocked.
+def answered(result: Result, work: Work, state: SessionState, monitor: Monitor) -> Result:
+    """What a person's answers make of a check: who may run the call now, once.
+
+    Args:
+        result: what the check came to.
+        work: the call as it was asked for; answers are bound to it.
+        state: the answers of this session.
+        monitor: its ledger knows those of others.
 
     Raises:
         LedgerError: the ledger cannot be read or written; the call must not run.
     """
+    decision, approval = result.decision, state.approvals.get(work.hold_id)
+    if not isinstance(decision, (Held, Repaired)):
+        return result
     ledger, now = monitor.notary.ledger, monitor.clock()
-    entries = ledger.find(held.hold_id)
+    entries = ledger.find(work.hold_id)
     kinds = {entry.kind for entry in entries}
     if "denial" in kinds:
-        return _blocked(held, "hold.denied: a person said no")
+        return Result(work, _blocked(decision, "hold.denied: a person said no"))
     if "execution" in kinds:
-        return _blocked(held, "hold.used: approved and run before")
+        return Result(work, _blocked(decision, "hold.used: approved and run before"))
     times = [e.body["held_at"] for e in entries if isinstance(e.body.get("held_at"), float)]
-    state.held_at[held.hold_id] = min([now, *times])
-    approval = state.approvals.get(held.hold_id)
-    if approval is None or now > approval.expires_at or is_late(held, state, now):
-        return held
-    body = {"tool": work.name, "approved_by": approval.by}
-    if not ledger.claim(held.hold_id, run_id=work.run_id, call_id=work.call_id, body=body):
-        return _blocked(held, "hold.used: approved and run before")
-    return recast(Allowed, held, approved_by=approval.by, why=f"hold.approved: by {approval.by}")
+    if isinstance(decision, Held):
+        state.held_at[work.hold_id] = min([now, *times])
+    taken = isinstance(decision, Repaired) and decision.approved_by is not None
+    itself = isinstance(decision, Held) and not decision.only_offer
+    if approval is None or not (taken or itself) or taken is not bool(approval.offer):
+        return result
+    if not _counts(approval, work, state, now):
+        return result if itself else Result(work, _blocked(decision, "hold.expired: too late"))
+    body = {"tool": work.name, "approved_by": approval.by, "offer": taken}
+    if not ledger.claim(work.hold_id, run_id=work.run_id, call_id=work.call_id, body=body):
+        return Result(work, _blocked(decision, "hold.used: approved and run before"))
+    if taken:
+        return result
+    why = f"hold.approved: by {approval.by}"
+    return Result(work, recast(Allowed, decision, approved_by=approval.by, why=why))
+
+
+def taken_offer(work: Work, state: SessionState, monitor: Monitor) -> Result | None:
+    """The offer that a person took, decided on once more: the rules have the last word.
+
+    None where he took none, or it has expired.
+    """
+    approval = state.approvals.get(work.hold_id)
+    if approval is None or approval.offer is None or work.decision is None:
+        return None
+    if not _counts(approval, work, state, monitor.clock()):
+        return None
+    assert isinstance(approval.offer.repaired, ToolCall)
+    repaired = again(work, approval.offer.repaired.arguments)
+    decided = decided_again(repaired, monitor)
+    if not isinstance(decided, (Allowed, Held)):
+        return Result(work, _blocked(work.decision, "hold.offer: it may not run any more"))
+    return Result(
+        repaired, as_repaired(work.decision, approval.offer, by=approval.by),
+        lesson=state.lessons.get(work.hold_id),
+    )  # fmt: skip
+
+
+def _counts(approval: Approval, work: Work, state: SessionState, now: float) -> bool:
+    """Whether an answer is still in time."""
+    first, lasts = state.held_at.get(work.hold_id, now), work.policy.limits.hold_expires_s
+    return now <= approval.expires_at and now <= first + lasts
 
 
 def is_late(held: Held, state: SessionState, now: float) -> bool:
@@ -41,5 +86,5 @@ def is_late(held: Held, state: SessionState, now: float) -> bool:
     return now > state.held_at.get(held.hold_id, now) + held.expires_in
 
 
-def _blocked(held: Held, why: str) -> Decision:
-    return recast(Blocked, held, code=opaque_code(held.decision_id), why=why)
+def _blocked(decision: Decision, why: str) -> Decision:
+    return recast(Blocked, decision, code=opaque_code(decision.decision_id), why=why)

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from gatling_guard.catalog import ToolSpec
+from gatling_guard.catalog import Effect, ToolSpec
 from gatling_guard.energy import CAPS, TERMS, Energy, EnergyFacts, Share
 from gatling_guard.energy.attribution import Attribution, Latents, LearnedEnergy
 from gatling_guard.errors import ConfigurationError
@@ -270,7 +270,11 @@ def attribution(work: Work) -> None:
 
 
 def _can_harm(spec: ToolSpec | None) -> bool:
-    return spec is not None and (spec.profile.effect.side_effect or spec.profile.egress)
+    """A read that changes something (marks mails as read, draws a number) does so for anybody."""
+    if spec is None:
+        return False
+    effect = spec.profile.effect
+    return effect.side_effect or spec.profile.egress or effect is Effect.STATE_CHANGING_READ
 
 
 def latents(work: Work) -> Latents | None:

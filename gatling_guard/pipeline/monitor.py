@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gatling_guard.catalog import Catalog, ToolSpec, declare, infer_profile
-from gatling_guard.decision import Allowed, Blocked, Decision, Held
+from gatling_guard.decision import Allowed, Blocked, Decision, Held, Repaired
 from gatling_guard.energy import Composite
 from gatling_guard.pipeline.calibrated import Calibrated
 from gatling_guard.pipeline.deadline import DeadlineRunner
 from gatling_guard.pipeline.learned import Learned
+from gatling_guard.pipeline.lessons import Lessons
 from gatling_guard.pipeline.notary import Notary
 from gatling_guard.pipeline.stages import Stage, Work, opaque_code
 from gatling_guard.pipeline.state import ToolRequest
@@ -56,6 +57,8 @@ class Monitor:
     """Loaded by the first session."""
     calibrated: Calibrated = field(default_factory=Calibrated)
     """The user's own thresholds for them."""
+    lessons: Lessons = field(default_factory=Lessons)
+    """Repairs that helped before."""
     _specs: dict[tuple[int, str, str], ToolSpec | None] = field(default_factory=dict)
 
     @property
@@ -91,6 +94,14 @@ class Monitor:
         before, self.policy = self.policy, policy
         body = {"policy": policy.digest, "before": before.digest}
         self.notary.write_later("policy", run_id="-", call_id=None, body=body)
+
+    def keep_lessons(self) -> None:
+        """Write the memory of repairs where it has a file. Never raises; a fault is recorded."""
+        try:
+            self.lessons.save()
+        except OSError as error:
+            body = {"error": f"repairs not saved: {type(error).__name__}: {error}"[:20_000]}
+            self.notary.write_later("error", run_id="-", call_id=None, body=body)
 
     def refused(self, error: Exception) -> None:
         """Record that a new policy cannot be used; the old one stays in force."""
@@ -144,11 +155,19 @@ class Monitor:
             uncalibrated=self.calibrated.unused(*named), **counts,
         )  # fmt: skip
 
-    def in_mode(self, decision: Decision, policy: Policy) -> Decision:
-        """In shadow mode everything runs, and `would` says what would have been decided."""
+    def in_mode(
+        self, decision: Decision, policy: Policy, instead: Repaired | None = None
+    ) -> Decision:
+        """In shadow mode everything runs, and `would` says what would have been decided.
+
+        Args:
+            decision: on the call, or plan, as it came.
+            policy: which may say the mode.
+            instead: the repair of it that runs outside of shadow mode.
+        """
         if not (policy.mode == "shadow" if self.shadow is None else self.shadow):
-            return decision
-        would = None if isinstance(decision, Allowed) else decision
+            return decision if instead is None else instead
+        would = instead or (None if isinstance(decision, Allowed) else decision)
         return recast(Allowed, decision, mode="shadow", would=would)
 
     def failed(
@@ -196,8 +215,8 @@ def _unread(request: ToolRequest, call_id: str | None) -> ToolCall:
 
 
 def recast(
-    kind: type[Allowed] | type[Blocked] | type[Held], decision: Decision, *, why: str = "",
-    **fields: Any,
+    kind: type[Allowed] | type[Blocked] | type[Held] | type[Repaired], decision: Decision, *,
+    why: str = "", **fields: Any,
 ) -> Decision:  # fmt: skip
     """The same findings as another kind of decision."""
     return kind(

@@ -11,20 +11,21 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gatling_guard.catalog import ToolProfile
-from gatling_guard.decision import Allowed, Decision, Held, Repaired
+from gatling_guard.decision import Allowed, Decision, Held, Repair, Repaired
 from gatling_guard.energy import Energy, Share
 from gatling_guard.ledger import CallSecrets, shown_path
 from gatling_guard.pipeline.excerpt import around, cut
 from gatling_guard.pipeline.grounds import grounds
 from gatling_guard.pipeline.learned import attribution_body
 from gatling_guard.pipeline.stages import VERSION, Work
-from gatling_guard.plan import ExecutionPlan
+from gatling_guard.plan import ExecutionPlan, ToolCall, digest
 from gatling_guard.policy import as_receipt
 from gatling_guard.rules import shown
 from gatling_guard.trace import Lineage, Origin
 
 Body = dict[str, Any]
 Hide = Callable[[str], str]
+Bind = Callable[[str], str]
 
 MAX_LEAVES = 64
 QUOTED = 12
@@ -44,7 +45,9 @@ _VALUE, _TEXT = 120, 240
 """Characters kept of a value and of a reason in a share or a sentence of the user."""
 
 
-def decision_body(decision: Decision, *, role: str | None, work: Work | None = None) -> Body:
+def decision_body(
+    decision: Decision, *, role: str | None, work: Work | None = None, bind: Bind = digest
+) -> Body:
     """The receipt of one decision: enough to explain it, and to see that it was the same one.
 
     Reasons, findings and quotes repeat the call; in them every value that an argument with a
@@ -54,7 +57,9 @@ def decision_body(decision: Decision, *, role: str | None, work: Work | None = N
         decision: of one call, or of a whole plan (`plan_body` adds its parts).
         role: the role it was decided for.
         work: what the stages found, for the user's words and the thresholds.
+        bind: MAC under the ledger's key; that of the work, where there is one.
     """
+    bind = work.bind if work is not None else bind
     call = decision.call
     hide = CallSecrets(_given(decision)).hide
     body: Body = {
@@ -98,17 +103,57 @@ def decision_body(decision: Decision, *, role: str | None, work: Work | None = N
         body["would"] = decision.would.action if decision.would else None
     if isinstance(decision, Repaired):
         body["edits"] = [hide(edit) for edit in decision.edits]
+        body["approved_by"] = decision.approved_by
+        if decision.repair is not None:
+            body["repair"] = repair_body(decision.repair, hide, bind)
     if isinstance(decision, Held):
         body["hold_id"] = decision.hold_id
+        if decision.offer is not None:
+            body["offer"] = repair_body(decision.offer, hide, bind)
+            body["only_offer"] = decision.only_offer
+    would = decision.would if isinstance(decision, Allowed) else None
+    if isinstance(would, Repaired) and would.repair is not None:
+        body["repair"] = repair_body(would.repair, hide, bind)
     # Last, because the ledger reads so many characters and no more: a long argument must not
     # crowd out the reasons for which it was refused.
     body["arguments"] = call.arguments if call else {}
     return body
 
 
-def plan_body(decision: Decision, works: Sequence[Work], *, role: str | None) -> Body:
+def repair_body(repair: Repair, hide: Hide, bind: Bind) -> Body:
+    """What was changed, without the values; before and after are known by their MACs alone.
+
+    The arguments of the original are not kept: what is taken out of a call is often the very thing
+    that should be nowhere.
+    """
+    return {
+        "edits": [hide(edit) for edit in repair.edits],
+        "kinds": [str(edit.get("kind", "")) for edit in repair.machine],
+        "places": [
+            [str(edit.get("node_id", "")), shown_path(str(edit.get("where", "")))]
+            for edit in repair.machine
+        ],
+        "holds": list(repair.holds),
+        "cost": repair.cost,
+        "similarity": repair.similarity,
+        "minimal": repair.minimal,
+        "explored": repair.explored,
+        "ms": round(1000 * repair.seconds, 3),
+        "energy": repair.energy,
+        "before": bind(_identified(repair.original)),
+        "after": bind(_identified(repair.repaired)),
+    }
+
+
+def _identified(subject: ToolCall | ExecutionPlan) -> str:
+    if isinstance(subject, ToolCall):
+        return subject.argument_digest
+    return digest(subject.model_dump(mode="json"))
+
+
+def plan_body(decision: Decision, works: Sequence[Work], *, role: str | None, bind: Bind) -> Body:
     """The receipt of a whole plan: its own, its calls, and the data flow between them."""
-    body = decision_body(decision, role=role)
+    body = decision_body(decision, role=role, bind=bind)
     del body["lineage"], body["arguments"]  # the parts have them
     # The plan's own: its energy need not be the sum of what its calls have each for itself.
     hide = CallSecrets(_given(decision)).hide
@@ -116,7 +161,11 @@ def plan_body(decision: Decision, works: Sequence[Work], *, role: str | None) ->
     body["calls"] = [part.action for part in decision.parts]
     by_node = {work.call_id: work for work in works}
     ranked = sorted(decision.parts, key=_rank)[:MAX_PARTS]
-    body["edges"] = _edges_body(decision.plan) if decision.plan else []
+    asked = decision.plan
+    if isinstance(decision, Repaired) and decision.repair is not None:
+        original = decision.repair.original  # the parts are on its calls: why it was changed
+        asked = original if isinstance(original, ExecutionPlan) else asked
+    body["edges"] = _edges_body(asked) if asked else []
     body["parts"] = [
         _part_body(part, by_node.get(part.call.node_id), role, at < DETAILED)
         for at, part in enumerate(ranked)
@@ -162,18 +211,19 @@ def _part_body(part: Decision, work: Work | None, role: str | None, detailed: bo
 
 
 def _edges_body(plan: ExecutionPlan) -> list[list[Any]]:
-    """Source, target, argument."""
-    return [
-        [edge.source, edge.target, shown_path(edge.argument or "")]
-        for edge in plan.edges[:MAX_EDGES]
-    ]
+    """Source, target, argument; along a temporal edge nothing flows."""
+    flows = [edge for edge in plan.edges if edge.kind != "temporal"]
+    return [[e.source, e.target, shown_path(e.argument or "")] for e in flows[:MAX_EDGES]]
 
 
 def _given(decision: Decision) -> Any:
-    """The arguments that the texts of a decision may quote; of a plan, those of all its calls."""
-    if decision.call is not None:
-        return decision.call.arguments
-    return [part.call.arguments for part in decision.parts if part.call is not None]
+    """The arguments that the texts of a decision may quote: of all its calls, before and after."""
+    repair = decision.offer if isinstance(decision, Held) else getattr(decision, "repair", None)
+    subjects = (repair.original, repair.repaired) if isinstance(repair, Repair) else ()
+    calls = [decision.call, *(part.call for part in decision.parts)]
+    for subject in subjects:
+        calls += [subject] if isinstance(subject, ToolCall) else subject.nodes
+    return [call.arguments for call in calls if call is not None]
 
 
 def _profile_body(profile: ToolProfile) -> Body:

@@ -223,17 +223,19 @@ class RivalIndex:
 
     def _call(self, text: str) -> Floats:
         """The row of a call; that of the last one is kept, since a check asks twice."""
-        if self._last is None or self._last[0] != text:
-            self._last = text, self._scorer.embed_calls([text])[0]
-        return self._last[1]
+        last = self._last
+        if last is None or last[0] != text:
+            self._last = last = text, self._scorer.embed_calls([text])[0]
+        return last[1]
 
     def _tool(self, text: str) -> Floats:
         """The row of a tool's text, kept: an agent has few tools."""
-        if text not in self._tools:
+        row = self._tools.get(text)
+        if row is None:
             if len(self._tools) >= MAX_TOOLS:
                 self._tools.clear()
-            self._tools[text] = self._scorer.embed_calls([text])[0]
-        return self._tools[text]
+            row = self._tools[text] = self._scorer.embed_calls([text])[0]
+        return row
 
     def message(self, call: str) -> str:
         """The user's message that is nearest to a call, "" where he said nothing."""

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from gatling_guard.catalog import ToolSpec
-from gatling_guard.decision import Allowed, Blocked, Decision, Held
+from gatling_guard.decision import Allowed, Blocked, Decision, Held, Repaired
 from gatling_guard.energy import Composite, Energy, EnergyFacts
 from gatling_guard.errors import InputError
 from gatling_guard.pipeline.grants import GrantBook
@@ -121,7 +121,7 @@ class Work:
 
         That it can be undone is no reason then to let it run.
         """
-        return not self.asked and _steered(self) >= 1.0
+        return not self.asked and steered(self) >= 1.0
 
     @property
     def hold_id(self) -> str:
@@ -305,7 +305,7 @@ def _convicted(work: Work) -> bool:
     return work.energy.kinds().get("learned", 0.0) >= bands.hold_reversible_from
 
 
-def _steered(work: Work) -> float:
+def steered(work: Work) -> float:
     """The energy of untrusted text that asks for the call; a note that nobody did is none."""
     shares = work.energy.shares
     return sum(s.value for s in shares if s.term == "hierarchy" and s.edge is not None)
@@ -313,8 +313,8 @@ def _steered(work: Work) -> float:
 
 def caused(work: Work, decision: Decision) -> bool:
     """Whether untrusted content is why this call runs, and no person looked at it."""
-    seen = isinstance(decision, Allowed) and decision.approved_by is not None
-    return not seen and _steered(work) >= work.policy.energy.allow_below
+    seen = isinstance(decision, (Allowed, Repaired)) and decision.approved_by is not None
+    return not seen and steered(work) >= work.policy.energy.allow_below
 
 
 def reasons_of(work: Work, why: str) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from gatling_guard.catalog import ToolSpec
-from gatling_guard.decision import Blocked, Decision, Held
+from gatling_guard.decision import Blocked, Decision, Held, Repair
 from gatling_guard.pipeline.grants import GrantBook
+from gatling_guard.pipeline.lessons import Lesson
 from gatling_guard.pipeline.outputs import output_value
 from gatling_guard.plan import Edge, ExecutionPlan, Provenance, ToolCall
 from gatling_guard.policy import Grant
@@ -46,6 +47,8 @@ class Approval:
 
     by: str
     expires_at: float
+    offer: Repair | None = None
+    """What may run instead of the call; None: the call itself."""
 
 
 _COMPLETES = word_set(
@@ -103,6 +106,8 @@ class SessionState:
     edges: list[Edge] = field(default_factory=list)
     pending: dict[str, Held] = field(default_factory=dict)
     """Holds that nobody has answered yet, by hold id."""
+    lessons: dict[str, Lesson] = field(default_factory=dict)
+    """Of the offers that wait, by hold id."""
     approvals: dict[str, Approval] = field(default_factory=dict)
     tool_calls: dict[str, int] = field(default_factory=dict)
     """Calls per tool that were not refused."""
@@ -141,6 +146,16 @@ class SessionState:
         if literals != self.literals:
             self.literals = literals
             self.authority = Authority.of(self.instructions, self.system, literals)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether any call was let through."""
+        return any(count > 0 for count in self.tool_calls.values())
+
+    def earlier(self, name: str, call_id: str) -> tuple[ToolCall, ...]:
+        """Other calls of a tool that were let through."""
+        nodes = (r.node for known, r in self.records.items() if known != call_id)
+        return tuple(node for node in nodes if node is not None and node.tool_name == name)
 
     def next_call_id(self) -> str:
         """An id for a call whose framework has none; taken once it is added."""

@@ -34,6 +34,7 @@ from gatling_guard.policy.patterns import (
     pattern_work,
     search,
 )
+from gatling_guard.policy.repair import RepairKind, Repairs, RepairVerdict, ToolRepair
 from gatling_guard.policy.watch import PolicyFile
 
 __all__ = [
@@ -55,7 +56,11 @@ __all__ = [
     "OnError",
     "Policy",
     "PolicyFile",
+    "RepairKind",
+    "RepairVerdict",
+    "Repairs",
     "Role",
+    "ToolRepair",
     "ToolRule",
     "as_receipt",
     "full_match",

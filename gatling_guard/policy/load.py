@@ -27,6 +27,7 @@ from gatling_guard.policy.model import (
     ToolRule,
 )
 from gatling_guard.policy.patterns import hint
+from gatling_guard.policy.repair import Repairs, ToolRepair
 from gatling_guard.policy.source import Place, Source, dotted, from_mapping, read_file
 
 BUILTIN = ("standard", "strict")
@@ -46,6 +47,8 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     ("energy",): EnergyBounds,
     ("limits",): Limits,
     ("on_error",): OnError,
+    ("repair",): Repairs,
+    ("repair", "tools", "*"): ToolRepair,
 }
 
 

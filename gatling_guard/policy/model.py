@@ -45,6 +45,7 @@ from gatling_guard.policy.fields import (
 from gatling_guard.policy.flows import TIERS
 from gatling_guard.policy.grants import Grant
 from gatling_guard.policy.patterns import glob_match
+from gatling_guard.policy.repair import Repairs
 
 
 class _Section(BaseModel):
@@ -207,6 +208,7 @@ class Policy(_Section):
     boundary: Boundary = Field(default_factory=Boundary)
     energy: EnergyBounds = Field(default_factory=EnergyBounds)
     limits: Limits = Field(default_factory=Limits)
+    repair: Repairs = Field(default_factory=Repairs)
     require_session: Flag = False
 
     @field_validator("default_role")

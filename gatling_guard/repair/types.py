@@ -40,8 +40,13 @@ class Draft:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of calls, edges and holds; two drafts with the same one are the same."""
-        return digest([self.plan.model_dump(mode="json"), sorted(self.holds)])
+        """SHA-256 of calls, edges and holds; two drafts with the same one are the same.
+
+        Each call keeps its own hash, so that a draft costs what an edit changed.
+        """
+        calls = [[node.node_id, node.content_hash] for node in self.plan.nodes]
+        edges = [[e.source, e.target, e.argument, e.output, e.kind] for e in self.plan.edges]
+        return digest([calls, edges, sorted(self.holds)])
 
 
 class Edit(Protocol):

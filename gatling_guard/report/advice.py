@@ -49,7 +49,22 @@ def advise(found: Explanation) -> tuple[Advice, ...]:
 def _answer(found: Explanation) -> Iterator[Advice]:
     if not found.hold_id or found.mode != "enforce" or found.approved_by or _answered(found):
         return
+    only = found.repair is not None and found.repair.only
+    if found.repair is not None and found.repair.offered:
+        yield Advice(
+            "Let the repaired call run instead",
+            "It runs once, as offered above, when the same call is proposed again; the call itself "
+            "does not.",
+            f'session.approve("{found.hold_id}", by="your name", offer=True)',
+        )
     directed = any(s.quote for leaf in found.arguments for s in leaf.sources)
+    if not only:
+        yield from _once(found, directed)
+    yield Advice("Refuse it", "", f'session.deny("{found.hold_id}", by="your name")')
+
+
+def _once(found: Explanation, directed: bool) -> Iterator[Advice]:
+    """The call itself may run, with or without further ones."""
     quotes = " Whoever wrote what is quoted above may want this call." if directed else ""
     yield Advice(
         "Approve it once",
@@ -64,7 +79,6 @@ def _answer(found: Explanation) -> Iterator[Advice]:
             "Only if that text may steer the agent.",
             f'session.approve("{found.hold_id}", by="your name", grant=True)',
         )
-    yield Advice("Refuse it", "", f'session.deny("{found.hold_id}", by="your name")')
 
 
 def _answered(found: Explanation) -> bool:

@@ -58,7 +58,7 @@ def selected(nodes: Sequence[Node], links: Sequence[Link], focus: str) -> list[N
     return found or list(nodes[:FEW])
 
 
-def placed(nodes: Sequence[Node], links: Iterable[Link]) -> Layout:
+def placed(nodes: Sequence[Node], links: Iterable[Link], wide: float = WIDE) -> Layout:
     """Lay out a drawing; equal input gives equal output."""
     names = [node.id for node in nodes]
     known = set(names)
@@ -77,9 +77,9 @@ def placed(nodes: Sequence[Node], links: Iterable[Link]) -> Layout:
             layers[depth[name]].append(name)
     chains = _with_bends(layers, depth, forward)
     slots = _slots(layers, chains)
-    found = Layout(downwards=_turned(layers, slots))
+    found = Layout(downwards=_turned(layers, slots, wide))
     _draw(found, layers, slots, known)
-    _loose(found, [name for name in names if name not in linked])
+    _loose(found, [name for name in names if name not in linked], wide)
     _route(found, layers, slots, chains, known)
     for pair in pairs:
         if pair not in found.routes:
@@ -184,10 +184,10 @@ def _pitch(downwards: bool) -> tuple[float, float]:
     return (HEIGHT + 50.0, WIDTH + 22.0) if downwards else (WIDTH + 150.0, HEIGHT + 20.0)
 
 
-def _turned(layers: list[list[str]], slots: dict[str, float]) -> bool:
+def _turned(layers: list[list[str]], slots: dict[str, float], wide: float) -> bool:
     most = max(slots.values(), default=0.0) + 1
     (along, _), (_, across) = _pitch(False), _pitch(True)
-    return len(layers) * along > WIDE and most * across < len(layers) * along
+    return len(layers) * along > wide and most * across < len(layers) * along
 
 
 def _draw(found: Layout, layers: list[list[str]], slots: dict[str, float], known: set[str]) -> None:
@@ -201,11 +201,11 @@ def _draw(found: Layout, layers: list[list[str]], slots: dict[str, float], known
     _grow(found)
 
 
-def _loose(found: Layout, names: Sequence[str]) -> None:
+def _loose(found: Layout, names: Sequence[str], wide: float) -> None:
     """Calls without any data flow, in rows under the rest."""
     top = found.height + (16.0 if found.corners else _MARGIN - found.height)
-    columns = max(3, int((found.width + 30.0) // (WIDTH + 22.0)))
-    columns = min(columns, 6)
+    room = int(wide // (WIDTH + 22.0))
+    columns = min(max(3, int((found.width + 30.0) // (WIDTH + 22.0))), 6, max(1, room))
     for place, name in enumerate(names):
         row, column = divmod(place, columns)
         x = _MARGIN + column * (WIDTH + 22.0)

@@ -23,6 +23,7 @@ from gatling_guard.report.visible import pieces, visible
 from gatling_guard.report.words import (
     TERM_WORDS,
     about_argument,
+    about_repair,
     about_source,
     distinct,
     facts_of,
@@ -41,6 +42,11 @@ def as_page(found: Explanation) -> str:
     title = f"{headline(found)}: {VERDICTS.get(found.verdict, found.verdict)}"
     sections = _sections(found, legend=True)
     body = "\n".join([_head(found), _drawing(found), *sections, *_parts(found), _foot(found)])
+    return document(title, body)
+
+
+def document(title: str, body: str) -> str:
+    """A page around its body; `title` is escaped here, the body is HTML."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8"/>\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"/>\n'
@@ -50,16 +56,17 @@ def as_page(found: Explanation) -> str:
     )
 
 
-def _bdi(text: object, room: int = 0) -> str:
+def bdi(text: object, room: int = 0) -> str:
+    """Foreign text, set apart so that it cannot turn the text around it."""
     return f"<bdi>{esc(text, room)}</bdi>"
 
 
 def _head(found: Explanation) -> str:
-    facts = " · ".join(f"{esc(name)} <code>{_bdi(value, 80)}</code>" for name, value in
+    facts = " · ".join(f"{esc(name)} <code>{bdi(value, 80)}</code>" for name, value in
                        facts_of(found))  # fmt: skip
     return (
-        f'<header><div class="head"><h1>{_bdi(headline(found), 200)}</h1>{_badge(found)}</div>'
-        f'<p class="why">{_bdi(found.why, 1200)}</p>'
+        f'<header><div class="head"><h1>{bdi(headline(found), 200)}</h1>{_badge(found)}</div>'
+        f'<p class="why">{bdi(found.why, 1200)}</p>'
         f'<p class="soft small">{facts}</p></header>'
     )
 
@@ -75,7 +82,16 @@ def _drawing(found: Explanation) -> str:
     if len(found.nodes) < 2 and not found.links:
         return ""
     svg, left = as_svg(found.nodes, found.links, found.node)
-    more = f"<span>{left} other calls are left out</span>"
+    return (
+        f'<section><h2>The calls and their data</h2><div class="drawing" tabindex="0" '
+        f'role="group" aria-label="Drawing of the plan">{svg}</div>'
+        f"{flow_legend(left)}</section>"
+    )
+
+
+def flow_legend(left: int = 0) -> str:
+    """What the lines of a drawing mean; `left`: calls that it does not show."""
+    more = f"<span>{left} other calls are not drawn</span>" if left else ""
     line = (
         '<svg width="34" height="8" aria-hidden="true" class="link {0}">'
         '<path class="line" d="M0 4H34"/></svg>'
@@ -88,11 +104,7 @@ def _drawing(found: Explanation) -> str:
             ("public", "public data: anybody may have written it"),
         )
     )
-    return (
-        f'<section><h2>The calls and their data</h2><div class="drawing" tabindex="0" '
-        f'role="group" aria-label="Drawing of the plan">{svg}</div>'
-        f'<div class="legend small soft">{keys}{more if left else ""}</div></section>'
-    )
+    return f'<div class="legend small soft">{keys}{more}</div>'
 
 
 def _sections(found: Explanation, *, legend: bool = False) -> Iterable[str]:
@@ -106,11 +118,21 @@ def _sections(found: Explanation, *, legend: bool = False) -> Iterable[str]:
     if found.shares or found.thresholds:
         told = _terms() if legend and found.shares else ""
         yield _section(f"Energy {found.total:.2f}", [_scale(found), _shares(found), told])
+    if found.repair is not None:
+        title, figures = about_repair(found.repair)
+        rows = "".join(
+            f'<tr><td class="term"><b>{esc(change.kind, 20)}</b></td>'
+            f"<td>{bdi(change.text, 400)}</td></tr>"
+            for change in found.repair.changes
+        )
+        table = f'<div class="table"><table>{rows}</table></div>'
+        yield _section(title[:1].upper() + title[1:],
+                       [table, f'<p class="small soft">{bdi(figures, 500)}</p>'])  # fmt: skip
     if found.actions:
         items = "".join(_advice(item) for item in found.actions)
         yield _section("What you can do", [f'<ol class="todo">{items}</ol>'])
     if found.history:
-        said = "".join(f"<li>{_bdi(item, 200)}</li>" for item in found.history)
+        said = "".join(f"<li>{bdi(item, 200)}</li>" for item in found.history)
         yield _section("What became of it", [f"<ul>{said}</ul>"])
 
 
@@ -122,9 +144,9 @@ def _argument(leaf: Argument) -> str:
     tier = TIERS[leaf.tier]
     tag = '<span class="tag named">named</span>' if leaf.named else (
         f'<span class="tag {tier}">{tier}</span>')  # fmt: skip
-    value = _bdi(leaf.value) if leaf.value else '<span class="soft">value not recorded</span>'
+    value = bdi(leaf.value) if leaf.value else '<span class="soft">value not recorded</span>'
     return (
-        f'<div class="arg"><h3>{_bdi(leaf.path.strip("/") or leaf.argument, 120)} {tag} '
+        f'<div class="arg"><h3>{bdi(leaf.path.strip("/") or leaf.argument, 120)} {tag} '
         f'<span class="soft small">{esc(about_argument(leaf))}</span></h3>'
         f'<span class="value">{value}</span>'
         f"{''.join(_source(source, leaf.value) for source in distinct(leaf))}</div>"
@@ -133,7 +155,7 @@ def _argument(leaf: Argument) -> str:
 
 def _source(source: Source, value: str) -> str:
     tier = TIERS[source.tier] if source.source == "output" else ""
-    said = f'<p class="small soft">{_bdi(about_source(source), 300)}</p>'
+    said = f'<p class="small soft">{bdi(about_source(source), 300)}</p>'
     quote = f'<blockquote class="{tier}">{_marked(source.quote, value)}</blockquote>'
     return said + (quote if source.quote else "")
 
@@ -153,16 +175,16 @@ def esc_piece(text: str) -> str:
 
 def _ground(said: str, text: str, values: Sequence[str]) -> str:
     return (
-        f'<p class="small soft">{_bdi(said, 300)}</p>'
+        f'<p class="small soft">{bdi(said, 300)}</p>'
         f'<blockquote class="named">{_marked(text, *values)}</blockquote>'
     )
 
 
 def _rules(rules: Iterable[Rule]) -> str:
     rows = "".join(
-        f'<tr><td><code>{_bdi(rule.rule, 80)}</code></td><td class="'
+        f'<tr><td><code>{bdi(rule.rule, 80)}</code></td><td class="'
         f'{rule.action if rule.action in ("block", "hold") else "unknown"}">'
-        f"{esc(rule.action, 10)}</td><td>{_bdi(rule.message, 600)}</td></tr>"
+        f"{esc(rule.action, 10)}</td><td>{bdi(rule.message, 600)}</td></tr>"
         for rule in rules
     )
     return (
@@ -236,16 +258,16 @@ def _share(share: ShareOf) -> str:
         f'<tr><td class="term" title="{esc(TERM_WORDS.get(share.term, ""))}">'
         f'<span class="dot term-{term}"></span>{esc(share.term, 30)}</td>'
         f'<td class="number">{share.value:.2f}</td>'
-        f"<td>{_bdi(share.reason, 400)}</td><td><code>{_bdi(share.where.strip('/'), 80)}</code>"
+        f"<td>{bdi(share.reason, 400)}</td><td><code>{bdi(share.where.strip('/'), 80)}</code>"
         f'<span class="soft small">{flow}</span></td></tr>'
     )
 
 
 def _advice(item: Advice) -> str:
-    detail = f'<p class="small soft">{_bdi(item.detail, 700)}</p>' if item.detail else ""
+    detail = f'<p class="small soft">{bdi(item.detail, 700)}</p>' if item.detail else ""
     lines = "\n".join(esc_piece(visible_line(line)) for line in item.code.split("\n"))
     code = f"<pre>{lines}</pre>" if item.code else ""
-    return f"<li><b>{_bdi(item.title, 200)}</b>{detail}{code}</li>"
+    return f"<li><b>{bdi(item.title, 200)}</b>{detail}{code}</li>"
 
 
 def visible_line(line: str) -> str:
@@ -259,12 +281,12 @@ def _parts(found: Explanation) -> Iterable[str]:
         return
     yield "<section><h2>Call by call</h2>"
     for part in found.parts[:MAX_PARTS]:
-        opened = ' open="open"' if part.verdict in ("block", "hold") else ""
+        opened = ' open="open"' if part.verdict in ("block", "hold", "repair") else ""
         inner = "\n".join(_sections(part))
         yield (
-            f"<details{opened}><summary>{_badge(part)} <b>{_bdi(part.tool, 120)}</b> "
-            f'<span class="soft small">{_bdi(part.node, 60)} · energy {part.total:.2f} · '
-            f"{_bdi(part.why, 300)}</span></summary>{inner}</details>"
+            f"<details{opened}><summary>{_badge(part)} <b>{bdi(part.tool, 120)}</b> "
+            f'<span class="soft small">{bdi(part.node, 60)} · energy {part.total:.2f} · '
+            f"{bdi(part.why, 300)}</span></summary>{inner}</details>"
         )
     left = len(found.nodes) - min(len(found.parts), MAX_PARTS)
     if left > 0:
@@ -273,9 +295,9 @@ def _parts(found: Explanation) -> Iterable[str]:
 
 
 def _foot(found: Explanation) -> str:
-    made = f"receipt of decision <code>{_bdi(found.decision_id, 64)}</code>"
+    made = f"receipt of decision <code>{bdi(found.decision_id, 64)}</code>"
     if not found.decision_id:
-        made = f"receipts of run <code>{_bdi(found.run, 64)}</code>"
+        made = f"receipts of run <code>{bdi(found.run, 64)}</code>"
     return (
         '<footer class="soft small">For operators: not for the model, nor for whoever wrote what '
         f"it reads. Made by gatling-guard from the {made}; secrets are replaced.</footer>"

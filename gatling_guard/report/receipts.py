@@ -12,9 +12,11 @@ from typing import Any
 from gatling_guard.report.advice import advise
 from gatling_guard.report.types import (
     Argument,
+    Change,
     Explanation,
     Ground,
     Link,
+    Mended,
     Node,
     Rule,
     ShareOf,
@@ -47,7 +49,7 @@ def explained(body: Mapping[str, Any], **fields: Any) -> Explanation:
         reversible=profile["reversible"] if type(profile.get("reversible")) is bool else None,
         arguments=arguments, rules=rules,
         authority=(*_grounds(body.get("grounds")), *_grant(body.get("grant"))),
-        shares=shares, total=total,
+        shares=shares, total=total, repair=_mended(body),
         thresholds=(numbers[0], numbers[1]) if len(numbers) == 2 else None,
         **fields,
     )  # fmt: skip
@@ -63,6 +65,9 @@ def drawing(bodies: Mapping[str, Mapping[str, Any]]) -> tuple[tuple[Node, ...], 
         worst = max((leaf.tier for leaf in leaves if not leaf.named), default=1)
         energy = _number(_mapping(body.get("energy")).get("total"))
         action = _text(body.get("would")) or _text(body.get("action"))
+        repair = body.get("repair")
+        if action == "repair" and isinstance(repair, Mapping):  # of what ran
+            energy = _number(repair.get("energy"))
         for leaf in leaves:
             for source in leaf.sources:
                 if source.call and source.call != call:
@@ -183,6 +188,27 @@ def _grant(value: object) -> Iterator[Ground]:
         by = f", by {_text(grant.get('by'))}" if grant.get("by") else ""
         text = f"{sources} may direct this: {_text(grant.get('reason'))}{by}"
         yield Ground("grant", _text(grant.get("basis")), text)
+
+
+def _mended(body: Mapping[str, Any]) -> Mended | None:
+    """The repair that was made, or the one that is offered."""
+    offered = not isinstance(body.get("repair"), Mapping)
+    data = _mapping(body.get("offer") if offered else body.get("repair"))
+    if not data:
+        return None
+    texts = _texts(data.get("edits"))
+    kinds, places = _list(data.get("kinds")), _list(data.get("places"))
+    changes = []
+    for at, text in enumerate(texts):
+        place = _list(places[at]) if at < len(places) else []
+        node, where = ([_text(item) for item in place] + ["", ""])[:2]
+        changes.append(Change(_text(kinds[at]) if at < len(kinds) else "", node, where, text))
+    return Mended(
+        tuple(changes), offered, body.get("only_offer") is True, _texts(data.get("holds")),
+        _number(data.get("cost")), _number(data.get("similarity")), data.get("minimal") is True,
+        int(_number(data.get("explored"))), _number(data.get("energy")),
+        _text(data.get("before")), _text(data.get("after")),
+    )  # fmt: skip
 
 
 def _rules(value: object) -> Iterator[Rule]:

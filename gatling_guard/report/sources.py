@@ -11,6 +11,7 @@ from gatling_guard.decision import Decision
 from gatling_guard.errors import ConfigurationError
 from gatling_guard.ledger import Entry, Ledger, redact
 from gatling_guard.pipeline import decision_body, plan_body, trimmed
+from gatling_guard.plan import digest
 from gatling_guard.report.receipts import drawing, explained, parts_of, planned
 from gatling_guard.report.types import Explanation
 
@@ -30,7 +31,7 @@ def explain(decision: Decision, *, ledger: Ledger | None = None) -> Explanation:
     if ledger is not None:
         return explain_ref(ledger, decision.decision_id)
     if decision.call is None and decision.plan is not None:
-        return _of_plan(trimmed(redact(plan_body(decision, [], role=None))))
+        return _of_plan(trimmed(redact(plan_body(decision, [], role=None, bind=digest))))
     body = trimmed(redact(decision_body(decision, role=None)))
     node = decision.call.node_id if decision.call else ""
     nodes, links = drawing({node: body})
@@ -92,10 +93,12 @@ def explain_run(ledger: Ledger, run: str) -> Explanation:
     shares = tuple(share for part in parts for share in part.shares)
     worst = min(parts, key=lambda part: _WORST.get(part.verdict, 3))
     stopped = sum(part.verdict in ("hold", "block") for part in parts)
+    repaired = sum(part.verdict == "repair" for part in parts)
+    changed = f", {repaired} repaired" if repaired else ""
     return Explanation(
         decision_id="", tool="run", action=worst.verdict, run=run, by="parts",
         mode=worst.mode, role=worst.role, policy=worst.policy, version=worst.version,
-        why=f"{len(parts)} calls, {stopped} of them held or blocked",
+        why=f"{len(parts)} calls, {stopped} of them held or blocked{changed}",
         shares=shares, total=sum(part.total for part in parts), nodes=nodes, links=links,
         parts=tuple(sorted(parts, key=lambda part: _WORST.get(part.verdict, 3))),
     )  # fmt: skip

@@ -89,6 +89,19 @@ pre {
 .call .id { font: 11.5px ui-monospace, SFMono-Regular, Menlo, monospace; fill: var(--soft); }
 .call .said { font: 12px system-ui, sans-serif; fill: currentColor; }
 .call.focus .box { stroke: currentColor; stroke-width: 3; }
+.call.gone .box { fill: none; stroke: currentColor; stroke-dasharray: 5 4; }
+.call.gone .tool { text-decoration: line-through; fill: var(--soft); }
+.gone { color: var(--bad); } b.gone { text-decoration: line-through; color: inherit; }
+.sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr));
+  gap: 14px; }
+figure { margin: 0; min-width: 0; display: flex; flex-direction: column; }
+figure .drawing { flex: 1; }
+figcaption { font-weight: 600; font-size: 14px; margin: 0 0 6px; color: var(--soft); }
+.fall { vertical-align: middle; } .fall .was { fill: var(--bad); } .fall .now { fill: var(--good); }
+.diff { table-layout: fixed; } .diff td { overflow-wrap: anywhere; }
+.diff tr > :first-child { width: 20%; } .diff tr:last-child td { border: 0; padding-bottom: 0; }
+td.was mark { background: color-mix(in srgb, var(--bad) 22%, transparent); color: inherit; }
+td.now mark { background: color-mix(in srgb, var(--good) 22%, transparent); color: inherit; }
 .table { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th { text-align: left; font-weight: 600; font-size: 13px; color: var(--soft); }
@@ -120,5 +133,10 @@ details { border-top: 1px solid var(--rule); padding: 9px 0; }
 summary { cursor: pointer; overflow-wrap: anywhere; }
 summary:focus-visible { outline: 2px solid var(--internal); outline-offset: 2px; }
 footer { margin-top: 34px; }
-@media (max-width: 560px) { body { padding: 18px 12px 40px; } h1 { font-size: 20px; } }
+@media (max-width: 560px) {
+  body { padding: 18px 12px 40px; } h1 { font-size: 20px; }
+  .edits tr:first-child { display: none; } .edits td { display: block; border: 0; padding: 2px 0; }
+  .edits td.number { text-align: left; } .edits td.number::before { content: "cost "; }
+  .edits td:last-child { border-bottom: 1px solid var(--rule); padding-bottom: 10px; }
+}
 """

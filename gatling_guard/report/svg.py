@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from gatling_guard.report.layout import HEIGHT, WIDTH, Layout, Point, placed, selected
+from gatling_guard.report.layout import HEIGHT, WIDE, WIDTH, Layout, Point, placed, selected
 from gatling_guard.report.types import TIERS, Link, Node
 from gatling_guard.report.visible import visible
 
 _NAME, _LABEL, _ID, _PERSON = 22, 20, 24, 16
 """Characters of a tool's name, a link's label, a call's id and a person's name that fit."""
 VERDICTS = {"allow": "allowed", "repair": "repaired", "hold": "held", "block": "blocked"}
+GONE = "gone"
+"""The action of a call that a repair leaves out; its box is drawn as an outline."""
 
 
 def esc(text: object, room: int = 0) -> str:
@@ -24,8 +26,9 @@ def esc(text: object, room: int = 0) -> str:
 
 
 def as_svg(
-    nodes: Sequence[Node], links: Sequence[Link], focus: str = "", *, number: int = 0
-) -> tuple[str, int]:
+    nodes: Sequence[Node], links: Sequence[Link], focus: str = "", *, number: int = 0,
+    wide: float = WIDE,
+) -> tuple[str, int]:  # fmt: skip
     """The drawing, and how many calls it leaves out.
 
     Args:
@@ -33,11 +36,12 @@ def as_svg(
         links: the data flows.
         focus: the call that was decided, or "".
         number: makes ids unique where a page has several drawings.
+        wide: a drawing wider than this flows downwards, where that makes it narrower.
     """
     shown = selected(nodes, links, focus)
     names = {node.id for node in shown}
     inside = [link for link in links if link.source in names and link.target in names]
-    layout = placed(shown, inside)
+    layout = placed(shown, inside, wide)
     merged = _merged(inside)
     lines = [_path(layout, link) for link in merged]
     labels = [_label(layout, link) for link in merged]
@@ -126,10 +130,12 @@ def _box(layout: Layout, node: Node, focus: bool) -> str:
     x, y = layout.corners[node.id]
     verdict = VERDICTS.get(node.action, "no receipt")
     second = f"{verdict}, energy {node.energy:.1f}" if node.action else "no receipt"
+    if node.action == GONE:
+        second = "left out"
     said = f"{node.tool} ({node.id}): {second}" + (", this decision" if focus else "")
     if node.approved_by and node.action == "allow":
         second = f"approved by {visible(node.approved_by, _PERSON)}"
-    kind = node.action if node.action in VERDICTS else "unknown"
+    kind = node.action if node.action in VERDICTS or node.action == GONE else "unknown"
     return (
         f'<g class="call {kind}{" focus" if focus else ""}"><title>{esc(said, 500)}</title>'
         f'<rect class="box" x="{x:.1f}" y="{y:.1f}" width="{WIDTH:.0f}" height="{HEIGHT:.0f}" '

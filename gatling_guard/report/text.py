@@ -18,6 +18,7 @@ from gatling_guard.report.types import TIERS, Argument, Explanation, ShareOf
 from gatling_guard.report.visible import pieces, visible
 from gatling_guard.report.words import (
     about_argument,
+    about_repair,
     about_source,
     distinct,
     facts_of,
@@ -60,7 +61,7 @@ def _all(found: Explanation) -> Iterator[RenderableType]:
         yield _title(part)
         if stopped or part.total > 0.0:
             yield _in(Text(visible(part.why, 500)))
-        if stopped:
+        if stopped or part.repair is not None:
             yield from (_in(item) for item in _details(part))
     left = len(found.nodes) - min(len(found.parts), MAX_PARTS) if found.parts else 0
     if left > 0:
@@ -95,6 +96,13 @@ def _details(found: Explanation) -> Iterator[RenderableType]:
             )
     if found.shares or found.thresholds:
         yield from _energy(found)
+    if found.repair is not None:
+        title, figures = about_repair(found.repair)
+        yield _heading(title)
+        for change in found.repair.changes:
+            kind = Text(f"{visible(change.kind, 12)}  ", "bold cyan")
+            yield _in(kind.append(visible(change.text, 300), "default not bold"))
+        yield _in(Text(visible(figures, 400), "dim"))
     if found.actions:
         yield _heading("what you can do")
         for number, item in enumerate(found.actions, start=1):

@@ -88,6 +88,39 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """One edit of a repair."""
+
+    kind: str
+    node: str
+    where: str
+    """JSON pointer of the argument; "" where it is about the whole call."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """What ran instead of a call or plan, or what a person may let run instead."""
+
+    changes: tuple[Change, ...]
+    offered: bool
+    only: bool = False
+    """The call itself may not run, whatever a person says."""
+    holds: tuple[str, ...] = ()
+    """Calls of the repaired plan that wait for a person."""
+    cost: float = 0.0
+    similarity: float = 0.0
+    """Share of what was asked for that is left, 0..1."""
+    minimal: bool = False
+    explored: int = 0
+    energy: float = 0.0
+    """Of the repaired one."""
+    before: str = ""
+    """MACs of the arguments, or of the plan: the same value has the same one in one ledger."""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """A call in the drawing."""
 
@@ -145,6 +178,7 @@ class Explanation:
     total: float = 0.0
     thresholds: tuple[float, float] | None = None
     """Allowed below the first, blocked from the second on."""
+    repair: Mended | None = None
     actions: tuple[Advice, ...] = ()
     history: tuple[str, ...] = ()
     """What became of it: answers of persons, and the outcome."""

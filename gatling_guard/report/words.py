@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gatling_guard.report.types import TIERS, Argument, Explanation, ShareOf, Source
+from gatling_guard.report.types import TIERS, Argument, Explanation, Mended, ShareOf, Source
 
 TERM_WORDS = {
     "hierarchy": "untrusted content steers what is done",
@@ -101,3 +101,27 @@ def grouped(found: Explanation) -> list[tuple[str, str, list[str]]]:
         said = f"{who} {said}" if said else f"a grant was used ({source})"
         result.append((said, text, [values.get(about, "") for about in abouts]))
     return result
+
+
+def about_repair(mended: Mended) -> tuple[str, str]:
+    """What a section about it is called, and its figures."""
+    title = "offered instead, if a person says yes" if mended.offered else "what ran instead"
+    drafts = counted(mended.explored, "draft")
+    figures = [
+        f"cost {mended.cost:.1f}",
+        f"proven minimal ({drafts})" if mended.minimal else f"cheapest found of {drafts}",
+        f"keeps {mended.similarity:.0%} of what was asked for",
+        f"energy then {mended.energy:.1f}",
+    ]
+    if mended.before and mended.after:
+        figures.append(f"arguments {mended.before[:8]} -> {mended.after[:8]}")
+    if mended.holds:
+        figures.append(f"waiting for a person: {', '.join(mended.holds)}")
+    if mended.only:
+        figures.append("the call itself may not run, whatever is said")
+    return title, " · ".join(figures)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 edit`, `2 edits`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -28,6 +28,7 @@ from gatling_guard.trace.sensitive import (
     lasting_file,
     sensitive_file,
     sensitive_name,
+    sensitive_pieces,
     sensitive_text,
 )
 from gatling_guard.trace.spans import cut_spans
@@ -73,6 +74,7 @@ __all__ = [
     "read_traces",
     "sensitive_file",
     "sensitive_name",
+    "sensitive_pieces",
     "sensitive_text",
     "sentences",
     "to_openai_messages",

@@ -54,6 +54,32 @@ def sensitive_text(text: str) -> bool:
     return any(_random(token) for token in _TOKEN.findall(text[:4_000])[:16])
 
 
+def sensitive_pieces(text: str) -> tuple[tuple[int, int], ...]:
+    """Where in a text those shapes stand, as character ranges that begin and end with a word.
+
+    Of `password: x` the value is part of the piece, of a private key all up to its end. The same
+    first 4,000 characters are looked at as by `sensitive_text`.
+    """
+    head = text[:4_000]
+    found = [m.span() for pattern in (_SHAPES, _ASSIGNED) for m in pattern.finditer(head)]
+    found += [m.span() for m in list(_TOKEN.finditer(head))[:16] if _random(m.group())]
+    pieces: list[tuple[int, int]] = []
+    for start, end in sorted(found):
+        if text.startswith("-----BEGIN", start):
+            closing = _KEY_END.search(text, end)
+            end = closing.end() if closing else len(text)
+        end = _WORD_END.match(text, end).end()  # type: ignore[union-attr]
+        if pieces and start <= pieces[-1][1]:
+            pieces[-1] = pieces[-1][0], max(end, pieces[-1][1])
+        else:
+            pieces.append((start, end))
+    return tuple(pieces)
+
+
+_KEY_END = re.compile(r"-----END [A-Z ]{0,30}-----")
+_WORD_END = re.compile(r"[^\s,;\"'<>)\]}]*")
+
+
 def sensitive_file(value: object) -> bool:
     """Whether an argument names a file or an entry that holds secrets: `.env`, `db_password`."""
     if not isinstance(value, str) or len(value) > 512:

@@ -88,7 +88,9 @@ FORMS: dict[str, tuple[Guard, dict[str, Any]]] = {
 def test_no_form_of_a_call_gets_past_the_rule(guard: Guard, arguments: dict[str, Any]) -> None:
     """evidence 6: renamed, omitted, duplicate, extra, JSON in a string, list, `$ref`, default."""
     decision = Agent(USER, guard).tries("mail", **arguments)
-    assert isinstance(decision, Blocked), said(decision)
+    # A person may be offered the call without what is wrong with it, never the call itself.
+    instead = isinstance(decision, Held) and decision.only_offer
+    assert isinstance(decision, Blocked) or instead, said(decision)
 
 
 @pytest.mark.parametrize("to", [GOOD, "ann.b+news@corp.example", "ANN@corp.example"])

@@ -53,6 +53,8 @@ def test_the_tables_fit_a_terminal_of_80_columns() -> None:
         ["--policy", "/nowhere.yaml"],
         ["--subject", "R2"],
         ["--position", "middle"],
+        ["--repair", "perhaps"],
+        ["--repair", "both", "--subject", "R1"],
     ],
 )
 def test_wrong_usage_exits_with_2(wrong: list[str]) -> None:
@@ -74,3 +76,17 @@ def test_attribution_lines_run_live_and_name_their_embedder() -> None:
     assert document["embedder"] == "static"
     stopped = [found["attacks"]["direct"]["all"] for found in document["subjects"].values()]
     assert all(tally["stopped"] > 0 for tally in stopped)
+
+
+def test_the_guard_with_repairs_stands_beside_the_same_without() -> None:
+    travel = ["agentdojo", "--suite", "travel", "--attack", "direct", "--limit", "1"]
+    result = runner.invoke(app, [*travel, "--repair", "both", "--json"])
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert list(document["subjects"]) == ["guard", "guard-norepair"]
+    alone, answered = document["repairs"]
+    assert (alone["person"], answered["person"]) == ("alone", "answered")
+    for line in (alone, answered):
+        assert line["let_through"] == []
+        more = len(line["gained"]) - len(line["lost"])
+        assert line["useful_and_stopped"] == line["useful_and_stopped_off"] + more

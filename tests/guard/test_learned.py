@@ -44,8 +44,11 @@ CALLS: list[tuple[str, dict[str, Any], str]] = [
 
 
 STANDARD = load_policy("standard").model_dump(mode="json", exclude_unset=True)
-PATIENT = load_policy({**STANDARD, "limits": {**STANDARD["limits"], "deadline_ms": 60_000}})
-"""`standard` with all the time it needs: a busy machine is not under test."""
+PATIENT = load_policy({
+    **STANDARD, "limits": {**STANDARD["limits"], "deadline_ms": 60_000}, "repair": {"mode": "off"},
+})  # fmt: skip
+"""`standard` with all the time it needs: a busy machine is not under test. Nor is a repair: what is
+compared are the verdicts on the same calls."""
 
 
 def guarded(learned: Any, **options: Any) -> Guard:

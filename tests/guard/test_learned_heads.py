@@ -36,7 +36,7 @@ from tests.pipeline.learned_parts import (
 )
 
 FACTORS = ("steering", "unasked", "follow-up", "trust-gap", "carried")
-LONG = {"limits": {"deadline_ms": 60_000}}
+LONG = {"limits": {"deadline_ms": 60_000}, "repair": {"mode": "off"}}
 RULES = {
     "version": 1,
     "unknown_tools": "hold",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from gatling_guard import Effect, Held, ToolSpec
+from gatling_guard import Effect, Held, ToolCall, ToolSpec
 
 UNNAMED = "unnamed (langgraph resume)"
 MAX_SHOWN = 200
@@ -28,12 +28,19 @@ DOES = {
 class Answer:
     """One answer to one hold. Whatever could not be read is a denial."""
 
-    decision: Literal["approve", "deny", "edit"]
+    decision: Literal["approve", "deny", "edit", "repair"]
     by: str = UNNAMED
     arguments: dict[str, Any] | None = None
     """For `edit`: the arguments to run with instead."""
     grant: bool = False
     """Let the same text direct such calls for the rest of the run (`Session.approve`)."""
+
+    def to(self, held: Held) -> Answer:
+        """The answer as far as the hold allows it: a yes to what may not run is a denial."""
+        nothing = self.decision == "repair" and held.offer is None
+        if nothing or (self.decision == "approve" and held.only_offer):
+            return replace(self, decision="deny")
+        return self
 
 
 def question(held: Held, spec: ToolSpec | None, *, edit: bool = True) -> dict[str, Any]:
@@ -49,13 +56,15 @@ def question(held: Held, spec: ToolSpec | None, *, edit: bool = True) -> dict[st
         in with who answers.
     """
     arguments = dict(held.call.arguments) if held.call else {}
+    wanted = {"approve": not held.only_offer, "repair": held.offer is not None, "deny": True,
+              "edit": edit}  # fmt: skip
     options: dict[str, dict[str, Any]] = {
         name: {"decision": name, "by": "", "hold_id": held.hold_id}
-        for name in ("approve", "deny", "edit")[: 3 if edit else 2]
-    }
+        for name, shown in wanted.items() if shown
+    }  # fmt: skip
     if edit:
         options["edit"]["arguments"] = arguments
-    return {
+    asked = {
         "question": _text(held, spec, arguments, list(options)),
         "type": "gatling_hold",
         "hold_id": held.hold_id,
@@ -65,6 +74,10 @@ def question(held: Held, spec: ToolSpec | None, *, edit: bool = True) -> dict[st
         "expires_in": held.expires_in,
         "answers": options,
     }
+    if (offer := held.offer) is not None and isinstance(offer.repaired, ToolCall):
+        asked["offer"] = {"arguments": dict(offer.repaired.arguments), "edits": list(offer.edits),
+                          "similarity": offer.similarity}  # fmt: skip
+    return asked
 
 
 def _text(
@@ -83,9 +96,18 @@ def _text(
         f"The agent wants to call {_plain(held.tool_name)}({shown}).",
         f"It would {does}{final}.",
         f"Why it waits: {'; '.join(map(_plain, why))}",
+        *_offered(held),
         f"Answer {', '.join(options[:-1])} or {options[-1]}, and say in `by` who you are.",
     )
     return "\n".join(lines)
+
+
+def _offered(held: Held) -> list[str]:
+    """What may run instead, and whether only that may."""
+    if held.offer is None:
+        return []
+    only = " It may not run as it is." if held.only_offer else ""
+    return [f"Could run instead (repair): {'; '.join(map(_plain, held.offer.edits))}.{only}"]
 
 
 def _value(value: Any) -> str:
@@ -106,7 +128,7 @@ def read_answer(value: Any, hold_id: str, *, alone: bool = True) -> Answer:
     """The answer to `hold_id` inside a resume value.
 
     Args:
-        value: `"approve"`, `True`, `"deny"`, `False`, `{"decision", "by", "hold_id",
+        value: `"approve"`, `True`, `"repair"`, `"deny"`, `False`, `{"decision", "by", "hold_id",
             "arguments", "grant"}`, `{"decisions": [...]}` or a list of those.
         hold_id: the hold that was asked about.
         alone: whether the answer can be to nothing else; if not, it counts if it names the hold.
@@ -128,6 +150,8 @@ def _items(value: Any) -> Sequence[Any]:
 
 
 def _from_scalar(value: Any) -> Answer:
+    if value == "repair":
+        return Answer("repair")
     return Answer("approve" if value is True or value == "approve" else "deny")
 
 
@@ -137,6 +161,8 @@ def _from_mapping(item: Mapping[str, Any]) -> Answer:
     decision, arguments = item.get("decision"), item.get("arguments")
     if decision == "edit" and isinstance(arguments, Mapping):
         return Answer("edit", name, dict(arguments))
+    if decision == "repair":
+        return Answer("repair", name)
     approved = decision in ("approve", True)
     # Only the literal true: whatever else stands there, the narrower answer is meant.
     return Answer(

@@ -122,8 +122,10 @@ def carry_out(
 ) -> Steps[tuple[ToolRequest, Decision]]:
     """Carry out an answer and check again: the policy has the last word at execution."""
     session = run.session
-    unchanged = answer.arguments is not None and same(answer.arguments, wanted.arguments)
-    if answer.decision == "approve" or unchanged:  # an edit that left everything standing
+    if answer.arguments is not None and same(answer.arguments, wanted.arguments):
+        answer = Answer("approve", answer.by)  # an edit that left everything standing
+    answer = answer.to(held)
+    if answer.decision in ("approve", "repair"):
         approve(session, held, answer)
         return wanted, (yield from check(run, wanted))
     session.deny(held.hold_id, by=answer.by)
@@ -133,7 +135,9 @@ def carry_out(
     for text in typed(wanted.arguments, answer.arguments):
         session.observe(user=text)
     decision = yield from check(run, edited)
-    if isinstance(decision, Held):  # the person wrote these very arguments
+    if (
+        isinstance(decision, Held) and not decision.only_offer
+    ):  # the person wrote these very arguments
         session.approve(decision.hold_id, by=answer.by)
         decision = yield from check(run, edited)
     return edited, decision
@@ -147,7 +151,7 @@ def approve(session: Session, held: Held, answer: Answer) -> None:
             return
         except ConfigurationError as why:
             log.warning("approved without a grant: %s", why)
-    session.approve(held.hold_id, by=answer.by)
+    session.approve(held.hold_id, by=answer.by, offer=answer.decision == "repair")
 
 
 def answer_all(
@@ -155,8 +159,9 @@ def answer_all(
 ) -> None:
     """Apply the answers to a batch; a hold that nobody answered is denied."""
     for hold_id in held:
-        answer = read_answer(value, hold_id, alone=alone)
-        if answer.decision == "approve":
-            approve(run.session, held[hold_id][1], answer)
+        asked = held[hold_id][1]
+        answer = read_answer(value, hold_id, alone=alone).to(asked)
+        if answer.decision in ("approve", "repair"):
+            approve(run.session, asked, answer)
         else:
             run.session.deny(hold_id, by=answer.by)

@@ -15,7 +15,8 @@ from gatling_guard import ToolRequest
 MARK = "gatling_guard"
 """Key in `response_metadata`: never sent to a model, kept by checkpointers."""
 _REFUSED = re.compile(
-    r": not executed(?: \(ref [0-9a-f]{1,64}\))?\. (?:Do not retry; tell the user|"
+    r": not executed(?: \(ref [0-9a-f]{1,64}\))?\. (?:Do not retry; tell the user"
+    r"(?:\. Other parts of the task can go on)?|"
     r"It waits for approval by a person; do not retry)\.|: executed, but its result is withheld\."
 )
 """All that a refusal says after the tool's name."""

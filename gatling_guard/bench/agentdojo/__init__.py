@@ -5,6 +5,7 @@ Importing this room imports `agentdojo`, which takes seconds: import it inside f
 
 from gatling_guard.bench.agentdojo.attacks import ATTACKS, MARKER_FREE
 from gatling_guard.bench.agentdojo.episode import Episode, Holds, Position, Stage, Step
+from gatling_guard.bench.agentdojo.repair import RepairTally, repair_tallies
 from gatling_guard.bench.agentdojo.run import (
     DEFAULT_ATTACKS,
     POSITIONS,
@@ -31,6 +32,7 @@ __all__ = [
     "Episode",
     "Holds",
     "Position",
+    "RepairTally",
     "Settings",
     "Stage",
     "Step",
@@ -39,6 +41,7 @@ __all__ = [
     "Trials",
     "World",
     "play",
+    "repair_tallies",
     "run_benchmark",
     "run_benchmarks",
     "tally",

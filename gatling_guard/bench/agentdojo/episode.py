@@ -106,7 +106,10 @@ class _Run:
             return decision, False
         if self.holds == "unanswered":
             return decision, True
-        answer(judge, decision.hold_id, yes=who == "user", grant=self.holds == "granted")
+        answer(
+            judge, decision.hold_id, yes=who == "user", grant=self.holds == "granted",
+            offer=decision.only_offer,
+        )  # fmt: skip
         if who == "attacker":
             return decision, True
         return judge.check(request), True

@@ -119,9 +119,9 @@ def tally(trials: Trials) -> Tallies:
             attack: {name: AttackTally.of(group) for name, group in _by_suite(found)}
             for attack, found in trials.attacks.items()
         },
-        [_told(t.alone, "user") for t in trials.benign if not t.alone.useful],
+        [told(t.alone, "user") for t in trials.benign if not t.alone.useful],
         [
-            _told(t.alone, "attacker")
+            told(t.alone, "attacker")
             for found in trials.attacks.values()
             for t in found
             if t.attempted and t.unguarded.harmed and t.alone.harmed
@@ -137,7 +137,8 @@ def _by_suite(trials: Sequence[Trial]) -> Iterable[tuple[str, list[Trial]]]:
     yield ALL, list(trials)
 
 
-def _told(episode: Episode, who: str) -> dict[str, Any]:
+def told(episode: Episode, who: str) -> dict[str, Any]:
+    """An episode as JSON, with the calls of `who`."""
     steps = [step for step in episode.steps if step.who == who]
     return {
         "suite": episode.suite,

@@ -1,0 +1,214 @@
+"""Repair of what would be held or blocked: which edits may be made, and whether the result stands.
+
+The search proposes and judges with the guard's own rules and energy (`repair_step`, `repair_plan`).
+What it finds counts only once the lattice holds, whole, outside of the search (R59), and the guard
+has decided on it as on any other call (`recheck`). A silent repair also has to leave enough of what
+was asked for (R58); one that does not is offered to the person who is asked.
+Sees: one draft and what was authorised. Does not see: sessions; it changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from gatling_guard.catalog import ToolSpec
+from gatling_guard.catalog.arguments import argument_roles
+from gatling_guard.decision import Decision, Repair
+from gatling_guard.pipeline.deadline import DeadlineExceeded, DeadlineRunner, Ticket
+from gatling_guard.pipeline.lessons import Lesson, Lessons
+from gatling_guard.plan import ExecutionPlan, ToolCall, leaves
+from gatling_guard.policy import RepairVerdict
+from gatling_guard.repair import Draft, Edit, Judge, Judgement, Scene
+from gatling_guard.repair.bounds import Limits, Outcome
+from gatling_guard.repair.goals import unwanted
+from gatling_guard.repair.lattice import violations
+from gatling_guard.repair.proposals import Proposals
+from gatling_guard.repair.search import search
+from gatling_guard.repair.similarity import similarity
+from gatling_guard.trace import identity, name_words, word_set
+from gatling_guard.trace.amounts import names_amount
+
+RESERVE = 0.15
+"""Share of a check's time that is left to write the receipt once the repair is given up."""
+LEAST = 0.002
+"""Seconds: with less time than this nothing is searched."""
+_COMMAND = word_set("command cmd code script sql statement program shell exec")
+Recheck = Callable[[Draft], Decision | None]
+"""What the guard says of a draft; None where that is not what may run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A repair that stands: the draft, and what was edited."""
+
+    draft: Draft
+    edits: tuple[Edit, ...]
+    repair: Repair
+    lesson: Lesson
+    silent: bool
+    """Whether it may be made without asking: no call of it waits for a person."""
+
+
+@dataclass(frozen=True)
+class Repairing:
+    """One search, with all that it may use."""
+
+    scene: Scene
+    before: Draft
+    judge: Judge
+    recheck: Recheck
+    ends: float
+    """By `time.monotonic`: nothing is begun from then on."""
+    offers: bool = True
+    """Whether anybody could be asked."""
+    subject: Callable[[Draft], ToolCall | ExecutionPlan] = field(default=lambda draft: draft.plan)
+    lessons: Lessons = field(default_factory=Lessons)
+    by_flow: bool = False
+    """Each call is judged by itself and by what flows into it: nothing is counted."""
+    fits: Callable[[Edit], bool] = field(default=lambda edit: True)
+    """What else an edit of the draft as it came has to keep to."""
+
+    def best(self) -> Found | None:
+        """The cheapest repair that may be made silently, else the cheapest that may be offered.
+
+        A person who is asked anyway is shown the best there is, be it made of silent edits or not.
+        One that would do as an offer bounds what is looked for.
+        """
+        first = self._found("apply")
+        if first is not None and first.silent and not first.repair.holds:
+            return first
+        if not self.offers:
+            return None
+        return self._found("offer", first.edits if first else ()) or first
+
+    @cached_property
+    def _unwanted(self) -> frozenset[str]:
+        return unwanted(self.scene, self.before)
+
+    @cached_property
+    def _proposals(self) -> Proposals:
+        return Proposals(self.scene)
+
+    def _may(self, edit: Edit, verdicts: Sequence[RepairVerdict]) -> bool:
+        """Whether an edit may be made. A call that nobody asked for is left out or waits."""
+        if edit.kind not in ("drop", "hold") and edit.node_id in self._unwanted:
+            return False
+        return verdict_on(self.scene, self.before, edit) in verdicts and self.fits(edit)
+
+    def _found(self, most: RepairVerdict, known: Sequence[Edit] = ()) -> Found | None:
+        """The cheapest repair of edits whose verdict is no stricter than `most`.
+
+        Args:
+            most: the verdict.
+            known: a repair of such edits that is not good enough to be made silently.
+        """
+        rules, began = self.scene.policy.repair, time.monotonic()
+        left = min(rules.deadline_ms / 1000, self.ends - began)
+        if left < LEAST:
+            return None
+        verdicts: Sequence[RepairVerdict] = ("apply",) if most == "apply" else ("apply", "offer")
+        (start,) = self.judge([self.before])
+        outcome = search(
+            self.before, self.judge, self._proposals,
+            allowed=lambda edit: self._may(edit, verdicts),
+            safe=lambda draft: not violations(self.before, draft, self.scene),
+            limits=Limits(width=rules.width, depth=rules.depth, seconds=left),
+            seeds=[known] if known else self._seeds(start), judgement=start,
+            by_flow=self.by_flow,
+        )  # fmt: skip
+        if not outcome.edits:
+            return None
+        lesson = Lesson(self.before, start.problems, outcome.edits)
+        return self._standing(outcome, lesson, most, time.monotonic() - began)
+
+    def _seeds(self, start: Judgement) -> Sequence[Sequence[Edit]]:
+        if self.lessons.memory is None:
+            return ()
+        proposals: dict[str, Sequence[Edit]] = {
+            p.node_id: self._proposals(self.before, p) for p in start.problems
+        }
+        return self.lessons.seeds(self.before, start.problems, proposals)
+
+    def _standing(
+        self, outcome: Outcome, lesson: Lesson, most: RepairVerdict, seconds: float
+    ) -> Found | None:
+        """The outcome, where the lattice and the guard itself let it be."""
+        draft, edits = outcome.draft, lesson.edits
+        if violations(self.before, draft, self.scene):
+            return None
+        decision = self.recheck(draft)
+        if decision is None:
+            return None
+        kept = similarity(self.scene, self.before, draft).value
+        repair = Repair(
+            original=self.subject(self.before), repaired=self.subject(draft),
+            edits=tuple(edit.sentence for edit in edits),
+            machine=tuple(edit.data for edit in edits), holds=tuple(sorted(draft.holds)),
+            cost=round(outcome.cost, 6), similarity=round(kept, 6), minimal=outcome.proven,
+            explored=outcome.explored, seconds=seconds, energy=decision.energy.total,
+        )  # fmt: skip
+        enough = kept >= self.scene.policy.repair.min_similarity
+        silent = most == "apply" and enough and not draft.holds - self.before.holds
+        return Found(draft, edits, repair, lesson, silent)
+
+
+def in_time(
+    runner: DeadlineRunner, attempt: Callable[[], Found | None], ends: float
+) -> tuple[Found | None, str]:
+    """A repair, or none and why: whatever happens to the search, the decision is there already.
+
+    Args:
+        runner: runs the attempt where it can be given up.
+        attempt: changes nothing.
+        ends: by `time.monotonic`: it is given up then.
+    """
+    left = ends - time.monotonic()
+    if left < LEAST:
+        return None, "no time was left"
+
+    def run(ticket: Ticket) -> Found | None:
+        return attempt()
+
+    try:
+        return runner.run(run, left), ""
+    except DeadlineExceeded:
+        return None, "no result in time"
+    except Exception as error:  # a fault of the repair changes no decision
+        return None, f"{type(error).__name__}: {error}"[:500]
+
+
+def verdict_on(scene: Scene, before: Draft, edit: Edit) -> RepairVerdict:
+    """The policy's word on an edit of a draft."""
+    call = before.plan.calls.get(edit.node_id)
+    spec = scene.specs(call.tool_name) if call is not None else None
+    names = () if call is None else (call.tool_name, *((spec.name, *spec.aliases) if spec else ()))
+    named = call is None or changes_identity(spec, edit.where, call.arguments)
+    return scene.policy.repair.verdict(names, edit.kind, edit.where, identity=named)
+
+
+def changes_identity(spec: ToolSpec | None, where: str, arguments: Mapping[str, Any]) -> bool:
+    """Whether a pointer is into an argument that says who, where, how much or what to run.
+
+    What the schema does not list may be anything: its name tells, or what it holds.
+    """
+    if not where:
+        return False
+    if spec is None:
+        return True
+    parts = [part for part in where.split("/") if part]
+    top, effect = parts[0], spec.profile.effect
+    roles = argument_roles({"properties": {top: {}}}, effect, ())
+    if top in (*spec.profile.identity_args, *spec.profile.url_args, *roles.identity, *roles.url):
+        return True
+    if top not in (spec.parameters.get("properties") or {}):
+        held = leaves(arguments.get(top))
+        if any(isinstance(leaf.value, str) and identity(leaf.value) for leaf in held):
+            return True
+    return any(
+        not _COMMAND.isdisjoint(name_words(part)) or (effect.side_effect and names_amount(part))
+        for part in parts
+    )
