@@ -234,6 +234,27 @@ def fitted(runs: Sequence[ServedRun], left: Delegation, ids: Sequence[str]) -> H
     )
 
 
+def reliability(
+    runs: Sequence[ServedRun], names: Sequence[str], bins: int = 8
+) -> list[tuple[float, float, int]]:
+    """Mean risk, share of malicious calls and count, by equally full bins of risk.
+
+    Every call is scored by a head that saw no row of its suite.
+    """
+    logits = held_out_logits(runs, names)
+    pairs = sorted(
+        (softplus(float(z)), bool(call.malicious))
+        for run in runs
+        for call, z in zip(run.calls, logits[run.id], strict=True)
+        if call.malicious is not None
+    )
+    found = []
+    for part in np.array_split(np.array(pairs, dtype=np.float64), bins):
+        risk, share = part.mean(axis=0).tolist()
+        found.append((round(risk, 3), round(share, 3), len(part)))
+    return found
+
+
 def runs_digest(runs: Iterable[ServedRun]) -> str:
     """SHA-256 (hex) of the features and labels that heads were fitted on."""
     data = hashlib.sha256()
@@ -264,6 +285,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                    f" --seed {options.seed} --every {options.every}",
         "runs": len(runs), "calls": sum(len(run.calls) for run in runs),
         "messages": len(messages), "delegation_auc": delegation_auc(messages, read, left),
+        "reliability": {name: reliability(runs, used) for name, used in HEADS.items()},
         "data_sha256": runs_digest(runs), "fitted_on": list(file.fitted_on),
         "held_out_worlds": sorted(HELD_WORLDS), "held_out_suite": HELD_SUITE,
         "sha256": {FILE: hashlib.sha256(raw).hexdigest()},
