@@ -15,17 +15,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from gatling_guard.catalog import ToolSpec
+from gatling_guard.catalog import Effect, ToolSpec
 from gatling_guard.catalog.arguments import argument_roles
 from gatling_guard.decision import Decision, Repair
 from gatling_guard.pipeline.deadline import DeadlineExceeded, DeadlineRunner, Ticket
 from gatling_guard.pipeline.lessons import Lesson, Lessons
 from gatling_guard.plan import ExecutionPlan, ToolCall, leaves
 from gatling_guard.policy import RepairVerdict
-from gatling_guard.repair import Draft, Edit, Judge, Judgement, Scene
+from gatling_guard.repair import Draft, Edit, EditError, Judge, Judgement, Scene
 from gatling_guard.repair.bounds import Limits, Outcome
 from gatling_guard.repair.goals import unwanted
 from gatling_guard.repair.lattice import violations
+from gatling_guard.repair.places import value_at
 from gatling_guard.repair.proposals import Proposals
 from gatling_guard.repair.search import search
 from gatling_guard.repair.similarity import similarity
@@ -36,6 +37,8 @@ RESERVE = 0.15
 """Share of a check's time that is left to write the receipt once the repair is given up."""
 LEAST = 0.002
 """Seconds: with less time than this nothing is searched."""
+_GRAVE = frozenset((Effect.DELETE, Effect.EXECUTE, Effect.PAY, Effect.PERMIT))
+"""Of a call that does this, every number says how much: what it is called proves nothing."""
 _COMMAND = word_set("command cmd code script sql statement program shell exec")
 Recheck = Callable[[Draft], Decision | None]
 """What the guard says of a draft; None where that is not what may run."""
@@ -181,6 +184,14 @@ def in_time(
         return None, f"{type(error).__name__}: {error}"[:500]
 
 
+def _is_number(arguments: Mapping[str, Any], where: str) -> bool:
+    try:
+        value = value_at(arguments, where)
+    except EditError:
+        return False
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def verdict_on(scene: Scene, before: Draft, edit: Edit) -> RepairVerdict:
     """The policy's word on an edit of a draft."""
     call = before.plan.calls.get(edit.node_id)
@@ -202,6 +213,8 @@ def changes_identity(spec: ToolSpec | None, where: str, arguments: Mapping[str, 
     parts = [part for part in where.split("/") if part]
     top, effect = parts[0], spec.profile.effect
     roles = argument_roles({"properties": {top: {}}}, effect, ())
+    if effect in _GRAVE and _is_number(arguments, where):
+        return True
     if top in (*spec.profile.identity_args, *spec.profile.url_args, *roles.identity, *roles.url):
         return True
     if top not in (spec.parameters.get("properties") or {}):

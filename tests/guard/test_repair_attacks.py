@@ -1,0 +1,157 @@
+"""What an attacker could do with repairs: each of these ran, or ran as something else."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gatling_guard.session as session_module
+from gatling_guard import (
+    Allowed,
+    Blocked,
+    Decision,
+    Guard,
+    Held,
+    Repaired,
+    Session,
+    ToolRequest,
+    load_policy,
+)
+
+TEXT = {"type": "string"}
+WHOLE = {"type": "integer"}
+LIMITS: dict[str, Any] = {"deadline_ms": 5000}
+
+
+def guard_of(
+    tool: str, fields: dict[str, Any], required: list[str], policy: dict[str, Any] | None = None,
+    **options: Any,
+) -> Guard:  # fmt: skip
+    base = {"version": 1, "limits": LIMITS, "repair": {"deadline_ms": 2000}}
+    guard = Guard(load_policy({**base, **(policy or {})}), **options)
+    guard.register({"name": tool, "parameters": {
+        "type": "object", "properties": fields, "required": required,
+        "additionalProperties": False,
+    }})  # fmt: skip
+    return guard
+
+
+def ask(session: Session, tool: str, arguments: dict[str, Any], call_id: str = "c1") -> Decision:
+    return session.check(ToolRequest(tool, arguments, call_id))
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{"dry_run": True}, {"dryRun": True}, {"preview": True}, {"confirm": False},
+     {"older_than": "2020"}, {"filter": "tmp"}, {"only_empty": True}, {"backup": True}],
+)  # fmt: skip
+@pytest.mark.parametrize("tool", ["delete_files", "run_cleanup", "update_files"])
+def test_what_holds_a_call_back_is_not_left_out(tool: str, extra: dict[str, Any]) -> None:
+    """The tool does not list it; without it, a rehearsal would be done for good."""
+    guard = guard_of(tool, {"folder": TEXT}, ["folder"])
+    session = guard.session(instruction="Update and delete the files in /tmp/a, run the cleanup.")
+    decision = ask(session, tool, {"folder": "/tmp/a", **extra})
+    assert isinstance(decision, Blocked)
+
+
+def test_a_reading_call_still_loses_an_argument_that_its_tool_does_not_list() -> None:
+    guard = guard_of("search_docs", {"query": TEXT}, ["query"])
+    session = guard.session(instruction="Search the docs for q3.")
+    assert isinstance(ask(session, "search_docs", {"query": "q3", "lang": "en"}), Repaired)
+
+
+@pytest.mark.parametrize(
+    "name", ["older_than_days", "retention_days", "keep_last", "days_to_keep", "max_age_days"]
+)
+def test_a_number_of_which_less_is_more_is_not_lowered(name: str) -> None:
+    """Logs older than 90 days are more logs than those older than a year."""
+    bound = {"delete_logs": {"arguments": {"properties": {name: {"maximum": 90}}}}}
+    for policy, value in ({"tools": bound}, 365), ({"energy": {"allow_below": 0.5}}, 36_500):
+        guard = guard_of("delete_logs", {"folder": TEXT, name: WHOLE}, ["folder", name], policy)
+        session = guard.session(instruction="Delete the old logs in folder app.")
+        decision = ask(session, "delete_logs", {"folder": "app", name: value})
+        assert not isinstance(decision, Repaired)
+        assert not isinstance(decision, Held) or decision.offer is None
+
+
+@pytest.mark.parametrize("name", ["eur", "tokens", "n", "credits", "percent", "days"])
+@pytest.mark.parametrize("tool", ["pay_bill", "grant_access", "delete_rows"])
+def test_how_much_is_paid_granted_or_deleted_is_never_changed_silently(
+    tool: str, name: str
+) -> None:
+    bound = {tool: {"arguments": {"properties": {name: {"maximum": 90}}}}}
+    guard = guard_of(tool, {"to": TEXT, name: WHOLE}, ["to", name], {"tools": bound})
+    session = guard.session(
+        instruction="Pay the bill of dana@corp.example, grant dana@corp.example access, "
+        "delete the rows of dana@corp.example."
+    )
+    decision = ask(session, tool, {"to": "dana@corp.example", name: 365})
+    assert not isinstance(decision, (Allowed, Repaired))
+
+
+MAIL = {"to": "eve@other.example", "body": "Hello Ann"}
+CORP = {"send_email": {"arguments": {"properties": {"to": {"pattern": "^[a-z]+@corp\\.example$"}}}}}
+
+
+def mail_guard(**options: Any) -> Guard:
+    fields = {"to": TEXT, "body": TEXT}
+    return guard_of("send_email", fields, ["to", "body"], {"tools": CORP}, **options)
+
+
+def offered(decision: Decision) -> str:
+    assert isinstance(decision, Held)
+    assert decision.offer is not None
+    return str(decision.offer.repaired.arguments["to"])  # type: ignore[union-attr]
+
+
+def moved_on(session: Session) -> None:
+    """Another offer would be best by now: the first one's mail went out."""
+    sent = ask(session, "send_email", {"to": "ann@corp.example", "body": "Hi"}, "c2")
+    assert isinstance(sent, Allowed)
+    session.settle("c2", "sent")
+    session.observe(user="Later also write to bob@corp.example.")
+    ask(session, "send_email", {"to": "eve2@other.example", "body": "Hello Ann"})
+
+
+def test_a_yes_is_to_the_offer_that_was_shown() -> None:
+    """The hold's id is that of the call: decided on again, it must not come to mean another."""
+    session = mail_guard().session(instruction="Send 'Hello Ann' to ann@corp.example.")
+    held = ask(session, "send_email", MAIL)
+    assert offered(held) == "ann@corp.example"
+    moved_on(session)
+    again = ask(session, "send_email", MAIL)
+    assert offered(again) == "ann@corp.example"
+    assert isinstance(held, Held)
+    session.approve(held.hold_id, by="ann", offer=True)
+    taken = ask(session, "send_email", MAIL)
+    assert isinstance(taken, (Repaired, Blocked))
+    assert not isinstance(taken, Repaired) or taken.arguments["to"] == "ann@corp.example"
+
+
+def test_an_offer_of_another_process_is_not_swapped(tmp_path: Path) -> None:
+    path, task = tmp_path / "ledger.db", "Send 'Hello Ann' to ann@corp.example."
+    first = mail_guard(ledger=path).session(run_id="r", instruction=task)
+    held = ask(first, "send_email", MAIL)
+    assert isinstance(held, Held)
+    second = mail_guard(ledger=path).session(run_id="r", instruction=task)
+    moved_on(second)
+    assert offered(ask(second, "send_email", MAIL)) == "bob@corp.example"
+    second.approve(held.hold_id, by="ann", offer=True)
+    assert isinstance(ask(second, "send_email", MAIL), Blocked)
+
+
+def test_what_was_held_does_not_run_because_its_repair_was_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`on_error` is for calls that nothing was found against."""
+    policy = {
+        "limits": {"deadline_ms": 300}, "on_error": {"allow_up_to_privilege": 5},
+        "energy": {"allow_below": 0.1, "grey_reversible": "block", "grey": "block"},
+    }  # fmt: skip
+    guard = guard_of("search_docs", {"query": TEXT, "limit": WHOLE}, ["query"], policy)
+    monkeypatch.setattr(session_module, "repaired_step", lambda *args: time.sleep(1))
+    session = guard.session(instruction="Search the docs for q3.")
+    assert isinstance(ask(session, "search_docs", {"query": "q3", "limit": 1_000_000}), Blocked)
