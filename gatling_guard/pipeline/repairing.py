@@ -25,7 +25,7 @@ from gatling_guard.policy import RepairVerdict
 from gatling_guard.repair import Draft, Edit, EditError, Judge, Judgement, Scene
 from gatling_guard.repair.bounds import Limits, Outcome
 from gatling_guard.repair.goals import unwanted
-from gatling_guard.repair.lattice import violations
+from gatling_guard.repair.lattice import origin_of, violations
 from gatling_guard.repair.places import value_at
 from gatling_guard.repair.proposals import Proposals
 from gatling_guard.repair.search import search
@@ -194,7 +194,8 @@ def _is_number(arguments: Mapping[str, Any], where: str) -> bool:
 
 def verdict_on(scene: Scene, before: Draft, edit: Edit) -> RepairVerdict:
     """The policy's word on an edit of a draft."""
-    call = before.plan.calls.get(edit.node_id)
+    origin = origin_of(before, edit.node_id)  # what was split off is still a call of that tool
+    call = before.plan.calls[origin] if origin is not None else None
     spec = scene.specs(call.tool_name) if call is not None else None
     names = () if call is None else (call.tool_name, *((spec.name, *spec.aliases) if spec else ()))
     named = call is None or changes_identity(spec, edit.where, call.arguments)

@@ -20,6 +20,12 @@ from gatling_guard import (
     ToolRequest,
     load_policy,
 )
+from gatling_guard.pipeline.repair_step import scene_of
+from gatling_guard.pipeline.repairing import verdict_on
+from gatling_guard.plan import ExecutionPlan, ToolCall
+from gatling_guard.repair import Draft
+from gatling_guard.repair.edits import Redact
+from gatling_guard.trace import Authority
 
 TEXT = {"type": "string"}
 WHOLE = {"type": "integer"}
@@ -155,3 +161,51 @@ def test_what_was_held_does_not_run_because_its_repair_was_slow(
     monkeypatch.setattr(session_module, "repaired_step", lambda *args: time.sleep(1))
     session = guard.session(instruction="Search the docs for q3.")
     assert isinstance(ask(session, "search_docs", {"query": "q3", "limit": 1_000_000}), Blocked)
+
+
+def test_nobody_changes_what_was_decided_on_through_its_arguments() -> None:
+    """A tool that appends to its list must not make the next answer to the call a wider one."""
+    fields = {"limit": WHOLE, "tags": {"type": "array", "items": TEXT}}
+    bound = {"list_orders": {"arguments": {"properties": {"limit": {"maximum": 50}}}}}
+    guard = guard_of("list_orders", fields, ["limit"], {"tools": bound})
+    session = guard.session(instruction="List the orders tagged new.")
+    asked = {"limit": 1000, "tags": ["new"]}
+    first = ask(session, "list_orders", asked)
+    assert isinstance(first, Repaired)
+    first.arguments["tags"].append("all")
+    again = ask(session, "list_orders", asked)
+    assert isinstance(again, Repaired)
+    assert again.arguments == {"limit": 50, "tags": ["new"]}
+
+
+SECRET = "hunter2-Kestrel-9921"
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_what_was_blacked_out_stands_in_no_receipt(first: bool) -> None:
+    """Neither as the value nor in the quote of where it came from."""
+    guard = guard_of("send_email", {"to": TEXT, "body": TEXT}, ["to", "body"])
+    guard.register({"name": "read_inbox", "parameters": {"type": "object", "properties": {}}})
+    session = guard.session(instruction="Send ann@corp.example a mail: when is the meeting?")
+    assert isinstance(ask(session, "read_inbox", {}, "r"), Allowed)
+    session.settle("r", {"password": SECRET, "note": "private"})
+    text = "Hello Ann, the meeting on Monday is at ten, with coffee and cake for all of us. " * 4
+    body = f"{SECRET} {text}" if first else f"{text}{SECRET}"
+    decision = ask(session, "send_email", {"to": "ann@corp.example", "body": body})
+    assert isinstance(decision, Repaired)
+    assert SECRET not in decision.arguments["body"]
+    assert all(SECRET not in str(entry.body) for entry in guard.ledger.entries())
+
+
+def test_the_policy_speaks_of_what_was_split_off_too() -> None:
+    """`never` for a tool is `never` for the call `<id>-rest` of that tool."""
+    policy = load_policy(
+        {"version": 1, "repair": {"tools": {"send_email": {"edits": {"redact": "never"}}}}}
+    )
+    guard = guard_of("send_email", {"to": TEXT, "body": TEXT}, ["to", "body"])
+    call = ToolCall(node_id="a", tool_name="send_email", arguments={"to": "x", "body": "hello"})
+    monitor = guard._monitor
+    scene = scene_of(monitor, policy, Authority.of([]), None, step=False, lineages={})
+    for node in "a", "a-rest":
+        edit = Redact(node, "/body", ((0, 2),), 5)
+        assert verdict_on(scene, Draft(ExecutionPlan(nodes=(call,))), edit) == "never"
