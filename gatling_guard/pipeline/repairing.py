@@ -26,6 +26,7 @@ from gatling_guard.repair import Draft, Edit, EditError, Judge, Judgement, Scene
 from gatling_guard.repair.bounds import Limits, Outcome
 from gatling_guard.repair.goals import unwanted
 from gatling_guard.repair.lattice import origin_of, violations
+from gatling_guard.repair.narrower import is_size
 from gatling_guard.repair.places import value_at
 from gatling_guard.repair.proposals import Proposals
 from gatling_guard.repair.search import search
@@ -38,7 +39,7 @@ RESERVE = 0.15
 LEAST = 0.002
 """Seconds: with less time than this nothing is searched."""
 _GRAVE = frozenset((Effect.DELETE, Effect.EXECUTE, Effect.PAY, Effect.PERMIT))
-"""Of a call that does this, every number says how much: what it is called proves nothing."""
+"""What cannot be taken back, or not easily."""
 _COMMAND = word_set("command cmd code script sql statement program shell exec")
 Recheck = Callable[[Draft], Decision | None]
 """What the guard says of a draft; None where that is not what may run."""
@@ -184,12 +185,19 @@ def in_time(
         return None, f"{type(error).__name__}: {error}"[:500]
 
 
-def _is_number(arguments: Mapping[str, Any], where: str) -> bool:
+def _says_how_much(arguments: Mapping[str, Any], where: str, effect: Effect) -> bool:
+    """Whether a number or a list says what a call does, and is no mere limit.
+
+    What is paid, granted, deleted or run, all of them do: what they are called proves nothing.
+    """
     try:
         value = value_at(arguments, where)
     except EditError:
         return False
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if effect in _GRAVE:
+        return number or isinstance(value, list)
+    return number and not is_size(where.rpartition("/")[2])
 
 
 def verdict_on(scene: Scene, before: Draft, edit: Edit) -> RepairVerdict:
@@ -214,7 +222,7 @@ def changes_identity(spec: ToolSpec | None, where: str, arguments: Mapping[str, 
     parts = [part for part in where.split("/") if part]
     top, effect = parts[0], spec.profile.effect
     roles = argument_roles({"properties": {top: {}}}, effect, ())
-    if effect in _GRAVE and _is_number(arguments, where):
+    if effect.side_effect and _says_how_much(arguments, where, effect):
         return True
     if top in (*spec.profile.identity_args, *spec.profile.url_args, *roles.identity, *roles.url):
         return True

@@ -37,9 +37,12 @@ _AT_LEAST = word_set(
 _UNTIL = word_set("max until to end before till through")
 _REVERSED = word_set(
     "exclude excluding except skip ignore without filter filters where conditions options flags "
-    "args switches"
+    "args switches keep retain retained preserve protect protected required require approver "
+    "approvers reviewer reviewers deny denied denylist blocklist blacklist blocked forbidden "
+    "banned exempt unless"
 )
-"""Of these, less may mean more: a filter that is gone, a `--dry-run` that is not said."""
+"""Of these, less may mean more: a filter that is gone, a `--dry-run` that is not said, a file
+that is no longer kept, an approver fewer."""
 _GRADES = word_set("role roles permission permissions access privilege level visibility mode")
 """Of these nobody can say from outside which value is the lower one."""
 _WIDENING = word_set("recursive all include full deep hidden public shared everyone notify force")

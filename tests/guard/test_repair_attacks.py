@@ -209,3 +209,29 @@ def test_the_policy_speaks_of_what_was_split_off_too() -> None:
     for node in "a", "a-rest":
         edit = Redact(node, "/body", ((0, 2),), 5)
         assert verdict_on(scene, Draft(ExecutionPlan(nodes=(call,))), edit) == "never"
+
+
+@pytest.mark.parametrize(
+    ("tool", "name"),
+    [("delete_files", "keep"), ("delete_files", "protected"), ("delete_files", "tags"),
+     ("update_firewall", "deny_list"), ("update_firewall", "denied_ips"),
+     ("update_branch", "required_approvers")],
+)  # fmt: skip
+def test_a_list_that_holds_a_call_back_is_not_shortened(tool: str, name: str) -> None:
+    """One file less is kept, one address less denied: that is more, not less."""
+    rule = {"arguments": {"properties": {name: {"items": {"pattern": "^[a-z]+$"}}}}}
+    fields = {"name": TEXT, name: {"type": "array", "items": TEXT}}
+    guard = guard_of(tool, fields, ["name"], {"tools": {tool: rule}})
+    session = guard.session(instruction="Delete the files, update firewall and branch: edge, aa.")
+    decision = ask(session, tool, {"name": "edge", name: ["aa", "b/../b"]})
+    assert not isinstance(decision, (Allowed, Repaired))
+
+
+@pytest.mark.parametrize("name", ["port", "chmod", "required_votes", "password_length", "severity"])
+def test_a_number_that_is_no_limit_is_set_by_a_person(name: str) -> None:
+    rule = {"arguments": {"properties": {name: {"maximum": 90}}}}
+    fields = {"name": TEXT, name: WHOLE}
+    guard = guard_of("update_settings", fields, ["name"], {"tools": {"update_settings": rule}})
+    session = guard.session(instruction="Update the settings of x.")
+    decision = ask(session, "update_settings", {"name": "x", name: 999})
+    assert not isinstance(decision, (Allowed, Repaired))
