@@ -22,10 +22,12 @@ from gatling_guard.pipeline.deadline import DeadlineExceeded, DeadlineRunner, Ti
 from gatling_guard.pipeline.lessons import Lesson, Lessons
 from gatling_guard.plan import ExecutionPlan, ToolCall, leaves
 from gatling_guard.policy import RepairVerdict
-from gatling_guard.repair import Draft, Edit, Judge, Judgement, Scene
+from gatling_guard.repair import Draft, Edit, EditError, Judge, Judgement, Scene
 from gatling_guard.repair.bounds import Limits, Outcome
 from gatling_guard.repair.goals import unwanted
-from gatling_guard.repair.lattice import violations
+from gatling_guard.repair.lattice import origin_of, violations
+from gatling_guard.repair.narrower import is_size
+from gatling_guard.repair.places import value_at
 from gatling_guard.repair.proposals import Proposals
 from gatling_guard.repair.search import search
 from gatling_guard.repair.similarity import similarity
@@ -36,6 +38,8 @@ RESERVE = 0.15
 """Share of a check's time that is left to write the receipt once the repair is given up."""
 LEAST = 0.002
 """Seconds: with less time than this nothing is searched."""
+_GRAVE = frozenset((Effect.DELETE, Effect.EXECUTE, Effect.PAY, Effect.PERMIT))
+"""What cannot be taken back, or not easily."""
 _COMMAND = word_set("command cmd code script sql statement program shell exec")
 Recheck = Callable[[Draft], Decision | None]
 """What the guard says of a draft; None where that is not what may run."""
@@ -181,9 +185,25 @@ def in_time(
         return None, f"{type(error).__name__}: {error}"[:500]
 
 
+def _says_how_much(arguments: Mapping[str, Any], where: str, effect: Effect) -> bool:
+    """Whether a number or a list says what a call does, and is no mere limit.
+
+    What is paid, granted, deleted or run, all of them do: what they are called proves nothing.
+    """
+    try:
+        value = value_at(arguments, where)
+    except EditError:
+        return False
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if effect in _GRAVE:
+        return number or isinstance(value, list)
+    return number and not is_size(where.rpartition("/")[2])
+
+
 def verdict_on(scene: Scene, before: Draft, edit: Edit) -> RepairVerdict:
     """The policy's word on an edit of a draft."""
-    call = before.plan.calls.get(edit.node_id)
+    origin = origin_of(before, edit.node_id)  # what was split off is still a call of that tool
+    call = before.plan.calls[origin] if origin is not None else None
     spec = scene.specs(call.tool_name) if call is not None else None
     names = () if call is None else (call.tool_name, *((spec.name, *spec.aliases) if spec else ()))
     named = call is None or changes_identity(spec, edit.where, call.arguments)
@@ -208,6 +228,8 @@ def changes_identity(spec: ToolSpec | None, where: str, arguments: Mapping[str, 
     parts = [part for part in where.split("/") if part]
     top, effect = parts[0], spec.profile.effect
     roles = _roles_by_name(top, effect)
+    if effect.side_effect and _says_how_much(arguments, where, effect):
+        return True
     if top in (*spec.profile.identity_args, *spec.profile.url_args, *roles.identity, *roles.url):
         return True
     if top not in (spec.parameters.get("properties") or {}):
