@@ -111,6 +111,8 @@ class _Cleaner:
     def __init__(self, redactor: Redactor, known: Sequence[str]) -> None:
         self.redactor = redactor
         self.known = sorted(set(known), key=len, reverse=True)
+        self._done: dict[tuple[str, bool, bool], str] = {}
+        """Texts of this one value: a plan's receipt says the same names for every call."""
 
     def clean(self, value: Any, reference: bool) -> Any:
         if isinstance(value, str):
@@ -146,6 +148,12 @@ class _Cleaner:
 
     def text(self, text: str, reference: bool, *, key: bool = False) -> str:
         """The fixed point of `_step`, which makes redaction idempotent by construction."""
+        found = self._done.get((text, reference, key))
+        if found is None:
+            found = self._done[text, reference, key] = self._fixed(text, reference, key)
+        return found
+
+    def _fixed(self, text: str, reference: bool, key: bool) -> str:
         known = () if key else self.known
         for _ in range(_ROUNDS):
             after = self._step(text, reference, known)

@@ -12,11 +12,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
-from gatling_guard.catalog import ToolSpec
-from gatling_guard.catalog.arguments import argument_roles
+from gatling_guard.catalog import Effect, ToolSpec
+from gatling_guard.catalog.arguments import Roles, argument_roles
 from gatling_guard.decision import Decision, Repair
 from gatling_guard.pipeline.deadline import DeadlineExceeded, DeadlineRunner, Ticket
 from gatling_guard.pipeline.lessons import Lesson, Lessons
@@ -200,6 +200,12 @@ def verdict_on(scene: Scene, before: Draft, edit: Edit) -> RepairVerdict:
     return scene.policy.repair.verdict(names, edit.kind, edit.where, identity=named)
 
 
+@lru_cache(maxsize=1024)
+def _roles_by_name(argument: str, effect: Effect) -> Roles:
+    """What an argument would be for by its name alone."""
+    return argument_roles({"properties": {argument: {}}}, effect, ())
+
+
 def changes_identity(spec: ToolSpec | None, where: str, arguments: Mapping[str, Any]) -> bool:
     """Whether a pointer is into an argument that says who, where, how much or what to run.
 
@@ -211,7 +217,7 @@ def changes_identity(spec: ToolSpec | None, where: str, arguments: Mapping[str, 
         return True
     parts = [part for part in where.split("/") if part]
     top, effect = parts[0], spec.profile.effect
-    roles = argument_roles({"properties": {top: {}}}, effect, ())
+    roles = _roles_by_name(top, effect)
     if top in (*spec.profile.identity_args, *spec.profile.url_args, *roles.identity, *roles.url):
         return True
     if top not in (spec.parameters.get("properties") or {}):
