@@ -316,7 +316,7 @@ def _leaf_body(leaf: Lineage, work: Work | None, hide: Hide, quoted: bool) -> Bo
             for at, origin in enumerate(leaf.origins[:ORIGINS])
         ],
     }
-    if quoted:
+    if quoted or leaf.value == "":
         body["value"] = hide(shown(leaf.value))
     return body
 
