@@ -139,7 +139,7 @@ class ExecutionPlan(BaseModel):
         issues = structure_issues([n.node_id for n in self.nodes], self.edges)
         if issues:
             raise PlanError(issues)
-        _order(self)
+        self.order  # noqa: B018 - a cycle is found here; the order is kept
         return self
 
     def __len__(self) -> int:
