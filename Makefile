@@ -85,7 +85,7 @@ heads: $(DEV)  ## Fit the heads of the learned residual again (2 minutes; needs 
 ablation: $(DEV)  ## The guard with one part more at a time; ARGS="--data FILE ... --markdown"
 	@$(BIN)/python benchmarks/ablation.py $(ARGS)
 
-bench-scorers: $(DEV)  ## Margin AUC and next-tool rank of scorers and predictor on ../shared/data/eval
+bench-scorers: $(DEV)  ## AUC of margins and judge, next-tool rank of the static scorer, on ../shared/data/eval
 	@test -d $(EVAL) || { echo "bench-scorers: skipped, there is no $(EVAL)"; exit 0; }; \
 	$(BIN)/python -m gatling_guard.training.margins --data $(EVAL) && \
 	$(BIN)/python -m gatling_guard.training.next_tool --data $(EVAL)

@@ -8,6 +8,7 @@ fired is an oracle for whoever wrote the text it reads.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
@@ -110,8 +111,8 @@ class Allowed(_Base):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The arguments to run with."""
-        return dict(self.call.arguments) if self.call else {}
+        """The arguments to run with: a copy, so that nobody changes what was decided on."""
+        return deepcopy(self.call.arguments) if self.call else {}
 
     def unwrap(self) -> ToolCall | ExecutionPlan:
         """The call (or whole plan) to run."""
@@ -134,8 +135,8 @@ class Repaired(_Base):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The arguments to run with."""
-        return dict(self.call.arguments) if self.call else {}
+        """The arguments to run with: a copy, so that nobody changes what was decided on."""
+        return deepcopy(self.call.arguments) if self.call else {}
 
     @property
     def message(self) -> str:

@@ -26,6 +26,7 @@ from gatling_guard.pipeline import (
     Work,
     answered,
     answered_grant,
+    as_shown,
     caused,
     decision_body,
     error_text,
@@ -296,7 +297,7 @@ class Session:
         result = self._tried(work, work.decision, began)
         if not ticket.claim():
             raise DeadlineExceeded("abandoned before the receipt was written")
-        result = answered(result, work, state, monitor)
+        result = as_shown(answered(result, work, state, monitor), work, state)
         instead = result.decision if isinstance(result.decision, Repaired) else None
         own = result.decision if instead is None or instead.repair is None else work.decision
         decision = monitor.in_mode(own, policy, instead)
@@ -376,6 +377,8 @@ class Session:
             self._remember_sent(work)
         if isinstance(decision, Held):
             state.pending[decision.hold_id] = decision
+            if decision.offer is not None:
+                state.offered.setdefault(decision.hold_id, decision.offer)
             if checked.lesson is not None:
                 state.lessons[decision.hold_id] = checked.lesson
         elif state.pending or state.approvals:

@@ -73,8 +73,10 @@ def reported(as_json: bool) -> Iterator[None]:
 def _os_error(error: OSError) -> str:
     if error.filename is None or error.strerror is None:
         return str(error)
-    missing = isinstance(error, FileNotFoundError)
-    return f"{error.filename}: {'no such file' if missing else error.strerror.lower()}"
+    if not isinstance(error, FileNotFoundError):
+        return f"{error.filename}: {error.strerror.lower()}"
+    folder = Path(str(error.filename)).parent
+    return f"{error.filename}: {'no such file' if folder.is_dir() else f'no folder {folder}'}"
 
 
 @contextmanager

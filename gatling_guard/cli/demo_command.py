@@ -195,12 +195,13 @@ def _notes(row: dict[str, Any]) -> list[str]:
 
 
 def _show_worlds(bare: World, safe: World, held: list[dict[str, Any]]) -> None:
-    waiting = [(call["account"], call["amount"]) for call in held if "account" in call]
+    waiting = [f"{call['amount']:,.0f} EUR to {call['account']}" if "account" in call
+               else f"mail to {call['to']}" for call in held]  # fmt: skip
     for label, world, waits in (("without", bare, []), ("with", safe, waiting)):
         out.print(f"[bold]{label} the guard[/bold]")
         lines = [f"calendar entries: {len(world.events)}"]
         lines += [f"mail sent to {to}" for to, _ in world.sent]
         lines += [f"paid {amount:,.0f} EUR to {account}" for account, amount in world.paid]
-        lines += [f"waits for approval: {n:,.0f} EUR to {account}" for account, n in waits]
+        lines += [f"waits for approval: {what}" for what in waits]
         for line in lines:
             print_note(line, style="")

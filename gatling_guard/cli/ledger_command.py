@@ -188,7 +188,8 @@ def _reason(entry: Entry) -> str:
         return f"policy {body.get('policy')}, before {body.get('before')}"
     names = ("error", "by", "reason", "instruction", "role")
     found = next((name for name in names if body.get(name)), "")
-    return f"{'role ' if found == 'role' else ''}{body[found]}" if found else ""
+    offer = ", to what was offered" if found == "by" and body.get("offer") is True else ""
+    return f"{'role ' if found == 'role' else ''}{body[found]}{offer}" if found else ""
 
 
 __all__ = ["app"]

@@ -124,4 +124,7 @@ def _hints(
     if found.offered and not take_offer:
         err.print("hint: --take-offer says yes to what is offered")
     if apply is not None:
-        err.print(f"nothing is written to {plain(apply)}: the plan may not run yet", soft_wrap=True)
+        holds = found.repair.holds if take_offer and found.repair is not None else ()
+        waits = f"still waiting for a person: {', '.join(holds)}"
+        why = waits if holds else "the plan may not run yet"
+        err.print(f"nothing is written to {plain(apply)}: {plain(why)}", soft_wrap=True)

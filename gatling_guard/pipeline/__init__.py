@@ -3,7 +3,7 @@
 from gatling_guard.pipeline.calibrated import Calibrated
 from gatling_guard.pipeline.deadline import DeadlineExceeded, DeadlineRunner, Ticket
 from gatling_guard.pipeline.grants import GrantBook, answered_grant, grant_body
-from gatling_guard.pipeline.holds import answered, is_late, taken_offer
+from gatling_guard.pipeline.holds import answered, as_shown, is_late, taken_offer
 from gatling_guard.pipeline.learned import SPARE, Learned, LearnedParts
 from gatling_guard.pipeline.lessons import Lesson, Lessons
 from gatling_guard.pipeline.monitor import Monitor, recast
@@ -57,6 +57,7 @@ __all__ = [
     "Work",
     "answered",
     "answered_grant",
+    "as_shown",
     "caused",
     "check_plan",
     "decision_body",

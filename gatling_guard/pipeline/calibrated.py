@@ -183,5 +183,6 @@ def _read(given: ToolsetCalibration | str | Path) -> ToolsetCalibration:
     try:
         data = Path(given).read_bytes()
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"calibration {given}: cannot be read: {error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"calibration {given}: cannot be read: {why}") from None
     return read_calibration(data, what=str(given))

@@ -6,7 +6,11 @@ ledger knows what other processes, and earlier lives of this one, did with the h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from gatling_guard.decision import Allowed, Blocked, Decision, Held, Repaired
+from gatling_guard.ledger import Entry
 from gatling_guard.pipeline.monitor import Monitor, recast
 from gatling_guard.pipeline.repair_step import Result, again, as_repaired, decided_again
 from gatling_guard.pipeline.stages import Work, opaque_code
@@ -45,6 +49,8 @@ def answered(result: Result, work: Work, state: SessionState, monitor: Monitor) 
         return result
     if not _counts(approval, work, state, now):
         return result if itself else Result(work, _blocked(decision, "hold.expired: too late"))
+    if taken and _shown_otherwise(approval, entries, work):
+        return Result(work, _blocked(decision, "hold.offer: something else was offered"))
     body = {"tool": work.name, "approved_by": approval.by, "offer": taken}
     if not ledger.claim(work.hold_id, run_id=work.run_id, call_id=work.call_id, body=body):
         return Result(work, _blocked(decision, "hold.used: approved and run before"))
@@ -52,6 +58,30 @@ def answered(result: Result, work: Work, state: SessionState, monitor: Monitor) 
         return result
     why = f"hold.approved: by {approval.by}"
     return Result(work, recast(Allowed, decision, approved_by=approval.by, why=why))
+
+
+def as_shown(result: Result, work: Work, state: SessionState) -> Result:
+    """A hold with the offer that was first made under its id.
+
+    The id is bound to the call alone. Who says yes to it means what was shown, even where by now
+    something else would be offered.
+    """
+    first, decision = state.offered.get(work.hold_id), result.decision
+    if first is None or not isinstance(decision, Held):
+        return result
+    if decision.offer is not None and decision.offer.repaired == first.repaired:
+        return result
+    lesson = state.lessons.get(work.hold_id)
+    return replace(result, decision=replace(decision, offer=first), lesson=lesson)
+
+
+def _shown_otherwise(approval: Approval, entries: Sequence[Entry], work: Work) -> bool:
+    """Whether another process offered something else under the id that was answered."""
+    assert approval.offer is not None
+    assert isinstance(approval.offer.repaired, ToolCall)
+    offers = [entry.body.get("offer") for entry in entries if entry.kind == "decision"]
+    shown = {offer.get("after") for offer in offers if isinstance(offer, dict)}
+    return bool(shown - {work.bind(approval.offer.repaired.argument_digest)})
 
 
 def taken_offer(work: Work, state: SessionState, monitor: Monitor) -> Result | None:

@@ -201,6 +201,8 @@ class Monitor:
     def _blocks_on_error(self, work: Work) -> bool:
         if work.spec is None or not work.ruled or any(f.action != "note" for f in work.findings):
             return True
+        if work.decision is not None and not isinstance(work.decision, Allowed):
+            return True  # it was decided, and only what came after took too long or failed
         return work.policy.on_error.blocks(work.spec.profile.privilege)
 
 

@@ -18,8 +18,9 @@ from gatling_guard.pipeline.excerpt import around, cut
 from gatling_guard.pipeline.grounds import grounds
 from gatling_guard.pipeline.learned import attribution_body
 from gatling_guard.pipeline.stages import VERSION, Work
-from gatling_guard.plan import ExecutionPlan, ToolCall, digest
+from gatling_guard.plan import ExecutionPlan, ToolCall, digest, leaves
 from gatling_guard.policy import as_receipt
+from gatling_guard.repair.values import REDACTED
 from gatling_guard.rules import shown
 from gatling_guard.trace import Lineage, Origin
 
@@ -41,6 +42,8 @@ MAX_PARTS = 200
 DETAILED = 24
 """Of these, how many keep lineage and shares."""
 MAX_EDGES = 800
+_LEAST = 4
+"""Characters of a piece that is looked for in quotes."""
 _VALUE, _TEXT = 120, 240
 """Characters kept of a value and of a reason in a share or a sentence of the user."""
 
@@ -61,7 +64,7 @@ def decision_body(
     """
     bind = work.bind if work is not None else bind
     call = decision.call
-    hide = CallSecrets(_given(decision)).hide
+    hide = _hiding(decision)
     body: Body = {
         "decision_id": decision.decision_id,
         "action": decision.action,
@@ -118,6 +121,45 @@ def decision_body(
     # crowd out the reasons for which it was refused.
     body["arguments"] = call.arguments if call else {}
     return body
+
+
+def _hiding(decision: Decision) -> Hide:
+    """Replaces the secrets of the call, and what a repair blacked out of it."""
+    hide = CallSecrets(_given(decision)).hide
+    gone = _blacked_out(decision.repair) if isinstance(decision, Repaired) else []
+    if not gone:
+        return hide
+
+    def hidden(text: str) -> str:
+        text = " ".join(text.split())
+        for piece in gone:
+            text = text.replace(piece, REDACTED)
+        return hide(text)
+
+    return hidden
+
+
+def _blacked_out(repair: Repair | None) -> list[str]:
+    """The pieces of texts that a repair of one call took out, the longest first."""
+    if repair is None or not isinstance(repair.original, ToolCall):
+        return []
+    assert isinstance(repair.repaired, ToolCall)
+    now = {leaf.path: leaf.value for leaf in leaves(repair.repaired.arguments)}
+    found: set[str] = set()
+    for leaf in leaves(repair.original.arguments):
+        before, after = leaf.value, now.get(leaf.path)
+        if not isinstance(before, str) or not isinstance(after, str) or before == after:
+            continue
+        first, *parts = after.split(REDACTED)
+        at = len(first)
+        for part in parts[:-1]:
+            end = before.find(part, at)
+            found.add(before[at:end])
+            at = end + len(part)
+        if parts:
+            found.add(before[at : len(before) - len(parts[-1])])
+    texts = {" ".join(piece.split()) for piece in found}
+    return sorted((piece for piece in texts if len(piece) >= _LEAST), key=len, reverse=True)
 
 
 def repair_body(repair: Repair, hide: Hide, bind: Bind) -> Body:
@@ -274,7 +316,7 @@ def _leaf_body(leaf: Lineage, work: Work | None, hide: Hide, quoted: bool) -> Bo
             for at, origin in enumerate(leaf.origins[:ORIGINS])
         ],
     }
-    if quoted:
+    if quoted or leaf.value == "":
         body["value"] = hide(shown(leaf.value))
     return body
 

@@ -38,9 +38,9 @@ def repaired_plan(
     # The plan's own limit is for its size; a repair takes no longer than one check may.
     ends = min(ends, time.monotonic() + checks.monitor.deadline)
     attempt = _Attempt(checks, plan, works)
-    found, note = in_time(checks.monitor.runner, lambda: attempt.best(ends), ends)
-    if found is None:
-        return joined, note
+    found = in_time(checks.monitor.runner, lambda: attempt.best(ends), ends)
+    if isinstance(found, str):
+        return joined, found
     repair = found.repair
     if found.silent and not repair.holds:
         checks.monitor.lessons.learn(found.lesson)
@@ -64,7 +64,7 @@ class _Attempt:
         self._checks, self._works = checks, works
         self._start = Draft(plan)
 
-    def best(self, ends: float) -> Found | None:
+    def best(self, ends: float) -> Found | str:
         checks = self._checks
         scene = scene_of(
             checks.monitor, checks.policy, checks.authority,

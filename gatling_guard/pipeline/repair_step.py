@@ -77,14 +77,16 @@ def repaired_step(
         return Result(work, decision)
     ends = began + (1 - RESERVE) * monitor.deadline
     attempt = _Attempt(work, decision, monitor, earlier)
-    found, note = in_time(monitor.runner, lambda: attempt.best(ends), ends)
-    if found is None:
-        return Result(work, decision, note)
+    found = in_time(monitor.runner, lambda: attempt.best(ends), ends)
+    if isinstance(found, str):
+        return Result(work, decision, found)
     assert attempt.rechecked is not None
     if found.silent and not _suspect(work):
         return Result(attempt.rechecked, as_repaired(decision, found.repair), "", found.lesson)
-    asked = attempt.rechecked.asked
-    return Result(work, _offered(work, decision, found.repair, asked), "", found.lesson)
+    against = "" if isinstance(decision, Held) else _against(work, attempt.rechecked.asked)
+    if against:
+        return Result(work, decision, against, found.lesson)
+    return Result(work, _offered(work, decision, found.repair), "", found.lesson)
 
 
 def as_repaired(decision: Decision, repair: Repair, *, by: str | None = None) -> Repaired:
@@ -109,19 +111,29 @@ def _suspect(work: Work) -> bool:
     return max(why, learned) >= work.policy.energy.allow_below
 
 
-def _offered(work: Work, decision: Decision, repair: Repair, asked: bool) -> Decision:
-    """A hold that offers the repair; a block becomes one only where the repair lifts its cause.
+def _against(work: Work, asked: bool) -> str:
+    """Why a block does not become a hold that offers the repair; "" where it does.
 
-    Nor does the block of a call that a stranger wants, or of one that nobody asked for even as it
-    is repaired (`asked`): the user wants it in no form.
+    It does only where the repair lifts its cause. Nor does the block of a call that a stranger
+    wants, or of one that nobody asked for even as it is repaired: the user wants it in no form.
+
+    Args:
+        work: the check of the call as it was proposed.
+        asked: whether somebody asked for the repaired call.
     """
+    if not asked:
+        return "an edit would help, but nobody asked for the call, not even as edited"
+    if steered(work) >= 1.0:
+        return "an edit would help, but untrusted text wants the call: it is not offered"
+    blocks = [finding for finding in work.findings if finding.action == "block"]
+    fixed = next((f.rule for f in blocks if not f.rule.startswith(_LIFTED)), "")
+    return f"an edit would help, but {fixed} is not lifted by one" if fixed else ""
+
+
+def _offered(work: Work, decision: Decision, repair: Repair) -> Decision:
+    """A hold that offers the repair."""
     if isinstance(decision, Held):
         return replace(decision, offer=repair)
-    if not asked or steered(work) >= 1.0:
-        return decision
-    blocks = [finding for finding in work.findings if finding.action == "block"]
-    if not all(finding.rule.startswith(_LIFTED) for finding in blocks):
-        return decision
     return recast(
         Held, decision, hold_id=work.hold_id, expires_in=work.policy.limits.hold_expires_s,
         offer=repair, only_offer=True,
@@ -141,7 +153,7 @@ class _Attempt:
         self.rechecked: Work | None = None
         """The repaired call as the guard decided on it."""
 
-    def best(self, ends: float) -> Found | None:
+    def best(self, ends: float) -> Found | str:
         work = self._work
         scene = scene_of(
             self._monitor, work.policy, work.authority, work.role, step=True,

@@ -22,10 +22,12 @@ from gatling_guard.pipeline.deadline import DeadlineExceeded, DeadlineRunner, Ti
 from gatling_guard.pipeline.lessons import Lesson, Lessons
 from gatling_guard.plan import ExecutionPlan, ToolCall, leaves
 from gatling_guard.policy import RepairVerdict
-from gatling_guard.repair import Draft, Edit, Judge, Judgement, Scene
-from gatling_guard.repair.bounds import Limits, Outcome
+from gatling_guard.repair import Draft, Edit, EditError, Judge, Judgement, Scene
+from gatling_guard.repair.bounds import Ended, Limits, Outcome
 from gatling_guard.repair.goals import unwanted
-from gatling_guard.repair.lattice import violations
+from gatling_guard.repair.lattice import origin_of, violations
+from gatling_guard.repair.narrower import is_size
+from gatling_guard.repair.places import value_at
 from gatling_guard.repair.proposals import Proposals
 from gatling_guard.repair.search import search
 from gatling_guard.repair.similarity import similarity
@@ -36,7 +38,18 @@ RESERVE = 0.15
 """Share of a check's time that is left to write the receipt once the repair is given up."""
 LEAST = 0.002
 """Seconds: with less time than this nothing is searched."""
+_GRAVE = frozenset((Effect.DELETE, Effect.EXECUTE, Effect.PAY, Effect.PERMIT))
+"""What cannot be taken back, or not easily."""
 _COMMAND = word_set("command cmd code script sql statement program shell exec")
+NO_TIME = "no time was left"
+_LATE = "no result in time"
+_NONE: Mapping[Ended, str] = {
+    "found": "nothing was to be edited",
+    "exhausted": "no edit that may be made helps",
+    "bounds": f"nothing helps within `repair.depth` edits and {Limits().most} drafts",
+    "deadline": _LATE,
+}
+"""Why there is no repair, by how the search ended."""
 Recheck = Callable[[Draft], Decision | None]
 """What the guard says of a draft; None where that is not what may run."""
 
@@ -72,18 +85,21 @@ class Repairing:
     fits: Callable[[Edit], bool] = field(default=lambda edit: True)
     """What else an edit of the draft as it came has to keep to."""
 
-    def best(self) -> Found | None:
+    def best(self) -> Found | str:
         """The cheapest repair that may be made silently, else the cheapest that may be offered.
 
         A person who is asked anyway is shown the best there is, be it made of silent edits or not.
-        One that would do as an offer bounds what is looked for.
+        One that would do as an offer bounds what is looked for. Where there is none, it says why.
         """
         first = self._found("apply")
-        if first is not None and first.silent and not first.repair.holds:
+        if isinstance(first, str):
+            return self._found("offer") if self.offers else first
+        if first.silent and not first.repair.holds:
             return first
         if not self.offers:
-            return None
-        return self._found("offer", first.edits if first else ()) or first
+            return "a repair was found that may only be offered, and nobody can be asked"
+        other = self._found("offer", first.edits)
+        return first if isinstance(other, str) else other
 
     @cached_property
     def _unwanted(self) -> frozenset[str]:
@@ -120,8 +136,8 @@ class Repairing:
             return False
         return verdict_on(self.scene, self.before, edit) in verdicts and self.fits(edit)
 
-    def _found(self, most: RepairVerdict, known: Sequence[Edit] = ()) -> Found | None:
-        """The cheapest repair of edits whose verdict is no stricter than `most`.
+    def _found(self, most: RepairVerdict, known: Sequence[Edit] = ()) -> Found | str:
+        """The cheapest repair of edits whose verdict is no stricter than `most`, or why none.
 
         Args:
             most: the verdict.
@@ -130,7 +146,7 @@ class Repairing:
         rules, began = self.scene.policy.repair, time.monotonic()
         left = min(rules.deadline_ms / 1000, self.ends - began)
         if left < LEAST:
-            return None
+            return NO_TIME
         verdicts: Sequence[RepairVerdict] = ("apply",) if most == "apply" else ("apply", "offer")
         (start,) = self._judged([self.before])
         outcome = search(
@@ -142,7 +158,7 @@ class Repairing:
             by_flow=self.by_flow,
         )  # fmt: skip
         if not outcome.edits:
-            return None
+            return _NONE[outcome.ended]
         lesson = Lesson(self.before, start.problems, outcome.edits)
         return self._standing(outcome, lesson, most, time.monotonic() - began)
 
@@ -156,14 +172,14 @@ class Repairing:
 
     def _standing(
         self, outcome: Outcome, lesson: Lesson, most: RepairVerdict, seconds: float
-    ) -> Found | None:
-        """The outcome, where the lattice and the guard itself let it be."""
+    ) -> Found | str:
+        """The outcome, where the lattice and the guard itself let it be, or why they do not."""
         draft, edits = outcome.draft, lesson.edits
         if violations(self.before, draft, self.scene):
-            return None
+            return "what helps would be worse in another respect"
         decision = self.recheck(draft)
         if decision is None:
-            return None
+            return "what helps may not run either"
         kept = similarity(self.scene, self.before, draft).value
         repair = Repair(
             original=self.subject(self.before), repaired=self.subject(draft),
@@ -177,10 +193,8 @@ class Repairing:
         return Found(draft, edits, repair, lesson, silent)
 
 
-def in_time(
-    runner: DeadlineRunner, attempt: Callable[[], Found | None], ends: float
-) -> tuple[Found | None, str]:
-    """A repair, or none and why: whatever happens to the search, the decision is there already.
+def in_time(runner: DeadlineRunner, attempt: Callable[[], Found | str], ends: float) -> Found | str:
+    """A repair, or why there is none; whatever happens, the decision is there already.
 
     Args:
         runner: runs the attempt where it can be given up.
@@ -189,22 +203,38 @@ def in_time(
     """
     left = ends - time.monotonic()
     if left < LEAST:
-        return None, "no time was left"
+        return NO_TIME
 
-    def run(ticket: Ticket) -> Found | None:
+    def run(ticket: Ticket) -> Found | str:
         return attempt()
 
     try:
-        return runner.run(run, left), ""
+        return runner.run(run, left)
     except DeadlineExceeded:
-        return None, "no result in time"
+        return _LATE
     except Exception as error:  # a fault of the repair changes no decision
-        return None, f"{type(error).__name__}: {error}"[:500]
+        return f"{type(error).__name__}: {error}"[:500]
+
+
+def _says_how_much(arguments: Mapping[str, Any], where: str, effect: Effect) -> bool:
+    """Whether a number or a list says what a call does, and is no mere limit.
+
+    What is paid, granted, deleted or run, all of them do: what they are called proves nothing.
+    """
+    try:
+        value = value_at(arguments, where)
+    except EditError:
+        return False
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if effect in _GRAVE:
+        return number or isinstance(value, list)
+    return number and not is_size(where.rpartition("/")[2])
 
 
 def verdict_on(scene: Scene, before: Draft, edit: Edit) -> RepairVerdict:
     """The policy's word on an edit of a draft."""
-    call = before.plan.calls.get(edit.node_id)
+    origin = origin_of(before, edit.node_id)  # what was split off is still a call of that tool
+    call = before.plan.calls[origin] if origin is not None else None
     spec = scene.specs(call.tool_name) if call is not None else None
     names = () if call is None else (call.tool_name, *((spec.name, *spec.aliases) if spec else ()))
     named = call is None or changes_identity(spec, edit.where, call.arguments)
@@ -229,6 +259,8 @@ def changes_identity(spec: ToolSpec | None, where: str, arguments: Mapping[str, 
     parts = [part for part in where.split("/") if part]
     top, effect = parts[0], spec.profile.effect
     roles = _roles_by_name(top, effect)
+    if effect.side_effect and _says_how_much(arguments, where, effect):
+        return True
     if top in (*spec.profile.identity_args, *spec.profile.url_args, *roles.identity, *roles.url):
         return True
     if top not in (spec.parameters.get("properties") or {}):

@@ -108,6 +108,8 @@ class SessionState:
     """Holds that nobody has answered yet, by hold id."""
     lessons: dict[str, Lesson] = field(default_factory=dict)
     """Of the offers that wait, by hold id."""
+    offered: dict[str, Repair] = field(default_factory=dict)
+    """The first offer of each hold: what a person's yes to it is about."""
     approvals: dict[str, Approval] = field(default_factory=dict)
     tool_calls: dict[str, int] = field(default_factory=dict)
     """Calls per tool that were not refused."""

@@ -17,10 +17,10 @@ from typing import Any, Literal
 from gatling_guard.catalog.lexicon import RISK
 from gatling_guard.catalog.types import ToolProfile, ToolSpec
 from gatling_guard.errors import CycleError
-from gatling_guard.plan import Provenance, ToolCall, digest
+from gatling_guard.plan import Provenance, ToolCall, digest, escape
 from gatling_guard.plan.model import structure_issues
 from gatling_guard.repair.exposure import exposure
-from gatling_guard.repair.narrower import wider
+from gatling_guard.repair.narrower import is_careful, wider
 from gatling_guard.repair.terms import terms_of
 from gatling_guard.repair.types import Draft, Scene
 from gatling_guard.repair.wiring import MiswiredEdge, miswired
@@ -134,6 +134,9 @@ def _call(node: str, old: ToolCall, new: ToolCall, scene: Scene) -> Iterator[Bre
         for what, message in _tool(spec_old.profile, spec_new.profile):
             yield Breach(node, "", what, message)
         yield from _roles(node, spec_old.profile, spec_new.profile, new)
+        for name in old.arguments.keys() - new.arguments.keys():
+            if is_careful(name):
+                yield Breach(node, f"/{escape(name)}", "scope", "it is done for good now")
     for what, message in _said(old, new):
         yield Breach(node, "", what, message)
     if new.arguments != old.arguments:

@@ -29,17 +29,31 @@ MOST_COMPARED = 200
 """Elements of a list that are compared one with another; beyond that only equal ones count."""
 Wrong = Literal["scope", "value", "argument"]
 
-_AT_LEAST = word_set("min minimum least offset skip from start after since begin")
+_AT_LEAST = word_set(
+    "min minimum least offset skip from start after since begin older keep keeps kept retain "
+    "retained retention preserve grace backup backups except threshold"
+)
+"""Of these a smaller number means more: what is older than 30 days is more than than 365."""
 _UNTIL = word_set("max until to end before till through")
 _REVERSED = word_set(
     "exclude excluding except skip ignore without filter filters where conditions options flags "
-    "args switches"
+    "args switches keep retain retained preserve protect protected required require approver "
+    "approvers reviewer reviewers deny denied denylist blocklist blacklist blocked forbidden "
+    "banned exempt unless"
 )
-"""Of these, less may mean more: a filter that is gone, a `--dry-run` that is not said."""
+"""Of these, less may mean more: a filter that is gone, a `--dry-run` that is not said, a file
+that is no longer kept, an approver fewer."""
 _GRADES = word_set("role roles permission permissions access privilege level visibility mode")
 """Of these nobody can say from outside which value is the lower one."""
 _WIDENING = word_set("recursive all include full deep hidden public shared everyone notify force")
-_CAREFUL = word_set("dry preview draft confirm test private readonly simulate")
+_CAREFUL = word_set(
+    "dry dryrun preview draft confirm confirmed test private readonly simulate simulated "
+    "simulation noop sandbox check validate"
+)
+_ONLY = word_set("only if unless where when match matching filter filters query condition scope")
+_FINAL = frozenset((Effect.DELETE, Effect.EXECUTE, Effect.PAY, Effect.PERMIT))
+"""Of a call that does this, an argument that its tool does not list is not left out: nobody can say
+what it was to limit."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ][0-9:.]{2,15}(?:Z|[+-]\d\d:?\d\d)?)?\Z")
 _LISTED = re.compile(r"\s*[,;]\s*")
 
@@ -163,6 +177,8 @@ def _scalar(old: Any, new: Any, top: str, name: str, terms: Terms) -> tuple[Wron
         return None if _switched(old, new, name) else ("scope", "a switch is turned")
     before, after = number(old), number(new)
     amount = same_name(name) in AMOUNT_NAMES
+    if before is not None and after is not None and after < before and _less_is_more(name, terms):
+        return "scope", "a smaller number, with which more is done"
     if before is not None and after is not None and (amount or is_size(name)):
         shrinks = 0 < after <= before and not str(new).lstrip().startswith("-")
         return None if shrinks else ("scope", "a larger size, or one that means no limit")
@@ -180,6 +196,13 @@ def _scalar(old: Any, new: Any, top: str, name: str, terms: Terms) -> tuple[Wron
     if new is not None and terms.identity(top, name) and terms.named(new):
         return None
     return "value", "a value that neither the original has nor the trusted side named"
+
+
+def _less_is_more(name: str, terms: Terms) -> bool:
+    """Whether a smaller number reaches more: what is kept, or how old the rest has to be."""
+    words = name_words(name)
+    aged = "age" in words and terms.profile.effect is Effect.DELETE
+    return aged or not _AT_LEAST.isdisjoint(words)
 
 
 def _switched(old: Any, new: Any, name: str) -> bool:
@@ -229,8 +252,10 @@ def _may_go(before: Mapping[str, Any], after: Mapping[str, Any], top: str, terms
     value, profile = before[top], terms.profile
     schema = (terms.properties or {}).get(top)
     default = schema.get("default") if isinstance(schema, dict) else None
-    careful = not _CAREFUL.isdisjoint(name_words(top))
-    if not terms.listed(top) or (_empty(value) and not careful):
+    careful = is_careful(top)
+    if not terms.listed(top):
+        return not careful and _unlisted_may_go(value, top, terms)
+    if _empty(value) and not careful:
         return True
     if default is not None:
         return canonical_json(default) == canonical_json(value) or not any(
@@ -240,6 +265,23 @@ def _may_go(before: Mapping[str, Any], after: Mapping[str, Any], top: str, terms
         return True
     left = any(name in profile.identity_args and not _empty(v) for name, v in after.items())
     return profile.effect is Effect.SEND and left and terms.identity(top, top)
+
+
+def is_careful(name: str) -> bool:
+    """Whether an argument says that nothing is to be done for good: a `dry_run`."""
+    return not _CAREFUL.isdisjoint(name_words(name))
+
+
+def _unlisted_may_go(value: Any, top: str, terms: Terms) -> bool:
+    """Whether a call is the same without an argument that its tool does not list.
+
+    What reads may lose any; what acts none that was to say on what it acts.
+    """
+    effect = terms.profile.effect
+    if _empty(value) or not effect.side_effect:
+        return True
+    limits = _AT_LEAST | _UNTIL | _REVERSED | _ONLY
+    return effect not in _FINAL and limits.isdisjoint(name_words(top))
 
 
 def _may_come(value: Any, top: str, terms: Terms) -> bool:

@@ -117,7 +117,8 @@ class Resource:
     @property
     def sentence(self) -> str:
         """For people."""
-        return f"{shown(self.node_id)}: {shown(self.where[1:])} becomes {quote(self.value)}"
+        value = quote(self.value) if isinstance(self.value, str) else shown(self.value)
+        return f"{shown(self.node_id)}: {shown(self.where[1:])} becomes {value}"
 
     @property
     def data(self) -> dict[str, Any]:

@@ -128,6 +128,8 @@ def _sections(found: Explanation, *, legend: bool = False) -> Iterable[str]:
         table = f'<div class="table"><table>{rows}</table></div>'
         yield _section(title[:1].upper() + title[1:],
                        [table, f'<p class="small soft">{bdi(figures, 500)}</p>'])  # fmt: skip
+    elif found.unrepaired:
+        yield _section("Not repaired", [f"<p>{bdi(found.unrepaired, 500)}</p>"])
     if found.actions:
         items = "".join(_advice(item) for item in found.actions)
         yield _section("What you can do", [f'<ol class="todo">{items}</ol>'])
@@ -144,12 +146,14 @@ def _argument(leaf: Argument) -> str:
     tier = TIERS[leaf.tier]
     tag = '<span class="tag named">named</span>' if leaf.named else (
         f'<span class="tag {tier}">{tier}</span>')  # fmt: skip
-    value = bdi(leaf.value) if leaf.value else '<span class="soft">value not recorded</span>'
+    missing = "empty" if leaf.empty else "value not recorded"
+    value = bdi(leaf.value) if leaf.value else f'<span class="soft">{missing}</span>'
+    sources = () if leaf.empty else distinct(leaf)
     return (
         f'<div class="arg"><h3>{bdi(leaf.path.strip("/") or leaf.argument, 120)} {tag} '
         f'<span class="soft small">{esc(about_argument(leaf))}</span></h3>'
         f'<span class="value">{value}</span>'
-        f"{''.join(_source(source, leaf.value) for source in distinct(leaf))}</div>"
+        f"{''.join(_source(source, leaf.value) for source in sources)}</div>"
     )
 
 

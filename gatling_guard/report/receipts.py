@@ -50,6 +50,7 @@ def explained(body: Mapping[str, Any], **fields: Any) -> Explanation:
         arguments=arguments, rules=rules,
         authority=(*_grounds(body.get("grounds")), *_grant(body.get("grant"))),
         shares=shares, total=total, repair=_mended(body),
+        unrepaired=_text(body.get("unrepaired")),
         thresholds=(numbers[0], numbers[1]) if len(numbers) == 2 else None,
         **fields,
     )  # fmt: skip
@@ -160,6 +161,7 @@ def _arguments(value: object) -> Iterator[Argument]:
             kind=_text(leaf.get("kind")), value=_text(leaf.get("value")),
             tier=_tier(leaf.get("tier")), named=leaf.get("named") is True,
             sources=tuple(_source(origin) for origin in _mappings(leaf.get("origins"))),
+            empty=leaf.get("value") == "",
         )  # fmt: skip
 
 

@@ -86,7 +86,7 @@ class RepairReport:
     calls: tuple[CallChange, ...] = ()
     edits: tuple[EditEffect, ...] = ()
     note: str = ""
-    """Why there is no repair, where a search was given up."""
+    """Why there is no repair, where one was looked for."""
 
     @property
     def offered(self) -> bool:

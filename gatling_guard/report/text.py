@@ -103,6 +103,9 @@ def _details(found: Explanation) -> Iterator[RenderableType]:
             kind = Text(f"{visible(change.kind, 12)}  ", "bold cyan")
             yield _in(kind.append(visible(change.text, 300), "default not bold"))
         yield _in(Text(visible(figures, 400), "dim"))
+    elif found.unrepaired:
+        yield _heading("not repaired")
+        yield _in(Text(visible(found.unrepaired, 400)))
     if found.actions:
         yield _heading("what you can do")
         for number, item in enumerate(found.actions, start=1):
@@ -127,12 +130,12 @@ def _in(item: RenderableType, columns: int = 2) -> Padding:
 
 def _argument(leaf: Argument) -> Iterator[RenderableType]:
     colour = "green" if leaf.named else _TIER[leaf.tier]
-    value = visible(leaf.value) if leaf.value else "(not recorded)"
+    value = visible(leaf.value) or ("(empty)" if leaf.empty else "(not recorded)")
     name = visible(leaf.path.strip("/") or leaf.argument, 60)
     tier = "" if leaf.named else f"{TIERS[leaf.tier]}, "
     about = f"{tier}{about_argument(leaf)}"
     yield _in(Text.assemble((name, "bold"), " = ", value, "  ", (about, colour)))
-    for source in distinct(leaf):
+    for source in () if leaf.empty else distinct(leaf):
         yield _in(Text(visible(about_source(source), 200), "dim"), 4)
         if source.quote:
             yield _in(_quoted(source.quote, leaf.value), 6)

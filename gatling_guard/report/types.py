@@ -43,6 +43,8 @@ class Argument:
     named: bool
     """The trusted side itself gave this value."""
     sources: tuple[Source, ...] = ()
+    empty: bool = False
+    """The value is an empty text, and was recorded as such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,8 @@ class Explanation:
     thresholds: tuple[float, float] | None = None
     """Allowed below the first, blocked from the second on."""
     repair: Mended | None = None
+    unrepaired: str = ""
+    """Why there is no repair, where one was looked for."""
     actions: tuple[Advice, ...] = ()
     history: tuple[str, ...] = ()
     """What became of it: answers of persons, and the outcome."""

@@ -108,6 +108,8 @@ def test_errors_name_the_file_and_what_to_write(tmp_path: Path) -> None:
     assert "standard input:1" in run("check", "-", input="{").stderr
     missing = str(tmp_path / "none.json")
     assert f"{missing}: no such file" in run("check", missing).stderr
+    nowhere = tmp_path / "none" / "plan.json"
+    assert f"{nowhere}: no folder {nowhere.parent}" in run("check", str(nowhere)).stderr
     tools = tmp_path / "tools.json"
     tools.write_text('[{"x": 1}]')
     assert str(tools) in run("check", written(tmp_path, PLAN), "--tools", str(tools)).stderr
@@ -195,6 +197,8 @@ def test_demo_is_readable(cache: Path, monkeypatch: pytest.MonkeyPatch, width: i
     text = run("demo").stdout
     assert "without the guard" in text
     assert "waits for approval: 120 EUR to AT611904300234573201" in text
+    held = json.loads(run("demo", "--json").stdout)["held"]
+    assert text.count("waits for approval: ") == len(held)
     lines = [line for line in text.splitlines() if str(cache) not in line]
     assert max(map(len, lines)) <= width
     assert not [line for line in lines if "…" in line and "send_email(audit" not in line]

@@ -67,6 +67,7 @@ def test_what_waits_for_a_person_exits_1_and_writes_nothing(tmp_path: Path) -> N
         assert "REPAIR OFFERED" in result.stdout
         assert "clean  delete_mail  waits for a person" in result.stdout
         assert "nothing is written" in result.stderr
+        assert ("still waiting for a person: " in result.stderr) is bool(extra)
         assert not out.exists()
 
 

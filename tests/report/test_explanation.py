@@ -251,6 +251,16 @@ def test_a_receipt_that_was_changed_is_still_shown(body: dict[str, Any], leaves:
     found.html(), found.text(width=40), json.dumps(found.as_dict())
 
 
+def test_an_empty_text_is_shown_as_such() -> None:
+    """Nobody "made it up", and it was recorded."""
+    guard = guarded()
+    request = ToolRequest("send_email", {"to": "ann@corp.example", "body": ""}, "c1")
+    found = explain(guard.session(instruction=ASKED).check(request), ledger=guard.ledger)
+    assert "body = (empty)" in found.text()
+    assert ">empty</span>" in found.html()
+    assert "made it up" not in found.text()
+
+
 def test_the_reason_of_a_plan_is_that_of_its_worst_call() -> None:
     """R45: what blocked it, not what an earlier call would have been held for."""
     guard = guarded()

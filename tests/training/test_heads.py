@@ -21,6 +21,7 @@ from gatling_guard.training.heads import (
     fit_head,
     held_out_logits,
     peak,
+    reliability,
     runs_digest,
     sampled,
     thresholds,
@@ -118,3 +119,14 @@ def test_the_shipped_heads_know_the_shipped_scorers() -> None:
     assert set(found.fitted_on) == ids
     manifest = json.loads((shipped("heads-1") / "manifest.json").read_text())
     assert set(manifest["held_out_worlds"]) == HELD_WORLDS
+
+
+def test_reliability_counts_every_labelled_call_once_and_rises() -> None:
+    """Issue 6: what a risk is worth is told on calls that no part of the head was fitted on."""
+    runs = made_runs(400)
+    table = reliability(runs, HEADS["calm"], bins=4)
+    labelled = [call for run in runs for call in run.calls if call.malicious is not None]
+    assert sum(count for _, _, count in table) == len(labelled)
+    shares = [share for _, share, _ in table]
+    assert shares[0] < 0.2 < 0.8 < shares[-1]
+    assert [risk for risk, _, _ in table] == sorted(risk for risk, _, _ in table)
