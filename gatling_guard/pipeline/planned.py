@@ -45,6 +45,8 @@ class PlanChecks:
     authority: Authority
     run_id: str
     role: str | None
+    _nothing: LineageIndex = field(default_factory=LineageIndex)
+    """What was returned so far; no check adds to it."""
     _plans: dict[int, tuple[ExecutionPlan, list[Work]]] = field(default_factory=dict)
     """By identity: a draft that only has a call wait is the plan of another one."""
     _kept: dict[tuple[Any, ...], Work] = field(default_factory=dict)
@@ -136,7 +138,7 @@ class PlanChecks:
     def _work(self, call: ToolCall, number: int, so_far: int, spent: Spent) -> Work:
         work = self.monitor.work(
             call.tool_name, call.arguments, call_id=call.node_id, run_id=self.run_id,
-            role=self.role, authority=self.authority, index=LineageIndex(), policy=self.policy,
+            role=self.role, authority=self.authority, index=self._nothing, policy=self.policy,
             calls_so_far=number, tool_calls_so_far=so_far, spent=spent,
         )  # fmt: skip
         work.call, work.arguments = call, call.arguments
