@@ -57,11 +57,13 @@ class Redactor:
     def __call__(self, value: object) -> Any:
         """A deep copy of `value`, made of JSON types, without its secrets. Never raises."""
         texts = None if self.custom else texts_of(value)
-        if texts is not None and not self._suspects(texts):
-            return _copied(value)
+        if texts is not None:
+            if not self.suspects(texts):
+                return _copied(value)
+            return _Cleaner(self, (), spared=2 * _size(texts)).clean(value, False)
         survey = Survey()
         copy = survey.copy(value, 0)
-        if survey.plain and not self.custom and not self._suspects(survey.texts):
+        if survey.plain and not self.custom and not self.suspects(survey.texts):
             return copy
         return _Cleaner(self, survey.known).clean(copy, False)
 
@@ -75,7 +77,7 @@ class Redactor:
             return clean
         return f"id:{hashlib.sha256(clean.encode()).hexdigest()[:32]}"
 
-    def _suspects(self, texts: Sequence[str]) -> bool:
+    def suspects(self, texts: Sequence[str]) -> bool:
         """Whether there may be anything to replace in one of many texts."""
         text = "\x00".join(texts)
         if not is_unicode(text) or compiled(self._anywhere).search(text) is not None:
@@ -105,11 +107,22 @@ def _copied(value: object) -> Any:
     return marshal.loads(marshal.dumps(value, 2))  # type: ignore[arg-type]
 
 
-class _Cleaner:
-    """The second walk: over JSON, replacing."""
+def _size(texts: Sequence[str]) -> int:
+    return len(texts) + sum(map(len, texts))
 
-    def __init__(self, redactor: Redactor, known: Sequence[str]) -> None:
-        self.redactor = redactor
+
+class _Cleaner:
+    """The second walk: over JSON, replacing.
+
+    Args:
+        redactor: with the patterns.
+        known: secrets that are replaced wherever they stand.
+        spared: of a value that `texts_of` has seen: characters that may be searched once more to
+            find records in which nothing is to be replaced. They are copied as a whole.
+    """
+
+    def __init__(self, redactor: Redactor, known: Sequence[str], spared: int = 0) -> None:
+        self.redactor, self._spared = redactor, spared
         self.known = sorted(set(known), key=len, reverse=True)
         self._done: dict[tuple[str, bool, bool], str] = {}
         """Texts of this one value: a plan's receipt says the same names for every call."""
@@ -143,8 +156,21 @@ class _Cleaner:
             named = type(before) is str and announces(before, value)
             kind = secret_kind(str(before)) if named else None
             hide = kind is not None and hides("", item)
-            result.append(_hidden(str(kind), item) if hide else self.clean(item, reference))
+            if hide:
+                result.append(_hidden(str(kind), item))
+            elif type(item) is dict and self._is_clean(item):
+                result.append(_copied(item))
+            else:
+                result.append(self.clean(item, reference))
         return result
+
+    def _is_clean(self, record: dict[str, Any]) -> bool:
+        """Whether one search shows that nothing in a record is to be replaced."""
+        texts = texts_of(record) if self._spared > 0 else None
+        if texts is None:
+            return False
+        self._spared -= _size(texts)
+        return not self.redactor.suspects(texts)
 
     def text(self, text: str, reference: bool, *, key: bool = False) -> str:
         """The fixed point of `_step`, which makes redaction idempotent by construction."""

@@ -32,7 +32,6 @@ from gatling_guard.trace import (
     sensitive_name,
 )
 
-Lookup = Callable[[str], ToolSpec | None]
 MAX_KEPT = 4096
 """Calls whose checks are kept for the drafts to come."""
 
@@ -46,14 +45,28 @@ class PlanChecks:
     authority: Authority
     run_id: str
     role: str | None
-    _kept: dict[tuple[Any, ...], tuple[ToolCall, Work]] = field(default_factory=dict)
-    _own: dict[int, tuple[ToolCall, bool]] = field(default_factory=dict)
-    """Of calls by their identity: whether they are about something sensitive."""
+    _nothing: LineageIndex = field(default_factory=LineageIndex)
+    """What was returned so far; no check adds to it."""
+    _plans: dict[int, tuple[ExecutionPlan, list[Work]]] = field(default_factory=dict)
+    """By identity: a draft that only has a call wait is the plan of another one."""
+    _kept: dict[tuple[Any, ...], Work] = field(default_factory=dict)
+    _own: dict[str, bool] = field(default_factory=dict)
+    """Of calls by their content: whether they are about something sensitive."""
+    _tiers: dict[str, Provenance] = field(default_factory=dict)
+    """Of tools by their name."""
 
     def of(self, plan: ExecutionPlan) -> list[Work]:
         """One decided check per call, in the order of `plan.order`."""
+        found = self._plans.get(id(plan))
+        if found is None:
+            found = plan, self._of(plan)
+            if len(self._plans) < MAX_KEPT:  # the plan is kept, so that its id stays its own
+                self._plans[id(plan)] = found
+        return found[1]
+
+    def _of(self, plan: ExecutionPlan) -> list[Work]:
         secret = sensitive_nodes(plan, self._is_own)
-        tiers = effective_tiers(plan, self.spec)
+        tiers = effective_tiers(plan, self._tier)
         into: dict[str, list[Edge]] = {}
         for edge in plan.edges:
             if edge.kind != "temporal":
@@ -66,30 +79,36 @@ class PlanChecks:
             sources = tuple((plan.calls[e.source].tool_name, tiers[e.source], e.source in secret)
                             for e in edges)  # fmt: skip
             so_far = counts.get(call.tool_name, 0)
-            key = (id(call), tuple(_edge_key(edge) for edge in edges), sources,
+            key = (node, call.content_hash, tuple(_edge_key(edge) for edge in edges), sources,
                    *self._counted(number, so_far, spent))  # fmt: skip
-            found = self._kept.get(key)
-            if found is None:
+            work = self._kept.get(key)
+            if work is None:
                 work = self._work(call, number, so_far, spent)
                 work.edges = edges
                 work.lineage = planned_lineage(call, edges, tiers, self.authority, plan, secret)
                 self._decided(work, max((t for _, t, _ in sources), default=Provenance.INTERNAL))
-                if len(self._kept) < MAX_KEPT:  # the call is kept, so that its id stays its own
-                    self._kept[key] = call, work
-            else:
-                work = found[1]
+                if len(self._kept) < MAX_KEPT:
+                    self._kept[key] = work
             works.append(work)
             spent.add(work.charges)
             counts[call.tool_name] = so_far + 1
         return works
 
     def _is_own(self, call: ToolCall) -> bool:
-        found = self._own.get(id(call))
+        found = self._own.get(call.content_hash)
         if found is None:
-            found = call, is_sensitive(call)
+            found = is_sensitive(call)
             if len(self._own) < MAX_KEPT:
-                self._own[id(call)] = found
-        return found[1]
+                self._own[call.content_hash] = found
+        return found
+
+    def _tier(self, tool: str) -> Provenance:
+        found = self._tiers.get(tool)
+        if found is None:
+            found = _tool_tier(self.spec(tool))
+            if len(self._tiers) < MAX_KEPT:
+                self._tiers[tool] = found
+        return found
 
     def spec(self, name: str) -> ToolSpec | None:
         """The tool under the policy of these checks."""
@@ -119,7 +138,7 @@ class PlanChecks:
     def _work(self, call: ToolCall, number: int, so_far: int, spent: Spent) -> Work:
         work = self.monitor.work(
             call.tool_name, call.arguments, call_id=call.node_id, run_id=self.run_id,
-            role=self.role, authority=self.authority, index=LineageIndex(), policy=self.policy,
+            role=self.role, authority=self.authority, index=self._nothing, policy=self.policy,
             calls_so_far=number, tool_calls_so_far=so_far, spent=spent,
         )  # fmt: skip
         work.call, work.arguments = call, call.arguments
@@ -143,12 +162,14 @@ def _edge_key(edge: Edge) -> tuple[Any, ...]:
     return edge.source, edge.argument, edge.output, edge.kind
 
 
-def effective_tiers(plan: ExecutionPlan, lookup: Lookup) -> dict[str, Provenance]:
+def effective_tiers(
+    plan: ExecutionPlan, tool_tier: Callable[[str], Provenance]
+) -> dict[str, Provenance]:
     """Worst tier of what each call returns: its own, its tool's, and all it depends on (R53)."""
     found: dict[str, Provenance] = {}
     for node in plan.order:
         call = plan.calls[node]
-        own = max(call.provenance_tier, _tool_tier(lookup(call.tool_name)))
+        own = max(call.provenance_tier, tool_tier(call.tool_name))
         found[node] = max([own, *(found[parent] for parent in plan.flows[node])])
     return found
 

@@ -63,6 +63,8 @@ class _Attempt:
     def __init__(self, checks: PlanChecks, plan: ExecutionPlan, works: Sequence[Work]) -> None:
         self._checks, self._works = checks, works
         self._start = Draft(plan)
+        self._alone: dict[int, tuple[Work, Judgement]] = {}
+        """What each check comes to, by its identity."""
 
     def best(self, ends: float) -> Found | str:
         checks = self._checks
@@ -77,7 +79,27 @@ class _Attempt:
         ).best()  # fmt: skip
 
     def _judge(self, drafts: Sequence[Draft]) -> Sequence[Judgement]:
-        return [_joined(draft, self._checks.of(draft.plan)) for draft in drafts]
+        return [self._joined(draft) for draft in drafts]
+
+    def _joined(self, draft: Draft) -> Judgement:
+        """Problems and level of all calls that do not wait for a person."""
+        problems: list[Problem] = []
+        level = energy = 0.0
+        for work in self._checks.of(draft.plan):
+            assert work.decision is not None
+            own = self._judged(work)
+            energy += own.energy
+            if not (work.call_id in draft.holds and work.decision.action != "block"):
+                problems += own.problems
+                level += own.level
+        return Judgement(tuple(problems), energy, level)
+
+    def _judged(self, work: Work) -> Judgement:
+        found = self._alone.get(id(work))
+        if found is None:
+            assert work.decision is not None
+            found = self._alone[id(work)] = work, judged(work, work.decision.action)
+        return found[1]
 
     def _recheck(self, draft: Draft) -> Decision | None:
         """Every call is allowed, or held and told to wait.
@@ -93,18 +115,3 @@ class _Attempt:
                 return None
             energy += work.energy.shares
         return Allowed(decision_id="", plan=draft.plan, energy=bounded(energy))
-
-
-def _joined(draft: Draft, works: Sequence[Work]) -> Judgement:
-    """Problems and level of all calls that do not wait for a person."""
-    problems: list[Problem] = []
-    level = energy = 0.0
-    for work in works:
-        assert work.decision is not None
-        action = work.decision.action
-        own = judged(work, action)
-        energy += own.energy
-        if not (work.call_id in draft.holds and action != "block"):
-            problems += own.problems
-            level += own.level
-    return Judgement(tuple(problems), energy, level)

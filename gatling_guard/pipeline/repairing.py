@@ -109,6 +109,27 @@ class Repairing:
     def _proposals(self) -> Proposals:
         return Proposals(self.scene)
 
+    @cached_property
+    def _known(self) -> dict[str, Judgement]:
+        """Of drafts by their digest: the second search looks at many of the first one's."""
+        return {}
+
+    @cached_property
+    def _is_safe(self) -> dict[str, bool]:
+        return {}
+
+    def _judged(self, drafts: Sequence[Draft]) -> Sequence[Judgement]:
+        new = [draft for draft in drafts if draft.digest not in self._known]
+        if new:
+            found = self.judge(new)
+            self._known.update((draft.digest, said) for draft, said in zip(new, found, strict=True))
+        return [self._known[draft.digest] for draft in drafts]
+
+    def _safe(self, draft: Draft) -> bool:
+        if draft.digest not in self._is_safe:
+            self._is_safe[draft.digest] = not violations(self.before, draft, self.scene)
+        return self._is_safe[draft.digest]
+
     def _may(self, edit: Edit, verdicts: Sequence[RepairVerdict]) -> bool:
         """Whether an edit may be made. A call that nobody asked for is left out or waits."""
         if edit.kind not in ("drop", "hold") and edit.node_id in self._unwanted:
@@ -127,11 +148,11 @@ class Repairing:
         if left < LEAST:
             return NO_TIME
         verdicts: Sequence[RepairVerdict] = ("apply",) if most == "apply" else ("apply", "offer")
-        (start,) = self.judge([self.before])
+        (start,) = self._judged([self.before])
         outcome = search(
-            self.before, self.judge, self._proposals,
+            self.before, self._judged, self._proposals,
             allowed=lambda edit: self._may(edit, verdicts),
-            safe=lambda draft: not violations(self.before, draft, self.scene),
+            safe=self._safe,
             limits=Limits(width=rules.width, depth=rules.depth, seconds=left),
             seeds=[known] if known else self._seeds(start), judgement=start,
             by_flow=self.by_flow,

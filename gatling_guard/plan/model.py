@@ -139,7 +139,7 @@ class ExecutionPlan(BaseModel):
         issues = structure_issues([n.node_id for n in self.nodes], self.edges)
         if issues:
             raise PlanError(issues)
-        _order(self)
+        self.order  # noqa: B018 - a cycle is found here; the order is kept
         return self
 
     def __len__(self) -> int:
@@ -172,6 +172,17 @@ class ExecutionPlan(BaseModel):
     def order(self) -> tuple[str, ...]:
         """Node ids so that every source stands before its targets; ties in the order of `nodes`."""
         return _order(self)
+
+    def with_calls(self, nodes: tuple[ToolCall, ...], edges: tuple[Edge, ...]) -> ExecutionPlan:
+        """A plan of these calls and edges; what has the shape of this one is not checked again."""
+        same = [node.node_id for node in nodes] == [node.node_id for node in self.nodes] and (
+            edges is self.edges or _ends(edges) == _ends(self.edges)
+        )
+        if not same:
+            return ExecutionPlan(nodes=nodes, edges=edges)
+        plan = ExecutionPlan.model_construct(nodes=nodes, edges=edges)
+        plan.__dict__["order"] = self.order  # of ids and ends alone
+        return plan
 
     def depths(self) -> dict[str, int]:
         """Longest distance of each node from a root; independent of numbering (R24)."""
@@ -212,6 +223,10 @@ class ExecutionPlan(BaseModel):
             else:
                 graph.add_edge(edge.source, edge.target, edges=[edge])
         return graph
+
+
+def _ends(edges: Sequence[Edge]) -> set[tuple[str, str]]:
+    return {(edge.source, edge.target) for edge in edges}
 
 
 def structure_issues(node_ids: Sequence[str | None], edges: Sequence[Edge | None]) -> list[Issue]:

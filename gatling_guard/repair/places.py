@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gatling_guard.plan import Edge, ExecutionPlan, ToolCall
+from gatling_guard.plan import Edge, ToolCall
 from gatling_guard.repair.types import Draft, EditError
 
 
@@ -66,7 +66,7 @@ def with_call(draft: Draft, call: ToolCall, edges: Iterable[Edge] | None = None)
     """The draft with one call in place of the one of the same id; all others stay as they are."""
     nodes = tuple(call if node.node_id == call.node_id else node for node in draft.plan.nodes)
     kept = draft.plan.edges if edges is None else tuple(dict.fromkeys(edges))
-    return Draft(ExecutionPlan(nodes=nodes, edges=kept), draft.holds)
+    return Draft(draft.plan.with_calls(nodes, kept), draft.holds)
 
 
 def cut(edges: Iterable[Edge], node_id: str, where: str) -> Iterable[Edge]:

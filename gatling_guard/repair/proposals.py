@@ -25,18 +25,31 @@ class Proposals:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._kept: dict[tuple[Any, ...], tuple[Problem, tuple[Edit, ...]]] = {}
+        self._among: dict[tuple[Any, ...], tuple[Edit, ...]] = {}
+        """The same with what looks at the other calls, by these too."""
 
     def __call__(self, draft: Draft, problem: Problem) -> tuple[Edit, ...]:
         """As `propose`."""
         key = self._key(draft, problem)
+        nodes = draft.plan.nodes
+        among = *key, *(node.content_hash for node in nodes if node.node_id != problem.node_id)
+        found = self._among.get(among)
+        if found is None:
+            own = self._own(key, draft, problem)
+            others = propose(self._scene, draft, problem, _BESIDE)
+            found = tuple(sorted((*own, *others), key=_place)) if others else own
+            # Whose problem is kept, so that the parts of it that are in the key stay themselves.
+            if key in self._kept and len(self._among) < MOST:
+                self._among[among] = found
+        return found
+
+    def _own(self, key: tuple[Any, ...], draft: Draft, problem: Problem) -> tuple[Edit, ...]:
         kept = self._kept.get(key)
         if kept is None:
-            own = propose(self._scene, draft, problem, _OWN)
-            kept = problem, own  # the problem is kept, so that its parts keep their identity
+            kept = problem, propose(self._scene, draft, problem, _OWN)
             if len(self._kept) < MOST:
                 self._kept[key] = kept
-        others = propose(self._scene, draft, problem, _BESIDE)
-        return tuple(sorted((*kept[1], *others), key=_place)) if others else kept[1]
+        return kept[1]
 
     def _key(self, draft: Draft, problem: Problem) -> tuple[Any, ...]:
         """Equal only where the same is proposed: parts of a check are one object while it lasts."""

@@ -15,7 +15,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 from gatling_guard.repair.bounds import SAME, Ended, Limits, Needs, Outcome, cost_of
-from gatling_guard.repair.space import Cut, Propose, Space, Step, applied, key
+from gatling_guard.repair.space import Cut, Propose, Space, Step, applied
 from gatling_guard.repair.types import Draft, Edit, Judge, Judgement
 
 
@@ -122,7 +122,7 @@ def _picks(space: Space, step: Step) -> list[Edit]:
                 picks.append(edit)
                 break
     # What is dear and needed anyway comes first: it often makes others needless.
-    return sorted(picks, key=lambda edit: (-edit.cost, key(edit)))
+    return sorted(picks, key=lambda edit: (-edit.cost, space.key(edit)))
 
 
 def _best_first(
@@ -181,8 +181,8 @@ class _Frontier:
         bar = _bar(best)
         proposals = self._space.proposals(step, bar - step.cost)
         needs = Needs.of(step.draft, proposals, whole=bar == math.inf) if self._by_flow else None
-        path = tuple(key(edit) for edit in step.edits)
-        edits = {key(edit): edit for found in proposals.values() for edit in found}
+        path = tuple(map(self._space.key, step.edits))
+        edits = {self._space.key(edit): edit for found in proposals.values() for edit in found}
         for name, edit in edits.items():
             least = cost_of((*step.edits, edit))
             if needs:

@@ -70,6 +70,8 @@ class Space:
         """Whether something was left out that no bound rules out."""
         self._known: dict[str, Judgement] = {}
         self._is_safe: dict[str, bool] = {}
+        self._keys: dict[int, tuple[Edit, str]] = {}
+        """By identity; the edit is kept, so that its id stays its own."""
 
     @property
     def explored(self) -> int:
@@ -125,6 +127,13 @@ class Space:
             self._is_safe[draft.digest] = self._safe(draft)
         return self._is_safe[draft.digest]
 
+    def key(self, edit: Edit) -> str:
+        """As the function of this name."""
+        found = self._keys.get(id(edit))
+        if found is None:
+            found = self._keys[id(edit)] = edit, key(edit)
+        return found[1]
+
     def follow(self, step: Step, edit: Edit, draft: Draft) -> Step:
         """The step after an accepted edit."""
         edits = (*step.edits, edit)
@@ -138,7 +147,7 @@ class Space:
             edits = list(islice(self._propose(step.draft, problem), most + 1))
             self.cut = self.cut or len(edits) > most
             by_key = {
-                key(edit): edit
+                self.key(edit): edit
                 for edit in edits[:most]
                 if cost_of([edit]) < below and self.allowed(edit)
             }
