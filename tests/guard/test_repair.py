@@ -314,7 +314,7 @@ def slow_or_broken(after: int, fault: Any) -> tuple[tuple[str, Any], ...]:
 
 
 def test_a_scorer_that_stalls_leaves_the_decision_as_it_was() -> None:
-    """R57: within the deadline, and no error."""
+    """R142: R57: within the deadline, and no error."""
     guard = guard_with(stages=slow_or_broken(1, lambda: time.sleep(1.5)))
     guard.reload(load_policy({**POLICY, "limits": {"deadline_ms": 400}}))
     started = time.monotonic()
