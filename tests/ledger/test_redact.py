@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from gatling_guard.errors import ConfigurationError
 from gatling_guard.ledger import Ledger, Redactor, redact
 from gatling_guard.ledger.redact import _Cleaner
+from gatling_guard.ledger.survey import Survey
 
 # Assembled here so that no scanner takes this file for a leak.
 PLANTED = {
@@ -399,4 +400,6 @@ def test_records_that_are_copied_as_a_whole_are_those_in_which_nothing_is_replac
     value: object,
 ) -> None:
     whole = {"parts": [value, {"text": "password: hunter22"}, {"deep": [value]}]}
-    assert redact(whole) == _Cleaner(Redactor(), ()).clean(whole, False)
+    survey = Survey()
+    copy = survey.copy(whole, 0)
+    assert redact(whole) == _Cleaner(Redactor(), survey.known).clean(copy, False)
