@@ -31,11 +31,14 @@ from gatling_guard.repair.places import value_at
 from gatling_guard.repair.proposals import Proposals
 from gatling_guard.repair.search import search
 from gatling_guard.repair.similarity import similarity
+from gatling_guard.repair.values import Redact
 from gatling_guard.trace import identity, name_words, word_set
 from gatling_guard.trace.amounts import names_amount
 
 RESERVE = 0.15
 """Share of a check's time that is left to write the receipt once the repair is given up."""
+MOST_REDACTED = 0.5
+"""Share of a text above which blacking it out is for a person to want: little is left to send."""
 LEAST = 0.002
 """Seconds: with less time than this nothing is searched."""
 _GRAVE = frozenset((Effect.DELETE, Effect.EXECUTE, Effect.PAY, Effect.PERMIT))
@@ -238,7 +241,10 @@ def verdict_on(scene: Scene, before: Draft, edit: Edit) -> RepairVerdict:
     spec = scene.specs(call.tool_name) if call is not None else None
     names = () if call is None else (call.tool_name, *((spec.name, *spec.aliases) if spec else ()))
     named = call is None or changes_identity(spec, edit.where, call.arguments)
-    return scene.policy.repair.verdict(names, edit.kind, edit.where, identity=named)
+    found = scene.policy.repair.verdict(names, edit.kind, edit.where, identity=named)
+    # The text of a plan may still be a stand-in for what a call will return.
+    gutted = scene.step and isinstance(edit, Redact) and edit.share > MOST_REDACTED
+    return "offer" if gutted and found == "apply" else found
 
 
 @lru_cache(maxsize=1024)

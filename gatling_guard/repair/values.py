@@ -192,6 +192,11 @@ class Redact:
         return with_call(draft, remade(call, {"arguments": arguments}), kept)
 
     @property
+    def share(self) -> float:
+        """Of the text that goes, 0..1."""
+        return sum(end - start for start, end in self.spans) / max(1, self.length)
+
+    @property
     def _whole(self) -> bool:
         return self.spans == ((0, self.length),)
 

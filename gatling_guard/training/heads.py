@@ -33,7 +33,7 @@ from gatling_guard.energy.heads import Curve, Delegation, Head, HeadsFile, Resto
 from gatling_guard.energy.residual import CALM, FILE, SENSITIVE
 from gatling_guard.energy.risk import Limit, RiskDefault
 from gatling_guard.training.delegation import delegation_auc, fit_delegation, message_rows
-from gatling_guard.training.instructions import told
+from gatling_guard.training.instructions import READOUT, told
 from gatling_guard.training.pairs import HELD_WORLDS, trained_on
 from gatling_guard.training.scenario_pairs import scenario_labelled
 from gatling_guard.training.served_calls import Notes, ServedCall, ServedRun, served_runs
@@ -55,13 +55,13 @@ RESTORED = (
     Restored(
         kinds=tuple(FACTORS),
         by={
-            "own": Curve(points=((-1.0, 0.0), (0.5, 1.0))),
+            "own": Curve(points=((-1.5, 0.0), (0.0, 1.0))),
             "judged": Curve(points=((-3.5, 0.0), (-2.0, 1.0))),
         },
     ),
 )
-"""See `HeadsFile.restored`. Of the delegated scenarios kept out nine in ten lie below 1.4 by `own`,
-of the others nine in ten above 1.2; few calls of attacks are
+"""See `HeadsFile.restored`. Of the delegated scenarios kept out nine in ten lie below 0.9 by `own`,
+of the others nine in ten above 0.5; few calls of attacks are
 judged below -3.5."""
 GREY_SHARE = 0.02
 """Of malicious calls whose static margin is below the grey band."""
@@ -274,7 +274,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     scorer, judge = RivalScorer.from_pretrained(), PreciseScorer.from_pretrained()
     rows = head_rows(options.data, options.seed)
-    messages = told(row.trace.instruction for row in rows if row.source in BENIGN)
+    messages = told((row.trace.instruction for row in rows if row.source in BENIGN), READOUT)
     read = message_rows(messages, scorer, judge)
     left = fit_delegation(messages, read)
     runs = list(served_runs(sampled(rows, options.every), scorer, judge, Notes(left)))

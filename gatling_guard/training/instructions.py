@@ -20,6 +20,8 @@ from gatling_guard.training.pairs import HELD_WORLDS
 from gatling_guard.training.scenario_files import read_worlds
 
 FOLDER = Path(__file__).with_name("instructions")
+READOUT = (FOLDER, FOLDER / "readout")
+"""What the heads' readout is fitted on: also errands that only lead through others' texts."""
 KINDS: Mapping[str, tuple[float, float]] = {
     "own": (0.0, 0.0), "values": (1.0, 0.0), "open": (1.0, 1.0),
 }  # fmt: skip
@@ -43,18 +45,18 @@ class Told:
     """Kept out of training, to watch with."""
 
 
-def told(recorded: Iterable[str] = (), folder: Path = FOLDER) -> list[Told]:
+def told(recorded: Iterable[str] = (), folders: Sequence[Path] = (FOLDER,)) -> list[Told]:
     """All messages, each once.
 
     Args:
         recorded: instructions of benign recorded runs.
-        folder: of the lists.
+        folders: of the lists.
 
     Raises:
         InputError: a list is of another form; the message names file and key.
     """
     found: dict[str, Told] = {}
-    for path in sorted(folder.glob("*.yaml")):
+    for path in (path for folder in folders for path in sorted(folder.glob("*.yaml"))):
         for kind, text in _listed(path):
             found.setdefault(text, Told(text, *KINDS[kind], held=_held(text)))
     for world in read_worlds():

@@ -103,9 +103,10 @@ def served_runs(
     rows: Iterable[LabelledTrace], scorer: RivalScorer, judge: PreciseScorer | None, notes: Notes
 ) -> Iterator[ServedRun]:
     """Each row with its calls that count."""
-    policy = load_policy("standard")
-    limits = policy.limits.model_copy(update={"deadline_ms": 60_000})
-    policy = policy.model_copy(update={"limits": limits})
+    # Without repairs: their drafts are put to the heads as well, and are no calls of the run.
+    policy = load_policy({
+        "version": 1, "limits": {"deadline_ms": 60_000}, "repair": {"mode": "off"},
+    })  # fmt: skip
     parts = LearnedParts(scorer, notes, judge)
     guards: dict[str, Guard] = {}
     for number, row in enumerate(rows):

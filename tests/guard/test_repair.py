@@ -23,8 +23,13 @@ from gatling_guard import (
 )
 from gatling_guard.energy import Share
 from gatling_guard.pipeline import STAGES, LearnedParts, Work
+from gatling_guard.pipeline.repairing import verdict_on
+from gatling_guard.plan import ExecutionPlan, ToolCall
+from gatling_guard.repair import Draft, Scene
 from gatling_guard.repair.memory import RepairMemory
+from gatling_guard.repair.values import Redact
 from gatling_guard.report import explain_latest
+from gatling_guard.trace import Authority
 from tests.pipeline.learned_parts import AnyHead, random_parts
 
 TEXT = {"type": "string"}
@@ -314,7 +319,7 @@ def slow_or_broken(after: int, fault: Any) -> tuple[tuple[str, Any], ...]:
 
 
 def test_a_scorer_that_stalls_leaves_the_decision_as_it_was() -> None:
-    """R57: within the deadline, and no error."""
+    """R142: R57: within the deadline, and no error."""
     guard = guard_with(stages=slow_or_broken(1, lambda: time.sleep(1.5)))
     guard.reload(load_policy({**POLICY, "limits": {"deadline_ms": 400}}))
     started = time.monotonic()
@@ -460,3 +465,19 @@ def test_a_call_that_a_stranger_may_be_behind_is_never_changed_and_run_silently(
         assert isinstance(decision, Held)
         assert decision.offer is not None
         assert decision.offer.edits
+
+
+@pytest.mark.parametrize(
+    ("step", "end", "verdict"),
+    [(True, 10, "apply"), (True, 90, "offer"), (True, 100, "offer"), (False, 100, "apply")],
+)
+def test_a_text_of_which_most_would_go_is_not_blacked_out_silently(
+    step: bool, end: int, verdict: str
+) -> None:
+    """R58: what is left of a mail has to be the mail; the text of a plan may be a stand-in."""
+    guard = guard_with()
+    call = ToolCall(node_id="c1", tool_name="send_email", arguments={"to": "a", "body": "b" * 100})
+    draft = Draft(ExecutionPlan(nodes=(call,)))
+    scene = Scene(guard.policy, Authority.of([]), lambda name: guard._monitor.spec(name), step=step)
+    edit = Redact("c1", "/body", ((0, end),), 100)
+    assert verdict_on(scene, draft, edit) == verdict

@@ -15,7 +15,6 @@ from gatling_guard.encoders.scorer_folder import shipped
 from gatling_guard.energy.features import FEATURES
 from gatling_guard.energy.residual import Residual
 from gatling_guard.training.heads import (
-    BENIGN,
     HEADS,
     SHARES,
     fit_head,
@@ -30,7 +29,7 @@ from gatling_guard.training.pairs import HELD_WORLDS
 from gatling_guard.training.scenario_files import FOLDER, read_worlds
 from gatling_guard.training.scenario_rows import labelled_rows, scenario_rows
 from gatling_guard.training.served_calls import Notes, ServedCall, ServedRun, served_runs
-from gatling_guard.training.traces import LabelledTrace
+from gatling_guard.training.traces import BENIGN, LabelledTrace
 
 
 def world_rows() -> list[LabelledTrace]:

@@ -48,5 +48,5 @@ def test_the_same_seed_draws_the_same_batch() -> None:
 def test_a_wrong_list_is_named(tmp_path: Path, text: str, fault: str) -> None:
     (tmp_path / "one.yaml").write_text(text)
     with pytest.raises(InputError, match=fault) as error:
-        told(folder=tmp_path)
+        told(folders=[tmp_path])
     assert "one.yaml" in str(error.value)
