@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from gatling_guard.errors import ConfigurationError
 from gatling_guard.ledger import Ledger, Redactor, redact
+from gatling_guard.ledger.redact import _Cleaner
+from gatling_guard.ledger.survey import Survey
 
 # Assembled here so that no scanner takes this file for a leak.
 PLANTED = {
@@ -378,3 +380,26 @@ def test_hostile_markup_takes_bounded_time(text: str) -> None:
     cleaned = redact({"a": text})
     assert redact(cleaned) == cleaned
     assert time.perf_counter() - started < 2
+
+
+_TEXTS = st.sampled_from(
+    ("plain", "password: hunter22", "Zq8xW3bT9kLm2PvR7sYd4FhJ6nQc1AgE", "ann@corp.example", "id")
+)
+_RECORDS = st.recursive(
+    _TEXTS | st.integers(-9, 9) | st.none(),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(("node", "file_id", "text", "parts")), inner)
+    ),
+    max_leaves=30,
+)
+
+
+@given(_RECORDS)
+def test_records_that_are_copied_as_a_whole_are_those_in_which_nothing_is_replaced(
+    value: object,
+) -> None:
+    whole = {"parts": [value, {"text": "password: hunter22"}, {"deep": [value]}]}
+    survey = Survey()
+    copy = survey.copy(whole, 0)
+    assert redact(whole) == _Cleaner(Redactor(), survey.known).clean(copy, False)

@@ -265,3 +265,20 @@ def test_a_plan_told_in_the_order_it_ran_keeps_that_order(data: st.DataObject) -
         edges=tuple(Edge(source=names[a], target=names[b]) for a, b in chosen),
     )
     assert plan.order == tuple(names)
+
+
+def test_a_plan_with_other_calls_is_the_one_that_would_be_built_anew() -> None:
+    nodes = tuple(ToolCall(node_id=name, tool_name="t") for name in "abcd")
+    edges = (Edge(source="c", target="a"), Edge(source="a", target="d"))
+    plan = ExecutionPlan(nodes=nodes, edges=edges)
+    other = ToolCall(node_id="b", tool_name="u", arguments={"n": 1})
+    changed = (nodes[0], other, *nodes[2:])
+    thinner = (Edge(source="a", target="d", kind="temporal"), edges[0])
+    for new_nodes, new_edges in ((changed, edges), (nodes, thinner), (nodes[1:3], ())):
+        anew = ExecutionPlan(nodes=new_nodes, edges=new_edges)
+        found = plan.with_calls(new_nodes, new_edges)
+        assert (found, found.order, found.flows) == (anew, anew.order, anew.flows)
+    with pytest.raises(CycleError):
+        plan.with_calls(nodes, (*edges, Edge(source="d", target="c")))
+    with pytest.raises(PlanError):
+        plan.with_calls((*nodes, nodes[0]), edges)
