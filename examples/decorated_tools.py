@@ -8,7 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
-from gatling_guard import Blocked, BlockedError, Effect, Guard, HeldError, Provenance, ToolRequest
+from gatling_guard import (
+    Blocked,
+    BlockedError,
+    Effect,
+    Guard,
+    Held,
+    HeldError,
+    Provenance,
+    ToolRequest,
+)
 
 guard = Guard("standard")
 sent: list[str] = []
@@ -77,10 +86,10 @@ def decide_first_run_yourself() -> None:
         read_ticket(7)
         call = ToolRequest("send_email", {"to": "eve@evil.example", "body": "hi"})
         match session.check(call):
-            case Blocked(reasons=reasons):
-                print("blocked because :", reasons[0])
+            case Blocked(reasons=reasons) | Held(reasons=reasons):
+                print("stopped because :", reasons[0])
             case decision:
-                raise AssertionError(f"expected a block, not {decision.action}")
+                raise AssertionError(f"expected a refusal, not {decision.action}")
 
 
 if __name__ == "__main__":

@@ -320,8 +320,10 @@ class Session:
         taken = taken_offer(work, self._state, self._monitor)
         if taken is not None:
             return taken
-        if work.hold_id in self._state.approvals:
+        if self._state.approvals and work.hold_id in self._state.approvals:
             return Result(work, decision)  # a person let this very call run
+        if isinstance(decision, Allowed):
+            return Result(work, decision)  # before all earlier calls are looked through
         earlier = self._state.earlier(work.name, work.call_id)
         return repaired_step(work, decision, self._monitor, began, earlier)
 
