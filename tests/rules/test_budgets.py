@@ -40,7 +40,10 @@ def guard(**policy: Any) -> Guard:
     }
     for name, entry in policy.pop("tools", {}).items():
         tools[name] = {**tools.get(name, {}), **entry}
-    made = Guard({"tools": tools, "energy": {"allow_below": 1e6, "block_above": 1e6}, **policy})
+    made = Guard({
+        "tools": tools, "energy": {"allow_below": 1e6, "block_above": 1e6},
+        "limits": {"deadline_ms": 20_000}, **policy,
+    })  # fmt: skip
     for tool in (pay, search, send):
         made.register(tool)
     return made
